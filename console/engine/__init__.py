@@ -1,0 +1,1 @@
+"""Wires a session together; the only door that screens and verbs use."""

@@ -1,0 +1,42 @@
+"""What a face (terminal, headless verb, test) may ask of an engine."""
+
+from typing import Protocol
+
+from console.model.event import Event
+from console.model.history import Series
+from console.model.view import FleetSnapshot
+
+
+class Engine(Protocol):
+    """One running session over a fleet.
+
+    Faces pull: they look at ``snapshot().version`` at their own pace. Nothing is pushed into them.
+    """
+
+    async def start(self) -> None:
+        """Begin to connect; returns at once."""
+        ...
+
+    async def stop(self) -> None:
+        """Close every link and the store, within five seconds."""
+        ...
+
+    def snapshot(self) -> FleetSnapshot:
+        """The newest picture. Cheap: the same object until something changed."""
+        ...
+
+    def events(self, after: int = 0, limit: int = 1000) -> list[Event]:
+        """Events with ``seq`` greater than ``after``, oldest first."""
+        ...
+
+    def history(self, host: str, name: str, seconds: float) -> Series:
+        """One number of one host over the last ``seconds``."""
+        ...
+
+    def focus(self, *hosts: str) -> None:
+        """Full process tables for these hosts only; all others go back to summaries."""
+        ...
+
+    def retry(self, host: str) -> None:
+        """Connect now: ends a wait, and leaves REFUSED. NEW-KEY is never left by this."""
+        ...
