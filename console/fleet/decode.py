@@ -1,0 +1,183 @@
+"""One line to one Frame: version, form, bounds and clean text, or a ProtocolError."""
+
+import re
+from typing import Any
+
+import msgspec
+
+from console.errors import ProtocolError
+from console.fleet.scrub import MAX_DEPTH, MAX_NUMBER, MAX_VALUES, scrub, too_deep
+from console.model.frame import MAX_TEXT, PROTOCOL, Fast, Frame, ProbeEvent
+from console.model.gpu import GpuCounters, GpuFast
+from console.text import clean
+
+MAX_GPUS = 64
+MAX_NICS = 256
+MAX_EVENTS = 2_000
+MAX_DENIED = 256
+MAX_FACTS = 32
+MAX_FACT_ITEMS = 64
+
+_long_string = re.compile(rb'"[^"]{%d}' % (MAX_TEXT + 1)).search
+_long_number = re.compile(rb"[0-9]{20}").search
+_host_id = re.compile(r"[0-9a-f]{32}").fullmatch
+_boot_id = re.compile(r"[0-9A-Za-z-]{1,64}").fullmatch
+_frame = msgspec.json.Decoder(Frame)
+
+_AT_LEAST_ZERO = {
+    kind: tuple(
+        field.name
+        for field in msgspec.structs.fields(kind)
+        if field.type in (float | None, int | None, float) and field.name != "recovery_action"
+    )
+    for kind in (Fast, GpuFast, GpuCounters)
+}
+
+
+class _Head(msgspec.Struct):
+    """The least of a frame of any version."""
+
+    v: Any = None
+
+
+_head = msgspec.json.Decoder(_Head)
+
+
+class Decoded(msgspec.Struct, frozen=True):
+    """A frame, and what it took to read it."""
+
+    frame: Frame
+    plain: bool = True  # False: table keys may hold text that must be cleaned before it is shown
+    broken_text: bool = False  # the line was not valid UTF-8
+    dropped_events: int = 0
+
+
+def plain(line: bytes) -> bool:
+    """True when no string in ``line`` can need cleaning: printable ASCII, no escapes, no long ones.
+
+    JSON itself forbids the other control characters inside strings.
+    """
+    return (
+        line.isascii() and b"\\" not in line and b"\x7f" not in line and _long_string(line) is None
+    )
+
+
+def decode(line: bytes) -> Decoded:
+    """Read one line. Never raises anything but ProtocolError."""
+    if line.count(b",") > MAX_VALUES:
+        raise ProtocolError(f"sent a line with more than {MAX_VALUES} values")
+    if plain(line):
+        frame = _typed(line)
+        if (frame.i or frame.hello or frame.ps or frame.self or frame.e) and _long_number(line):
+            return _slow(line)
+        if not frame.t and not frame.e and frame.f is not None and not frame.g and not frame.k:
+            return Decoded(_sane(frame))
+        return _bounded(_sane(frame), is_plain=True, broken=False)
+    return _slow(line)
+
+
+def _slow(line: bytes) -> Decoded:
+    try:
+        line.decode()
+        broken = False
+    except UnicodeDecodeError:
+        broken = True
+    return _bounded(_sane(_typed(scrub(line))), is_plain=False, broken=broken)
+
+
+def _typed(line: bytes) -> Frame:
+    try:
+        frame = _frame.decode(line)
+    except RecursionError:
+        raise too_deep() from None
+    except (msgspec.MsgspecError, ValueError) as error:
+        _check_version(line)
+        raise ProtocolError(
+            f"sent a line outside the frame protocol: {clean(str(error), 160)}",
+            hint="the probe and this console may be of different versions",
+        ) from None
+    if frame.v != PROTOCOL:
+        _check_version(line)
+    return frame
+
+
+def _check_version(line: bytes) -> None:
+    try:
+        spoken = _head.decode(line).v
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return
+    if spoken is None or (spoken == PROTOCOL and not isinstance(spoken, bool)):
+        return
+    older = isinstance(spoken, int | float) and spoken < PROTOCOL
+    raise ProtocolError(
+        f"speaks frame protocol version {clean(str(spoken), 20)}, "
+        f"this console speaks version {PROTOCOL}",
+        hint="update the probe on that host" if older else "update this console",
+    )
+
+
+def _sane(frame: Frame) -> Frame:
+    """Check identity and numbers; impossible values of optional numbers become None."""
+    if not _host_id(frame.host):
+        raise ProtocolError("sent a host id that is not 32 hexadecimal digits")
+    if not _boot_id(frame.boot):
+        raise ProtocolError("sent a boot id that is none")
+    if not (0 < frame.seq < 1 << 53 and 0 <= frame.mono < 1e11 and 0 <= frame.wall < 1e11):
+        raise ProtocolError("sent a sequence number or a time that cannot be")
+    fast = frame.f
+    if fast is not None:
+        _no_impossible(fast)
+        for gpu in fast.gpu:
+            _no_impossible(gpu)
+        if len(fast.gpu) > MAX_GPUS or len(fast.nics) > MAX_NICS:
+            msgspec.structs.force_setattr(fast, "gpu", fast.gpu[:MAX_GPUS])
+            msgspec.structs.force_setattr(fast, "nics", fast.nics[:MAX_NICS])
+    return frame
+
+
+def _no_impossible(item: Fast | GpuFast | GpuCounters) -> None:
+    """Correct ``item`` in place: it is fresh from the decoder, nobody else has seen it."""
+    for value in msgspec.structs.astuple(item):
+        if value.__class__ in _NUMBERS and not 0 <= value <= MAX_NUMBER:
+            break
+    else:
+        return
+    for name in _AT_LEAST_ZERO[type(item)]:
+        value = getattr(item, name)
+        if value is not None and not 0 <= value <= MAX_NUMBER:
+            nothing = 0.0 if name in ("age_s", "dt") else None
+            msgspec.structs.force_setattr(item, name, nothing)
+
+
+_NUMBERS = (int, float)
+
+
+def _bounded(frame: Frame, *, is_plain: bool, broken: bool) -> Decoded:
+    for counters in frame.g:
+        _no_impossible(counters)
+    dropped = max(0, len(frame.e) - MAX_EVENTS)
+    if frame.e:
+        events = tuple(_event(event) for event in frame.e[:MAX_EVENTS])
+        msgspec.structs.force_setattr(frame, "e", events)
+    if frame.denied is not None and len(frame.denied) > MAX_DENIED:
+        kept = dict(list(frame.denied.items())[:MAX_DENIED])
+        msgspec.structs.force_setattr(frame, "denied", kept)
+    return Decoded(frame, plain=is_plain, broken_text=broken, dropped_events=dropped)
+
+
+def _event(event: ProbeEvent) -> ProbeEvent:
+    facts = event.facts
+    if len(facts) <= MAX_FACTS and not any(isinstance(v, dict | list) for v in facts.values()):
+        return event
+    return msgspec.structs.replace(event, facts=_facts(facts, 4))
+
+
+def _facts(value: Any, depth: int) -> Any:
+    """Facts with a bounded number of keys and items; what is below the depth bound refuses all."""
+    if not isinstance(value, dict | list):
+        return value
+    if depth > MAX_DEPTH:
+        raise too_deep()
+    if isinstance(value, list):
+        return [_facts(item, depth + 1) for item in value[:MAX_FACT_ITEMS]]
+    return {key: _facts(item, depth + 1) for key, item in list(value.items())[:MAX_FACTS]}
