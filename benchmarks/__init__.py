@@ -1,0 +1,1 @@
+"""What Watchfloor costs, each figure as a ratio with its comparison measured in the same run."""
