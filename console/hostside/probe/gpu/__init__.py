@@ -28,11 +28,11 @@ class Gpus:
     def start(self) -> None:
         """Look for devices and start their threads; returns at once, even if a driver hangs."""
 
-    def fast(self) -> List[List[Any]]:
+    def fast(self) -> list[list[Any]]:
         """The fast lane: one array in the order of ``GpuFast`` for each GPU, by index."""
         return []
 
-    def counters(self) -> List[Facts]:
+    def counters(self) -> list[Facts]:
         """The slow lane: ``GpuCounters`` of the GPUs where one changed since the last call.
 
         ``force_counters()`` makes the next call return all of them (for a keyframe).
@@ -42,11 +42,11 @@ class Gpus:
     def force_counters(self) -> None:
         """Let the next ``counters()`` return every GPU."""
 
-    def processes(self) -> List[List[Any]]:
+    def processes(self) -> list[list[Any]]:
         """Rows of the table ``gpuprocs``; emits ``gpu.process.new`` for rows not seen before."""
         return []
 
-    def static(self) -> List[Facts]:
+    def static(self) -> list[Facts]:
         """``GpuStatic`` of each GPU, from memory: cheap, call it at every slow tick.
 
         It is read again by itself every 300 s and after driver events. Early after the start it
@@ -62,11 +62,11 @@ class Gpus:
         """A number that grows when ``static()`` or ``driver()`` changes."""
         return 0
 
-    def denied(self) -> Dict[str, str]:
+    def denied(self) -> dict[str, str]:
         """What may not be read, to the right that would unlock it; keys begin with ``gpu.``."""
         return {}
 
-    def take_events(self) -> List[Tuple[str, str, Facts, float]]:
+    def take_events(self) -> list[tuple[str, str, Facts, float]]:
         """Events of the driver since the last call: (kind, key, facts, seconds since the epoch)."""
         return []
 

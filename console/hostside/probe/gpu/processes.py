@@ -1,0 +1,99 @@
+"""Process lists of an NVIDIA GPU, with checks that the driver meant the struct we read.
+
+Drivers R535.43 to .86 answered the third version of the call with a longer struct: pids and
+memory then come back shuffled. A list is believed only if it holds together; else the second
+version is asked.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Callable, NamedTuple
+
+from .fields_fast import mib
+from .nvml import Nvml
+
+KINDS: tuple[tuple[str, str], ...] = (
+    ("compute", "nvmlDeviceGetComputeRunningProcesses"),
+    ("graphics", "nvmlDeviceGetGraphicsRunningProcesses"),
+    ("mps", "nvmlDeviceGetMPSComputeRunningProcesses"),
+)
+SLACK = 0.05  # of the device's memory: use changes between two calls
+MAX_PROCESSES = 2048
+
+
+class Use(NamedTuple):
+    """A process on a GPU: ``mem_mib`` is None where the driver does not say."""
+
+    pid: int
+    kind: str
+    mem_mib: float | None
+    source: str = "nvml"
+    reliable: bool = True
+
+
+def plausible(
+    uses: list[Use],
+    total_mib: float | None,
+    used_mib: float | None,
+    exists: Callable[[int], bool],
+) -> bool:
+    """Whether a list can be what the driver meant: real pids, memory that the device has."""
+    together = 0.0
+    for use in uses:
+        if use.pid <= 0 or not exists(use.pid):
+            return False
+        if use.mem_mib is not None:
+            if total_mib is not None and use.mem_mib > total_mib:
+                return False
+            together += use.mem_mib
+    if total_mib is None or used_mib is None:
+        return True
+    return together <= used_mib + SLACK * total_mib
+
+
+class ProcessReader:
+    """Lists the processes of one device and remembers which version of each call to believe."""
+
+    def __init__(self, nvml: Nvml, handle: Any, index: int, exists: Callable[[int], bool]) -> None:
+        self._nvml = nvml
+        self._handle = handle
+        self._index = index
+        self._exists = exists
+        self._second: dict[str, bool] = {}
+
+    def read(self, total_mib: float | None, used_mib: float | None) -> list[Use]:
+        """All processes of all kinds that the driver names."""
+        found: list[Use] = []
+        for kind, function in KINDS:
+            found += self._kind(kind, function, total_mib, used_mib)
+        return found
+
+    def _kind(self, kind: str, function: str, total: float | None, used: float | None) -> list[Use]:
+        third = None if self._second.get(kind) else self._list(kind, function + "_v3")
+        if third is not None and plausible(third, total, used, self._exists):
+            return third
+        second = self._list(kind, function + "_v2")
+        if second is None:
+            return self._doubt(third or [])
+        if plausible(second, total, used, self._exists):
+            if third is not None and {u.pid for u in third} != {u.pid for u in second}:
+                self._second[kind] = True
+            return second
+        if third is not None and {u.pid for u in third} == {u.pid for u in second}:
+            # Both agree, so the layout is right: a process has just ended, or is one of another
+            # pid namespace.
+            return self._doubt(third, only_missing=True)
+        return self._doubt(second)
+
+    def _doubt(self, uses: list[Use], only_missing: bool = False) -> list[Use]:
+        return [
+            use._replace(reliable=only_missing and self._exists(use.pid))
+            for use in uses
+            if use.pid > 0
+        ]
+
+    def _list(self, kind: str, function: str) -> list[Use] | None:
+        rows = self._nvml.call(function, self._handle, index=self._index)
+        if rows is None:
+            return None
+        return [Use(int(row.pid), kind, mib(row.usedGpuMemory)) for row in rows[:MAX_PROCESSES]]
