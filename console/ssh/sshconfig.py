@@ -1,0 +1,191 @@
+"""Hosts of an OpenSSH client configuration, for ``watchfloor hosts import``.
+
+The names come from the ``Host`` lines (with ``Include``); what a name means is left to the real
+program: ``ssh -G -F FILE NAME`` resolves patterns, defaults and order exactly.
+"""
+
+import glob
+import os
+import shlex
+import shutil
+import subprocess
+from pathlib import Path
+
+import asyncssh
+
+from console.errors import ConfigError
+from console.text import clean
+
+MAX_DEPTH = 16
+MAX_FILES = 200
+MAX_NAMES = 10_000
+MAX_BYTES = 4 << 20
+RESOLVE_S = 10.0
+
+Fields = dict[str, object]
+"""Keys of ``[[hosts]]``: name, address, port, user, key, certificate, jump, host_key, agent."""
+
+
+def hosts_from_openssh(config_path: str | Path) -> list[Fields]:
+    """Hosts named in an OpenSSH client configuration, in file order.
+
+    Names with wildcards only lend settings and are left out. ``host_key`` is filled from the
+    known_hosts files that the configuration names. Raises ConfigError when the file or the ``ssh``
+    program is missing, or when ssh refuses the file.
+    """
+    path = Path(config_path).expanduser()
+    program = shutil.which("ssh")
+    if program is None:
+        raise ConfigError("needs the ssh program", hint="Install openssh-client.")
+    if not path.is_file():
+        raise ConfigError("no such file", where=clean(str(path), 300))
+    return [_resolve(program, path, name) for name in host_names(path)]
+
+
+def host_names(path: Path) -> list[str]:
+    """Names without wildcards on ``Host`` lines of a file and what it includes, each once."""
+    names: dict[str, None] = {}
+    seen: set[Path] = set()
+    _collect(path, names, seen, 0)
+    return list(names)
+
+
+def _collect(path: Path, names: dict[str, None], seen: set[Path], depth: int) -> None:
+    real = path.resolve()
+    if real in seen or depth > MAX_DEPTH or len(seen) > MAX_FILES:
+        return
+    seen.add(real)
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise ConfigError("is too big for an ssh configuration", where=clean(str(path), 300))
+        text = path.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return  # as ssh does: an Include that cannot be read is passed over
+    for number, line in enumerate(text.splitlines(), 1):
+        keyword, words = _words(line, f"{path} line {number}")
+        if keyword == "host":
+            for word in words:
+                if not set(word) & set("*?!") and len(names) < MAX_NAMES:
+                    names[word] = None
+        elif keyword == "match" and any(word.lower().lstrip("!") == "exec" for word in words):
+            raise ConfigError(
+                "`Match exec` would run a program during the import",
+                where=clean(f"{path} line {number}", 300),
+                hint="Import a copy without it.",
+            )
+        elif keyword == "include":
+            for word in words:
+                pattern = os.path.expanduser(word)
+                if not os.path.isabs(pattern):  # as ssh: beside the user's own configuration
+                    pattern = str(Path.home() / ".ssh" / pattern)
+                for found in sorted(glob.glob(pattern)):
+                    _collect(Path(found), names, seen, depth + 1)
+
+
+def _words(line: str, where: str) -> tuple[str, list[str]]:
+    """Keyword (lower case) and arguments of one line, ``Key value`` or ``Key=value``."""
+    stripped = line.strip()
+    if not stripped or stripped.startswith("#"):
+        return "", []
+    head = stripped.split(None, 1)[0].split("=", 1)[0]
+    rest = stripped[len(head) :].strip()
+    rest = rest[1:].strip() if rest.startswith("=") else rest
+    if head.lower() not in ("host", "include", "match"):
+        return head.lower(), []
+    try:
+        return head.lower(), shlex.split(rest, comments=True)
+    except ValueError as exc:
+        raise ConfigError(f"quotes do not match: {exc}", where=clean(where, 300)) from exc
+
+
+def _resolve(program: str, path: Path, name: str) -> Fields:
+    if name.startswith("-"):
+        raise ConfigError(f"host name {clean(name, 80)!r} begins with a dash", where=str(path))
+    try:
+        done = subprocess.run(
+            [program, "-G", "-F", str(path), name],
+            check=False,
+            capture_output=True,
+            timeout=RESOLVE_S,
+            stdin=subprocess.DEVNULL,
+            env={**os.environ, "LC_ALL": "C"},
+        )
+    except (OSError, subprocess.TimeoutExpired) as exc:
+        raise ConfigError(f"ssh -G failed: {clean(str(exc))}", where=clean(str(path))) from exc
+    if done.returncode != 0:
+        said = clean(done.stderr.decode("utf-8", "replace").strip().split("\n")[-1], 300)
+        raise ConfigError(f"ssh refuses it: {said}", where=clean(str(path), 300))
+    values: dict[str, list[str]] = {}
+    for line in done.stdout.decode("utf-8", "replace").splitlines():
+        key, _, value = line.partition(" ")
+        values.setdefault(key, []).append(value)
+    return _fields(name, values)
+
+
+def _fields(name: str, values: dict[str, list[str]]) -> Fields:
+    def one(key: str) -> str:
+        return values.get(key, [""])[0]
+
+    address = one("hostname") or name
+    port = int(one("port") or 22)
+    fields: Fields = {"name": name, "address": address, "port": port, "user": one("user")}
+    key = _first_file(values.get("identityfile", []))
+    if key:
+        fields["key"] = key
+    certificate = one("certificatefile")
+    if certificate and certificate != "none":
+        fields["certificate"] = os.path.expanduser(certificate)
+    if not key:
+        fields["agent"] = True
+    jump = one("proxyjump")
+    if jump and jump != "none":
+        fields["jump"] = [_bare(hop) for hop in jump.split(",")]
+    alias = one("hostkeyalias")
+    files = [path for text in values.get("userknownhostsfile", []) for path in text.split()]
+    pins, authorities = _pins(files, alias or address, port)
+    if pins:
+        fields["host_key"] = pins
+    if authorities:
+        fields["host_ca"] = authorities
+    return fields
+
+
+def _first_file(paths: list[str]) -> str:
+    """The first identity that exists; the defaults of ssh are listed even when absent."""
+    for path in paths:
+        full = os.path.expanduser(path)
+        if path != "none" and os.path.isfile(full):
+            return full
+    return ""
+
+
+def _bare(hop: str) -> str:
+    """``user@name:port`` without user and port: the name of the hop."""
+    name = hop.strip().rsplit("@", 1)[-1]
+    if name.startswith("["):
+        return name[1:].split("]", 1)[0]
+    return name.split(":", 1)[0] if name.count(":") == 1 else name
+
+
+def _pins(files: list[str], name: str, port: int) -> tuple[list[str], list[str]]:
+    """Keys and authorities that known_hosts files hold for a host."""
+    pins: list[str] = []
+    authorities: list[str] = []
+    for path in files:
+        full = os.path.expanduser(path)
+        if not os.path.isfile(full) or os.path.getsize(full) > MAX_BYTES:
+            continue
+        try:
+            known = asyncssh.read_known_hosts(full)
+            keys, cas, revoked, *_ = known.match(name, "", port if port != 22 else None)
+        except (OSError, ValueError):
+            continue
+        bad = {key.public_data for key in revoked}
+        pins += [_line(key) for key in keys if key.public_data not in bad]
+        authorities += [_line(key) for key in cas if key.public_data not in bad]
+    return list(dict.fromkeys(pins)), list(dict.fromkeys(authorities))
+
+
+def _line(key: asyncssh.SSHKey) -> str:
+    kind, blob = key.export_public_key("openssh").decode("ascii").split()[:2]
+    return f"{kind} {blob}"
