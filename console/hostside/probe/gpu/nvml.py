@@ -151,7 +151,7 @@ class Nvml:
 
     def attempt(self, function: str, *args: Any, index: int = -1) -> tuple[Any, int | None]:
         """Like ``call``, with the NVML error code that explains a None, where there is one."""
-        key = (function, index) + tuple(a for a in args if isinstance(a, int))
+        key = (function, index, *(a for a in args if isinstance(a, int)))
         if (function,) in self._without or key in self._without:
             return None, NOT_SUPPORTED
         bound = getattr(self.api, function, None)

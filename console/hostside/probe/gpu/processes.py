@@ -96,4 +96,10 @@ class ProcessReader:
         rows = self._nvml.call(function, self._handle, index=self._index)
         if rows is None:
             return None
-        return [Use(int(row.pid), kind, mib(row.usedGpuMemory)) for row in rows[:MAX_PROCESSES]]
+        memory: dict[int, int | None] = {}  # one process may be in several MIG instances
+        for row in rows[:MAX_PROCESSES]:
+            if row.usedGpuMemory is not None:
+                memory[row.pid] = (memory.get(row.pid) or 0) + row.usedGpuMemory
+            else:
+                memory.setdefault(row.pid, None)
+        return [Use(pid, kind, mib(used)) for pid, used in memory.items()]
