@@ -70,12 +70,14 @@ async def _scan(
 ) -> list[OfferedKey]:
     found: list[OfferedKey] = []
     where = place(host.name, host.address, host.port)
+    failed: asyncssh.Error | None = None
     for family in FAMILIES:
         try:
             async with asyncio.timeout(limits.connect):
                 key = await _ask(host, tunnel, family)
-        except asyncssh.KeyExchangeFailed:
-            continue  # it has no key of this family
+        except (asyncssh.KeyExchangeFailed, asyncssh.ConnectionLost) as exc:
+            failed = exc  # a server without a key of this family just hangs up
+            continue
         except asyncssh.ChannelOpenError as exc:
             raise not_reached(exc, where, hops[-1].name if hops else "") from exc
         except (OSError, asyncssh.Error, TimeoutError, ValueError, UnicodeError) as exc:
@@ -84,6 +86,8 @@ async def _scan(
             line = key.export_public_key("openssh").decode("ascii").strip()
             kind, blob = line.split()[:2]
             found.append(OfferedKey(f"{kind} {blob}", key.get_fingerprint(), kind))
+    if not found and failed is not None:
+        raise told(failed, where) from failed
     if not found:
         raise ConnectError(
             "the host shows no key of a kind that can be pinned",

@@ -6,6 +6,7 @@ program: ``ssh -G -F FILE NAME`` resolves patterns, defaults and order exactly.
 
 import glob
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -21,6 +22,7 @@ MAX_FILES = 200
 MAX_NAMES = 10_000
 MAX_BYTES = 4 << 20
 RESOLVE_S = 10.0
+_KEYWORD = re.compile(r"[\s\"=]*([A-Za-z]+)\"?[\s=]*")
 
 Fields = dict[str, object]
 """Keys of ``[[hosts]]``: name, address, port, user, key, certificate, jump, host_key, agent."""
@@ -62,40 +64,53 @@ def _collect(path: Path, names: dict[str, None], seen: set[Path], depth: int) ->
     except OSError:
         return  # as ssh does: an Include that cannot be read is passed over
     for number, line in enumerate(text.splitlines(), 1):
-        keyword, words = _words(line, f"{path} line {number}")
-        if keyword == "host":
-            for word in words:
-                if not set(word) & set("*?!") and len(names) < MAX_NAMES:
-                    names[word] = None
-        elif keyword == "match" and any(word.lower().lstrip("!") == "exec" for word in words):
+        where = clean(f"{path} line {number}", 300)
+        keyword, rest = _keyword(line)
+        if _runs_a_program(line):
             raise ConfigError(
                 "`Match exec` would run a program during the import",
-                where=clean(f"{path} line {number}", 300),
+                where=where,
                 hint="Import a copy without it.",
             )
+        if keyword == "host":
+            for word in _words(rest, where):
+                if not set(word) & set("*?!") and len(names) < MAX_NAMES:
+                    names[word] = None
         elif keyword == "include":
-            for word in words:
-                pattern = os.path.expanduser(word)
-                if not os.path.isabs(pattern):  # as ssh: beside the user's own configuration
-                    pattern = str(Path.home() / ".ssh" / pattern)
-                for found in sorted(glob.glob(pattern)):
-                    _collect(Path(found), names, seen, depth + 1)
+            for word in _words(rest, where):
+                for found in _included(word, where):
+                    _collect(found, names, seen, depth + 1)
 
 
-def _words(line: str, where: str) -> tuple[str, list[str]]:
-    """Keyword (lower case) and arguments of one line, ``Key value`` or ``Key=value``."""
-    stripped = line.strip()
-    if not stripped or stripped.startswith("#"):
-        return "", []
-    head = stripped.split(None, 1)[0].split("=", 1)[0]
-    rest = stripped[len(head) :].strip()
-    rest = rest[1:].strip() if rest.startswith("=") else rest
-    if head.lower() not in ("host", "include", "match"):
-        return head.lower(), []
+def _keyword(line: str) -> tuple[str, str]:
+    """Keyword (lower case) and the rest of one line, in all forms that ssh takes.
+
+    ``Host a``, ``Host=a`` and ``"Host" a`` are alike; an empty keyword for a comment.
+    """
+    found = _KEYWORD.match(line)
+    return (found[1].lower(), line[found.end() :]) if found else ("", "")
+
+
+def _runs_a_program(line: str) -> bool:
+    """Whether ``ssh -G`` could run a program because of this line; rather too often than once."""
+    flat = re.sub(r"[\"'\\]", "", line).lower().strip()
+    return "match" in flat and "exec" in flat and not flat.startswith("#")
+
+
+def _words(text: str, where: str) -> list[str]:
     try:
-        return head.lower(), shlex.split(rest, comments=True)
+        return shlex.split(text, comments=True)
     except ValueError as exc:
-        raise ConfigError(f"quotes do not match: {exc}", where=clean(where, 300)) from exc
+        raise ConfigError(f"quotes do not match: {exc}", where=where) from exc
+
+
+def _included(word: str, where: str) -> list[Path]:
+    if "%" in word or "${" in word:  # newer versions of ssh expand them, and we must see the same
+        raise ConfigError(f"Include {clean(word, 80)!r} has a token", where=where)
+    pattern = os.path.expanduser(word)
+    if not os.path.isabs(pattern):  # as ssh: beside the user's own configuration
+        pattern = str(Path.home() / ".ssh" / pattern)
+    return [Path(found) for found in sorted(glob.glob(pattern))]
 
 
 def _resolve(program: str, path: Path, name: str) -> Fields:
