@@ -1,0 +1,36 @@
+"""What may not be read, and the right that would unlock it."""
+
+from __future__ import annotations
+
+PTRACE = "CAP_SYS_PTRACE (tier 2)"
+JOURNAL = "group systemd-journal or adm"
+SYSLOG = "CAP_SYSLOG, or group systemd-journal"
+SPOOL = "read access to the guard's spool (tier 2)"
+
+
+class Denied:
+    """A map of denials that knows whether it changed since it was last taken."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, str] = {}
+        self.changed = True
+
+    def set(self, key: str, right: str | None) -> None:
+        """``right`` None means that ``key`` can be read (again)."""
+        if right is None:
+            if self._known.pop(key, None) is not None:
+                self.changed = True
+        elif self._known.get(key) != right:
+            self._known[key] = right
+            self.changed = True
+
+    def replace(self, prefix: str, rights: dict[str, str]) -> None:
+        """Make the keys that begin with ``prefix`` exactly ``rights``."""
+        for key in [key for key in self._known if key.startswith(prefix) and key not in rights]:
+            self.set(key, None)
+        for key, right in rights.items():
+            self.set(key, right)
+
+    def whole(self) -> dict[str, str]:
+        """A copy of the map, ordered by key."""
+        return dict(sorted(self._known.items()))

@@ -1,0 +1,166 @@
+"""Listening TCP and bound UDP sockets: the set each fast tick, owners only when it changed.
+
+A socket bound through an IPv6 socket to an IPv4 address has the key of the IPv4 form
+(``tcp/127.0.0.1:8000``), so that it equals what an operator declares.
+"""
+
+from __future__ import annotations
+
+from .place import Place, slurp
+from .sockdiag import Socket, SockDiag
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from .owners import Holdings
+    from .proctable import ProcessTable
+
+    Event = Callable[[str, str, dict[str, Any]], None]
+
+MAX_LISTENERS = 8192
+ASK_AGAIN = 3  # times that the owner of a socket is looked for before it is left as unknown
+
+
+def key_of(proto: str, address: str, port: int) -> str:
+    """``tcp/0.0.0.0:22`` or ``tcp/[::]:22``."""
+    return "{}/{}:{}".format(proto, "[" + address + "]" if ":" in address else address, port)
+
+
+def ephemeral_range(place: Place) -> tuple[int, int]:
+    """Ports that the kernel gives to clients."""
+    try:
+        low, high = slurp(place.proc + "/sys/net/ipv4/ip_local_port_range", 64).split()[:2]
+        return int(low), int(high)
+    except (OSError, ValueError):
+        return 32_768, 60_999
+
+
+class Listeners:
+    """Table ``listen``.
+
+    ``sample`` asks the kernel for the set. When it changed, or an owner left, the holders of all
+    sockets are looked up by ``holdings`` and rows are made new. Events are emitted for what
+    appears or goes after the first sample. A UDP socket in the ephemeral range must be there at
+    two ticks: most are clients that wait for one answer.
+    """
+
+    def __init__(
+        self,
+        place: Place,
+        diag: SockDiag,
+        table: ProcessTable,
+        holdings: Callable[[], Holdings],
+        event: Event,
+    ) -> None:
+        self._place = place
+        self._diag = diag
+        self._table = table
+        self._holdings = holdings
+        self._event = event
+        self._low, self._high = ephemeral_range(place)
+        self._seen: dict[str, tuple[int, int]] = {}
+        self._maybe: set[str] = set()
+        self._asked: dict[str, int] = {}
+        self._owner: dict[str, tuple[int, int]] = {}  # key -> pid and its start
+        self._first = True
+        self.rows: dict[int | str, list[Any]] = {}
+        self.ports: frozenset[int] = frozenset()
+
+    def sample(self) -> bool:
+        """Look once; True when the table changed. Raises OSError when the kernel does not answer."""
+        now = self._current()
+        if now.keys() == self._seen.keys() and now == self._seen and not self._orphans():
+            return False
+        appeared = [key for key in now if key not in self._seen]
+        gone = [key for key in self._seen if key not in now]
+        for key in now:
+            if self._seen.get(key) != now[key]:
+                self._owner.pop(key, None)
+                self._asked.pop(key, None)
+        self._seen = now
+        self._find_owners(now)
+        before = self.rows
+        self.rows = {key: self._row(key, uid) for key, (_, uid) in now.items()}
+        self.ports = frozenset(row[3] for row in self.rows.values() if row[1] == "tcp")
+        if not self._first:
+            for key in appeared:
+                self._event("listener.new", key, _facts(self.rows[key]))
+            for key in gone:
+                self._event("listener.gone", key, _facts(before[key]))
+                self._owner.pop(key, None)
+                self._asked.pop(key, None)
+        self._first = False
+        return True
+
+    def _current(self) -> dict[str, tuple[int, int]]:
+        """Inode and user by key; of several sockets with one key (SO_REUSEPORT) the oldest."""
+        found: dict[str, tuple[int, int]] = {}
+        for one in self._diag.listeners():
+            _keep(found, key_of("tcp", one.local, one.port), one)
+        maybe = set()
+        for one in self._diag.udp():
+            key = key_of("udp", one.local, one.port)
+            if self._low <= one.port <= self._high and key not in self._seen and not self._first:
+                maybe.add(key)
+                if key not in self._maybe:
+                    continue
+            _keep(found, key, one)
+        self._maybe = maybe
+        if len(found) > MAX_LISTENERS:
+            return dict(sorted(found.items())[:MAX_LISTENERS])
+        return found
+
+    def _orphans(self) -> bool:
+        """True when an owner ended or may now be found: the socket lives on in another process."""
+        orphans = False
+        by_pid = self._table.by_pid
+        for key in self._seen:
+            owner = self._owner.get(key)
+            if owner is None:
+                orphans = orphans or self._asked.get(key, 0) < ASK_AGAIN
+            else:
+                process = by_pid.get(owner[0])
+                if process is None or process.start != owner[1]:
+                    del self._owner[key]
+                    self._asked.pop(key, None)
+                    orphans = True
+        return orphans
+
+    def _find_owners(self, now: dict[str, tuple[int, int]]) -> None:
+        unknown = [key for key in now if key not in self._owner]
+        if not unknown:
+            return
+        held = self._holdings()
+        for key in unknown:
+            pid = held.sockets.get(now[key][0])
+            process = self._table.by_pid.get(pid) if pid is not None else None
+            if process is not None:
+                self._owner[key] = (process.pid, process.start)
+            elif not held.complete:
+                self._asked[key] = ASK_AGAIN  # asking again would be refused again
+            else:
+                self._asked[key] = self._asked.get(key, 0) + 1
+
+    def _row(self, key: str, uid: int) -> list[Any]:
+        proto, _, rest = key.partition("/")
+        address, _, port = rest.rpartition(":")
+        row: list[Any] = [key, proto, address.strip("[]"), int(port), uid, None, None, None]
+        owner = self._owner.get(key)
+        process = self._table.by_pid.get(owner[0]) if owner else None
+        if process is not None and self._table.know(process) and process.about is not None:
+            about = process.about
+            row[5:8] = [process.pid, process.name, about.container or about.unit or None]
+        return row
+
+
+def _keep(found: dict[str, tuple[int, int]], key: str, one: Socket) -> None:
+    other = found.get(key)
+    if other is None or one.inode < other[0]:
+        found[key] = (one.inode, one.uid)
+
+
+def _facts(row: list[Any]) -> dict[str, Any]:
+    names = ("proto", "address", "port", "uid", "pid", "name")
+    return dict(zip(names, row[1:7]))

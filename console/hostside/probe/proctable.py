@@ -1,0 +1,311 @@
+"""The process table: who is new, who is gone, the summary, and rows for a focused host."""
+
+from __future__ import annotations
+
+import os
+
+from .denied import PTRACE, Denied
+from .place import Place, slurp, words
+from .procs import HZ, Process, parse_pid_stat, read_about, read_exe, read_uid
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from .users import Users
+
+TOP = 5
+MAX_USERS = 16
+RSS_STEP_KIB = 256
+RSS_STEP = 0.015
+MAX_PROCESSES = 65_536
+# What is read once is read again after so many slow ticks: a process may change its user, its
+# title and its debugger. 1/6 of the table each time is a minute; unfocused, 5 minutes.
+TURNS_FOCUSED = 6
+TURNS = 30
+
+
+class ProcessTable:
+    """All processes by pid. ``look`` is the cheap part (names only), ``scan`` reads all of them."""
+
+    def __init__(self, place: Place, users: Users, denied: Denied, salt: str) -> None:
+        self._place = place
+        self._users = users
+        self._denied = denied
+        self._salt = salt
+        self._at: float | None = None
+        self._turn = 0
+        self._own = os.getpid()
+        self.btime = 0
+        self.by_pid: dict[int, Process] = {}
+        try:
+            self._userns: str | None = os.readlink(place.proc + "/1/ns/user")
+        except OSError:
+            self._userns = None
+
+    def pids(self) -> list[int]:
+        """All process ids now."""
+        found = [int(name) for name in os.listdir(self._place.proc) if name.isdigit()]
+        return found[:MAX_PROCESSES]
+
+    def look(self) -> tuple[list[Process], int]:
+        """Processes that were not there at the last look, and the number of all."""
+        pids = self.pids()
+        known = self.by_pid
+        new = []
+        for pid in pids:
+            if pid not in known:
+                process = self._read(pid)
+                if process is not None:
+                    known[pid] = process
+                    new.append(process)
+        if len(known) > len(pids):
+            alive = set(pids)
+            for pid in [pid for pid in known if pid not in alive]:
+                del known[pid]
+        return new, len(pids)
+
+    def scan(self) -> list[Process]:
+        """Read every process; returns those that are new."""
+        now = self._place.mono()
+        passed = now - self._at if self._at is not None else 0.0
+        new = []
+        old = self.by_pid
+        found: dict[int, Process] = {}
+        for pid in self.pids():
+            process = old.get(pid)
+            if process is None:
+                process = self._read(pid)
+                if process is not None:
+                    found[pid] = process
+                    new.append(process)
+                continue
+            ticks, start, name = process.ticks, process.start, process.name
+            if not self._stat(process):
+                continue
+            if process.start != start:  # the pid was given to another process
+                process = self._read(pid)
+                if process is not None:
+                    found[pid] = process
+                    new.append(process)
+                continue
+            if process.name != name:  # it has run another program
+                process.about = None
+                process.uid = None
+            if passed >= 0.5:
+                process.pct = round(max(0, process.ticks - ticks) / HZ / passed * 100, 1)
+            found[pid] = process
+        self.by_pid = found
+        if self._at is None or passed >= 0.5:
+            self._at = now
+        return new
+
+    def _read(self, pid: int) -> Process | None:
+        process = Process(pid)
+        return process if self._stat(process) else None
+
+    def _stat(self, process: Process) -> bool:
+        try:
+            text = slurp("{}/{}/stat".format(self._place.proc, process.pid), 2048)
+        except OSError:
+            return False
+        return parse_pid_stat(text, process)
+
+    def uid(self, process: Process) -> int:
+        """Effective user id, read once; -1 when the process is gone."""
+        if process.uid is None:
+            try:
+                process.uid = read_uid("{}/{}".format(self._place.proc, process.pid))
+            except OSError:
+                pass
+        return -1 if process.uid is None else process.uid
+
+    def know(self, process: Process) -> bool:
+        """Read what rarely changes, unless known; False when the process is gone."""
+        if process.about is None:
+            base = "{}/{}".format(self._place.proc, process.pid)
+            try:
+                process.about, process.uid = read_about(base, self._salt, self._userns)
+            except OSError:
+                return False
+            if process.about.exe is None:
+                self._denied.set("procs.exe", PTRACE)
+        return True
+
+    def refresh(self, focused: bool) -> None:
+        """Forget what is known of a part of the processes, so that all are read anew in turn."""
+        turns = TURNS_FOCUSED if focused else TURNS
+        self._turn += 1
+        for process in self.by_pid.values():
+            if (process.pid + self._turn) % turns == 0 and not process.kthread:
+                process.about = None
+                process.uid = None
+
+    def own(self, process: Process) -> bool:
+        """True for the probe itself and what it started."""
+        return self._own in (process.pid, process.ppid)
+
+    def user(self, process: Process) -> str:
+        """Name of the process's user."""
+        uid = self.uid(process)
+        return self._users.name(uid) if uid >= 0 else ""
+
+    def describe(self, pid: int) -> dict[str, Any]:
+        """Facts about one process for other lanes, read anew; empty when it is gone.
+
+        Keys: pid, name, uid, user, cmdline (redacted), exe, cgroup, container, unit, started,
+        tracer. Touches nothing that is shared, so a thread may call it.
+        """
+        process = Process(pid)
+        base = "{}/{}".format(self._place.proc, pid)
+        try:
+            if not parse_pid_stat(slurp(base + "/stat", 2048), process):
+                return {}
+            about, uid = read_about(base, self._salt, self._userns)
+        except OSError:
+            return {}
+        return {
+            "pid": pid,
+            "name": process.name,
+            "uid": uid,
+            "user": self._users.name(uid) if uid is not None else "",
+            "cmdline": about.cmdline,
+            "exe": about.exe,
+            "cgroup": about.cgroup,
+            "container": about.container,
+            "unit": about.unit,
+            "started": self.started(process),
+            "tracer": about.tracer,
+        }
+
+    def started(self, process: Process) -> float:
+        """Seconds since the epoch."""
+        return round(self.btime + process.start / HZ, 2)
+
+    def born(self, process: Process) -> dict[str, Any]:
+        """Facts of the event ``process.new``; empty when it is gone already."""
+        if not self.know(process) or process.about is None:
+            return {}
+        return {
+            "pid": process.pid,
+            "ppid": process.ppid,
+            "uid": process.uid,
+            "user": self.user(process),
+            "name": process.name,
+            "cmdline": process.about.cmdline,
+            "exe": process.about.exe,
+        }
+
+    def everyone(self) -> list[dict[str, Any]]:
+        """All processes but kernel threads, for the inventory."""
+        rows = []
+        for process in list(self.by_pid.values()):
+            if process.kthread or not self.know(process) or process.about is None:
+                continue
+            about = process.about
+            rows.append(
+                {
+                    "pid": process.pid,
+                    "name": process.name,
+                    "cmdline": about.cmdline,
+                    "exe": about.exe,
+                    "uid": process.uid,
+                    "cgroup": about.cgroup,
+                    "container": about.container,
+                    "unit": about.unit,
+                }
+            )
+        return rows
+
+    def summary(self) -> dict[str, Any]:
+        """Part ``ps``."""
+        everyone = list(self.by_pid.values())
+        by_user: dict[str, int] = {}
+        running = zombies = 0
+        for process in everyone:
+            user = self.user(process)
+            by_user[user] = by_user.get(user, 0) + 1
+            running += process.state == "R"
+            zombies += process.state == "Z"
+        most = sorted(by_user.items(), key=lambda item: (-item[1], item[0]))[:MAX_USERS]
+        busy = sorted((p for p in everyone if p.pct > 0), key=lambda p: -p.pct)[:TOP]
+        large = sorted((p for p in everyone if p.rss_kib), key=lambda p: -p.rss_kib)[:TOP]
+        return {
+            "total": len(everyone),
+            "running": running,
+            "zombies": zombies,
+            "by_user": dict(most),
+            "top_cpu": [self._brief(process) for process in busy],
+            "top_rss": [self._brief(process) for process in large],
+        }
+
+    def _brief(self, process: Process) -> list[Any]:
+        return [process.pid, self.user(process), process.name, process.pct, process.rss_kib]
+
+    def rows(self) -> dict[int | str, list[Any]]:
+        """Rows of table ``procs``; a row stays the same object until it is worth sending."""
+        found: dict[int | str, list[Any]] = {}
+        for process in self.by_pid.values():
+            row = process.row
+            if row is None or process.about is None or self._moved(process, row):
+                if not self.know(process):
+                    continue
+                fresh = self._row(process)
+                if row is None or fresh[:8] != row[:8] or fresh[10:] != row[10:]:
+                    row = fresh
+                elif self._moved(process, row):
+                    row = fresh
+                process.row = row
+            found[process.pid] = row
+        return found
+
+    @staticmethod
+    def _moved(process: Process, row: list[Any]) -> bool:
+        """The state letter alone is no reason: it flips with every sample of a busy process."""
+        step = max(RSS_STEP_KIB, row[9] * RSS_STEP)
+        return bool(process.pct != row[8] or abs(process.rss_kib - row[9]) > step)
+
+    def _row(self, process: Process) -> list[Any]:
+        about = process.about
+        assert about is not None  # noqa: S101  # know() was true
+        uid = self.uid(process)
+        return [
+            process.pid,
+            process.ppid,
+            uid,
+            self._users.name(uid) if uid >= 0 else "",
+            self.started(process),
+            process.name,
+            about.cmdline,
+            process.state,
+            process.pct,
+            process.rss_kib,
+            process.threads,
+            about.cgroup,
+            about.container,
+            about.exe,
+            about.deleted,
+            about.caps,
+            about.seccomp,
+            about.no_new_privs,
+            about.tracer,
+            about.label,
+            about.userns,
+            about.digest,
+        ]
+
+
+def exe_allowed(place: Place) -> bool:
+    """True when programs of other users can be seen (tried on process 1)."""
+    return read_exe(place.proc + "/1")[0] is not None
+
+
+def own_caps(place: Place) -> str:
+    """Effective capabilities of this process, hexadecimal."""
+    try:
+        for line in slurp(place.proc + "/self/status", 8192).split(b"\n"):
+            if line.startswith(b"CapEff:"):
+                return words(line[7:].strip(), 32)
+    except OSError:
+        pass
+    return ""
