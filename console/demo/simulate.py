@@ -15,6 +15,7 @@ from console.model.inventory import Inventory
 from console.model.tables import Flow, Process
 
 STEP_S = 1.0
+WORK_S = 10.0
 LOG_KEPT = 2_000
 
 JOURNAL = ("auth.", "kernel.", "log.")
@@ -45,7 +46,7 @@ class SimState:
         uptime = 200_000.0 + int(digest("uptime", seed, host.name, length=6), 16) % 9_000_000
         self.booted = clock() - uptime
         self.silent = False
-        self.hang: set[Callable[[], None]] = set()  # called after each event, to send it at once
+        self.bells: set[Callable[[], None]] = set()  # called after each event, to send it at once
         self.log: list[Logged] = []
         self.spool: dict[str, bytes] = {}  # documents that wait for the guard, by sha256
         self.machine = catalog().machines[host.machine]
@@ -105,6 +106,8 @@ class SimState:
         flows = self.tables["flows"]
         for key, row in list(flows.items()):
             flows[key] = self._talk(row)
+        if self.t % WORK_S < STEP_S:
+            self.work()
 
     def _talk(self, row: Flow) -> Flow:
         factor = self._random.uniform(0.9, 1.1)
@@ -115,7 +118,7 @@ class SimState:
         )
 
     def work(self) -> None:
-        """Let the process table live: once for each slow tick."""
+        """Let the process table live: the loads of busy processes move."""
         procs = self.tables["procs"]
         for pid, row in list(procs.items()):
             if row.cpu_pct >= 1.0:
@@ -195,7 +198,7 @@ class SimState:
         event = ProbeEvent(kind=kind, at=self.clock(), key=key, facts=known, cursor=cursor)
         self.log.append(Logged(number, event))
         del self.log[:-LOG_KEPT]
-        for ring in list(self.hang):
+        for ring in list(self.bells):
             ring()
 
     def since(self, number: int, *, journal_only: bool = False) -> list[Logged]:
