@@ -237,7 +237,7 @@ class FrameWriter:
             last["gone"] = gone
         yield last
 
-    def _frame(self, **parts: Any) -> bytes:
+    def _frame(self, /, **parts: Any) -> bytes:
         self._seq += 1
         state = self.state
         head = {
