@@ -25,7 +25,7 @@ def blob(line: str) -> bytes:
 
 
 def certificate(ca: KeyPair, host: KeyPair, **how: str) -> bytes:
-    path = ca.sign(host, host=True, **how)  # type: ignore[arg-type]
+    path = ca.sign(host, host=True, **how)
     return blob(path.read_text(encoding="utf-8"))
 
 

@@ -41,7 +41,7 @@ def test_the_first_hop_is_reached_by_its_own_jump_hosts(
 )
 def test_a_loop_is_refused_and_named(jumps: dict[str, tuple[str, ...]]) -> None:
     known = inventory(**jumps)
-    with pytest.raises(ConnectError, match="form a loop: .*t"):
+    with pytest.raises(ConnectError, match=r"form a loop: .*t"):
         route(known["t"], known)
 
 

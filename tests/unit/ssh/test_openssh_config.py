@@ -124,10 +124,10 @@ def test_a_key_that_ssh_could_not_use_is_refused_before(tmp_path: Path, user: Ke
     locked = make_key(tmp_path / "locked", passphrase="secret")
     with pytest.raises(KeyFileError, match="encrypted"):
         write_config(tmp_path, host(key=str(locked.path)), (), Timing())
+    (tmp_path / "b").mkdir()
     with pytest.raises(KeyFileError, match="`key` is empty"):
-        (tmp_path / "b").mkdir()
         write_config(tmp_path / "b", host(), (), Timing())
     user.path.chmod(0o644)
+    (tmp_path / "c").mkdir()
     with pytest.raises(KeyFileError, match="chmod 600"):
-        (tmp_path / "c").mkdir()
         write_config(tmp_path / "c", host(key=str(user.path)), (), Timing())
