@@ -108,3 +108,9 @@ def test_a_jump_in_time_begins_all_that_is_due_once(states: dict[str, SimState])
     line.advance(60)
     line.advance(60)
     assert begun == [stage.id for stage in stages() if stage.at <= 60]
+
+
+def test_the_page_tells_of_every_stage_and_its_time() -> None:
+    page = (Path(__file__).resolve().parents[3] / "docs/demo.md").read_text(encoding="utf-8")
+    for stage in stages():
+        assert f"| `{stage.id}` | {stage.at:g} s | {stage.host} |" in page
