@@ -10,6 +10,7 @@
  *   fail.nvmlInitWithFlags 18     the function returns this nvmlReturn_t
  *   0.fail.nvmlDeviceGetName 15   the same for one device; "0.fail 15" for all its functions
  *   0.hang.nvmlDeviceGetName F    the call does not return while the file F exists; also "0.hang F"
+ *   0.delay.nvmlDeviceGetName N   the call takes N microseconds
  *   event.1 0 8 79                event of device 0, type 8, data 79; numbers must be 1, 2, 3 ...
  *   wide 1                        process lists, version 3, in the layout of drivers R535.43-.86
  *
@@ -126,6 +127,9 @@ static int enter(const char *function, int index)
     if (index >= 0) {
         hang(index, key);
         hang(index, "hang");
+        snprintf(key, sizeof key, "delay.%s", function);
+        if (look(index, key, value))
+            usleep((useconds_t)atoi(value));
     }
     snprintf(key, sizeof key, "fail.%s", function);
     if (look(-1, key, value))

@@ -26,6 +26,7 @@ Facts = Dict[str, Any]
 RETRY_S = 60.0  # between two tries to open a driver that does not answer
 REOPEN_S = 300.0  # a device lost for this long is looked for anew; doubled each time, up to:
 REOPEN_MAX_S = 3600.0
+UNLOADED_S = 5.0  # between two opens when the driver itself was unloaded
 
 
 class NvidiaCard:
@@ -202,7 +203,7 @@ class Nvidia:
         if any(worker.hung() for worker in workers):
             return False
         now = time.monotonic()
-        if any(worker.lost and worker.reopen for worker in workers):
+        if any(w.lost and w.reopen for w in workers) and now - self._started > UNLOADED_S:
             return True
         gone = not self.slots or any(slot.lost() for slot in self.slots)
         if not gone or now - self._started < self._patience:

@@ -11,7 +11,9 @@ import ctypes
 import importlib
 import re
 import threading
-from typing import Any, Hashable
+from typing import Any
+
+Key = Tuple[Any, ...]  # call, device (None: any), numbers among the arguments
 
 LIBRARY = "libnvidia-ml.so.1"
 
@@ -82,7 +84,7 @@ class Nvml:
     def __init__(self) -> None:
         self.api: Any = None
         self.denied: dict[str, str] = {}
-        self._without: set[Hashable] = set()
+        self._without: set[Key] = set()
         self._lock = threading.Lock()
         self._opened = 0
 
@@ -135,11 +137,7 @@ class Nvml:
     def forget(self, index: int) -> None:
         """Ask again what device ``index`` did not support, because its mode has changed."""
         with self._lock:
-            self._without = {
-                key
-                for key in self._without
-                if not (isinstance(key, tuple) and len(key) > 1 and key[1] == index)
-            }
+            self._without = {key for key in self._without if key[1] != index}
 
     def call(self, function: str, *args: Any, index: int = -1) -> Any:
         """The answer of ``function(*args)``, or None where it gives none.
@@ -151,34 +149,37 @@ class Nvml:
 
     def attempt(self, function: str, *args: Any, index: int = -1) -> tuple[Any, int | None]:
         """Like ``call``, with the NVML error code that explains a None, where there is one."""
-        key = (function, index, *(a for a in args if isinstance(a, int)))
-        if (function,) in self._without or key in self._without:
+        # Numbers belong to the key: one wrapper may stand for several symbols of the library.
+        numbers = tuple(a for a in args if isinstance(a, int))
+        anywhere, key = (function, None, *numbers), (function, index, *numbers)
+        if anywhere in self._without or key in self._without:
             return None, NOT_SUPPORTED
         bound = getattr(self.api, function, None)
         if bound is None:
-            self._remember((function,))
+            self._remember(anywhere)
             return None, FUNCTION_NOT_FOUND
         try:
             return bound(*args), None
         except self.api.NVMLError as error:
-            return None, self._failed(function, key, int(error.value))
+            code = int(error.value)
+            return None, self._failed(
+                function, anywhere if code == FUNCTION_NOT_FOUND else key, code
+            )
         except self.api.NVMLLibraryMismatchError:
-            self._remember((function,))
+            self._remember(anywhere)
             return None, FUNCTION_NOT_FOUND
         except (ValueError, TypeError):  # text that is not UTF-8; another signature in the binding
             return None, None
 
-    def _failed(self, function: str, key: Hashable, code: int) -> int:
+    def _failed(self, function: str, key: Key, code: int) -> int:
         if code in _LOST:
             raise Lost(_LOST[code], reopen=code in (UNINITIALIZED, DRIVER_NOT_LOADED))
-        if code == FUNCTION_NOT_FOUND:
-            self._remember((function,))
-        elif code in _FOR_GOOD:
+        if code == FUNCTION_NOT_FOUND or code in _FOR_GOOD:
             self._remember(key)
         if code == NO_PERMISSION:
             self.denied["gpu." + short(function)] = "root"
         return code
 
-    def _remember(self, key: Hashable) -> None:
+    def _remember(self, key: Key) -> None:
         with self._lock:
             self._without.add(key)

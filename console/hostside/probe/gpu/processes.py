@@ -81,16 +81,12 @@ class ProcessReader:
             return second
         if third is not None and {u.pid for u in third} == {u.pid for u in second}:
             # Both agree, so the layout is right: a process has just ended, or is one of another
-            # pid namespace.
-            return self._doubt(third, only_missing=True)
+            # pid namespace, or one number alone is wrong.
+            return [u._replace(reliable=plausible([u], total, None, self._exists)) for u in third]
         return self._doubt(second)
 
-    def _doubt(self, uses: list[Use], only_missing: bool = False) -> list[Use]:
-        return [
-            use._replace(reliable=only_missing and self._exists(use.pid))
-            for use in uses
-            if use.pid > 0
-        ]
+    def _doubt(self, uses: list[Use]) -> list[Use]:
+        return [use._replace(reliable=False) for use in uses if use.pid > 0]
 
     def _list(self, kind: str, function: str) -> list[Use] | None:
         rows = self._nvml.call(function, self._handle, index=self._index)
