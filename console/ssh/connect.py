@@ -24,7 +24,6 @@ CIPHERS = (
     "aes128-ctr",
 )
 POST_QUANTUM = ("mlkem", "sntrup", "kyber")
-BANNER_LIMIT = 2_000
 
 
 class Timing(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,7 +48,6 @@ class Client(asyncssh.SSHClient):
         self.accepted: Accepted | None = None
         self.refused: HostKeyError | None = None
         self.kex = ""
-        self.banner = ""
         self.lost = asyncio.Event()
 
     def connection_made(self, conn: asyncssh.SSHClientConnection) -> None:
@@ -80,11 +78,6 @@ class Client(asyncssh.SSHClient):
         pair = self._pairs.pop(0)
         self.offered.append(fingerprint(pair))
         return pair
-
-    def auth_banner_received(self, msg: str, lang: str) -> None:
-        """Keep what the host says before the login, cleaned: it may say why it refuses."""
-        if len(self.banner) < BANNER_LIMIT:
-            self.banner += clean(msg.strip().replace("\n", " "), BANNER_LIMIT)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Wake whoever shares this connection."""

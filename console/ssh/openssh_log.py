@@ -30,6 +30,10 @@ _HOST_KEY_SIGNS = (
 )
 _AUTH_SIGNS = ("Permission denied (", "Too many authentication failures")
 _KEY_FILE_SIGNS = ("UNPROTECTED PRIVATE KEY FILE", "Load key ", "no such identity: ")
+_HOP_SIGNS = (
+    ("open failed", "a jump host cannot reach it", "Check AllowTcpForwarding and the route there."),
+    ("stdio forwarding failed", "a jump host cannot reach it", "Check AllowTcpForwarding there."),
+)
 _CONNECT_SIGNS = (
     ("Could not resolve hostname", "the address cannot be resolved", "Check the name and the DNS."),
     ("Connection refused", "nothing listens there", "Check the port, and that sshd runs."),
@@ -37,7 +41,6 @@ _CONNECT_SIGNS = (
     ("timed out", "the connection timed out", "Check the address, the port and the firewalls."),
     ("not responding", "the host stopped answering (keepalive)", ""),
     ("no matching", "no common algorithms", "Update the host's sshd."),
-    ("stdio forwarding failed", "a jump host cannot reach it", "Check AllowTcpForwarding there."),
     ("Connection closed by", "the host closed the connection", "It may refuse logins for now."),
     ("Connection reset by", "the host reset the connection", "It may refuse logins for now."),
 )
@@ -117,6 +120,9 @@ class SshLog:
                 where=self._where,
                 hint="Check user and key in the inventory and authorized_keys on the host.",
             )
+        for sign, message, hint in _HOP_SIGNS if self._at_hop else ():
+            if sign in text:
+                return ConnectError(message, where=self._where, hint=hint)
         for sign, message, hint in _CONNECT_SIGNS:
             if sign in text:
                 return ConnectError(message, where=self._where, hint=hint)

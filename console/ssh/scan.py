@@ -70,12 +70,12 @@ async def _scan(
 ) -> list[OfferedKey]:
     found: list[OfferedKey] = []
     where = place(host.name, host.address, host.port)
-    failed: asyncssh.Error | None = None
+    failed: Exception | None = None
     for family in FAMILIES:
         try:
             async with asyncio.timeout(limits.connect):
                 key = await _ask(host, tunnel, family)
-        except (asyncssh.KeyExchangeFailed, asyncssh.ConnectionLost) as exc:
+        except (asyncssh.KeyExchangeFailed, asyncssh.ConnectionLost, ConnectionResetError) as exc:
             failed = exc  # a server without a key of this family just hangs up
             continue
         except asyncssh.ChannelOpenError as exc:
