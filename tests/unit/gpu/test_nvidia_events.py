@@ -26,7 +26,7 @@ def test_an_xid_wakes_the_loop(build: Build, start: Start) -> None:
     stub.put({"event.1": "1 8 79"})
     assert answer(child, "readable", bool) is True
     ((kind, key, facts, at),) = child.ask("take_events")
-    assert (kind, key) == ("kernel.xid", "0000:11:00.0/79")
+    assert (kind, key) == ("kernel.xid", "0000:11:00/79")
     assert facts == {
         "xid": 79,
         "pci": "0000:11:00.0",

@@ -237,9 +237,10 @@ def test_what_is_not_supported_is_asked_once(build: Build, start: Start) -> None
     child = start(stub)
     rows = open_gpus(child, 2)
     assert fast(rows[0]) == GpuFast(0, 40, 31, 21504, 81920, 45, None, 1980, None, None)
+    counted: dict[int, Any] = {}
     for _ in range(3):
         child.ask("fast")
-        child.ask("counters")
+        counted.update({one["index"]: one for one in child.ask("counters")})
         child.ask("processes")
     answer(child, "timed fast", lambda _: Counter(stub.calls())["nvmlDeviceGetClockInfo 0"] > 4)
     calls = Counter(stub.calls())
@@ -255,8 +256,9 @@ def test_what_is_not_supported_is_asked_once(build: Build, start: Start) -> None
     ):
         assert calls[f"{function} 0"] == 1, function
     assert calls["nvmlDeviceGetMemoryInfo 0"] > 1
-    child.ask("force_counters")
-    first, second = answer(child, "counters", of_length(2))
+    while len(counted) < 2:  # bounded by the test's own time limit
+        counted.update({one["index"]: one for one in child.ask("counters")})
+    first, second = counted[0], counted[1]
     assert "pcie_replays" not in first
     assert "recovery_action" not in first
     assert second["recovery_action"] == 0

@@ -90,8 +90,6 @@ def test_counters_are_sent_when_they_change(build: Build, start: Start) -> None:
     stub.put({"1.field.143": "1 9"})
     (changed,) = answer(child, "counters", bool)
     assert (changed["index"], changed["remapped_uncorrected"]) == (1, 9)
-    child.ask("force_counters")
-    assert [one["index"] for one in child.ask("counters")] == [0, 1]
 
 
 def test_field_numbers_are_those_of_the_binding() -> None:

@@ -18,6 +18,7 @@ Facts = Dict[str, Any]
 
 FAST_WAIT_S = 0.05
 SLOW_WAIT_S = 0.15
+FIRST_WAIT_S = 0.5  # once, at the start, so that the names are there when the first GPUs are
 STATIC_S = 300.0
 STOP_S = 0.3
 
@@ -50,17 +51,17 @@ class Gpus:
         self._static_at: float | None = None
         self._static: tuple[list[Facts], Facts] = ([], {})
         self._revision = 0
-        self._all_counters = False
         self._active = False
 
     def start(self) -> None:
-        """Look for devices and start their threads; returns at once, even if a driver hangs."""
+        """Look for devices and start their threads; waits for the driver, but at most 0.5 s."""
         self._cards = drm.cards(self._sys)
         self._drm = [self._drm_slot(card) for card in self._cards]
         opening = self._nvidia.start()
         self._active = opening or bool(self._drm) or bool(self._nvidia.known)
         if not self._active:
             self._queue.close()
+        self._nvidia.wait(FIRST_WAIT_S)
 
     def _drm_slot(self, card: drm.Card) -> Slot:
         reader: Any
@@ -136,10 +137,7 @@ class Gpus:
             self._event("probe.error", "gpu", {"error": f"GPU {index}: {failure}"[:400]})
 
     def counters(self) -> list[Facts]:
-        """The slow lane: ``GpuCounters`` of the GPUs where one changed since the last call.
-
-        ``force_counters()`` makes the next call return all of them (for a keyframe).
-        """
+        """The slow lane: ``GpuCounters`` of the GPUs where one changed since the last call."""
         slots = self._slots() if self._active else []
         for slot in slots:
             if slot.worker is not None:
@@ -148,15 +146,10 @@ class Gpus:
         changed: list[Facts] = []
         for index, slot in enumerate(slots):
             found = slot.worker.result("counters") if slot.worker is not None else None
-            if found is not None and (found != slot.sent or self._all_counters):
+            if found is not None and found != slot.sent:
                 slot.sent = found
                 changed.append({"index": index, **found})
-        self._all_counters = False
         return changed
-
-    def force_counters(self) -> None:
-        """Let the next ``counters()`` return every GPU."""
-        self._all_counters = True
 
     def processes(self) -> list[list[Any]]:
         """Rows of the table ``gpuprocs``; emits ``gpu.process.new`` for rows not seen before.
@@ -205,7 +198,8 @@ class Gpus:
             if worker is not None and (due or "static" not in worker.results):
                 worker.ask("static")
         if due:
-            self._settle(slots, SLOW_WAIT_S)
+            first = not self._revision
+            self._settle(slots, FIRST_WAIT_S if first else SLOW_WAIT_S)
         newest = ([slot.static(n) for n, slot in enumerate(slots)], self._driver())
         if newest != self._static:
             self._static = newest

@@ -84,6 +84,7 @@ class Nvidia:
         self._thread: threading.Thread | None = None
         self._started = time.monotonic()
         self._opening = False
+        self._opened = threading.Event()
         self._patience = REOPEN_S
         self._placeholders()
 
@@ -105,6 +106,11 @@ class Nvidia:
     def _placeholders(self, reason: str = "") -> None:
         self.slots = [Slot("nvidia", lost=reason, static=_fallback(gpu)) for gpu in self.known]
 
+    def wait(self, seconds: float) -> None:
+        """Until the driver has opened or failed for the first time, at most ``seconds``."""
+        if self._thread is not None:
+            self._opened.wait(seconds)
+
     def opening_for(self) -> float:
         """For how many seconds the driver has been opening; 0 when it is open or has failed."""
         return time.monotonic() - self._started if self._opening else 0.0
@@ -124,6 +130,7 @@ class Nvidia:
             except Exception as error:
                 self.error = f"{type(error).__name__}: {error}"
             self._opening = False
+            self._opened.set()
             if self.error:
                 self._fail()
                 self._stop.wait(RETRY_S)
@@ -218,7 +225,8 @@ class Nvidia:
             if slot is not None and isinstance(slot.card, NvidiaCard):
                 slot.card.saw_xid(data, round(time.time(), 3))
             facts = {"xid": data, "pci": pci, "pid": None, "message": xid_text(data)}
-            self._queue.put("kernel.xid", f"{pci}/{data}", facts)
+            # The kernel's log names the device without its function: the same key folds both.
+            self._queue.put("kernel.xid", f"{pci.rsplit('.', 1)[0]}/{data}", facts)
         elif name == "unavailable":
             error = "the driver reports the GPU as unavailable"
             self._queue.put("gpu.lost", str(index), {"error": error, "seconds": 0.0})

@@ -11,7 +11,7 @@ import ctypes
 import importlib
 import re
 import threading
-from typing import Any
+from typing import Any, Tuple
 
 Key = Tuple[Any, ...]  # call, device (None: any), numbers among the arguments
 
