@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 SECTOR = 512
 MAX_NICS = 64
+SOONEST_S = 0.25  # rates over less than this are noise: the last sample is given again
 
 
 def parse_stat(text: bytes) -> dict[str, Any]:
@@ -29,7 +30,7 @@ def parse_stat(text: bytes) -> dict[str, Any]:
         elif head == b"btime":
             found["btime"] = (_numbers(fields[1:2]) or [0])[0]
         elif head == b"procs_running":
-            found["running"] = (_numbers(fields[1:2]) or [None])[0]
+            found["running"] = next(iter(_numbers(fields[1:2])), None)
     return found
 
 
@@ -117,12 +118,15 @@ class Counters:
         self._links: dict[str, bool] = {}
         self._disks: frozenset[str] = frozenset()
         self._disks_until = 0.0
+        self._last: dict[str, Any] = {}
         self.btime = 0
 
     def sample(self) -> dict[str, Any]:
         """One sample; rates cover the time since the one before and are absent in the first."""
         now = self._place.mono()
         passed = now - self._at if self._at is not None else 0.0
+        if self._at is not None and passed < SOONEST_S:
+            return dict(self._last)
         part: dict[str, Any] = {"dt": round(passed, 3)}
         self._processor(part)
         self._memory(part)
@@ -137,7 +141,8 @@ class Counters:
                 part["psi_mem" if name == "memory" else "psi_" + name] = value
         part["uptime_s"] = round(self._place.boot(), 2)
         self._at = now
-        return part
+        self._last = part
+        return dict(part)
 
     def _read(self, name: str) -> bytes:
         try:

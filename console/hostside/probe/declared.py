@@ -37,7 +37,9 @@ FILE = "/etc/watchfloor/probe.json"
 MAX_SIZE = 256 * 1024
 MAX_ITEMS = 64
 _TEXTS = ("name", "kind", "unit", "container", "path", "url")
-_loopback = re.compile(r"https?://(?:127(?:\.\d{1,3}){3}|localhost|\[::1\])(?::\d{1,5})?(?:/[!-~]*)?\Z")
+_loopback = re.compile(
+    r"https?://(?:127(?:\.\d{1,3}){3}|localhost|\[::1\])(?::\d{1,5})?(?:/[!-~]*)?\Z"
+)
 _identifier = re.compile(r"[\w.@:\-]{1,64}\Z")
 
 
@@ -89,7 +91,7 @@ def _fill(declared: Declared, whole: Any) -> None:
     for number, item in enumerate(_list(whole.get("sources"))):
         source = _source(item)
         if source is None:
-            wrong.append("sources[{}]".format(number))
+            wrong.append(f"sources[{number}]")
             continue
         declared.sources.append(source)
         if source["path"]:

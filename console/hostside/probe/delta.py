@@ -74,7 +74,7 @@ class Table:
             return
         self._sent = dict(now)
         self._told = True
-        tail = '"n":{},"x":{}'.format(len(now), checksum(now))
+        tail = f'"n":{len(now)},"x":{checksum(now)}'
         yield from _chunks(changed, gone, tail, encode)
 
 

@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+CAP_SYS_PTRACE = 19
 PTRACE = "CAP_SYS_PTRACE (tier 2)"
+BEYOND = "the capabilities of those processes: CAP_SYS_PTRACE is held and not enough"
 JOURNAL = "group systemd-journal or adm"
 SYSLOG = "CAP_SYSLOG, or group systemd-journal"
 SPOOL = "read access to the guard's spool (tier 2)"
 
 
 class Denied:
-    """A map of denials that knows whether it changed since it was last taken."""
+    """A map of denials that knows whether it changed since it was last taken.
 
-    def __init__(self) -> None:
+    ``caps`` are the capabilities of this process, hexadecimal. ``ptrace`` is the right that is
+    missing where another process may not be looked into.
+    """
+
+    def __init__(self, caps: str = "") -> None:
+        try:
+            held = int(caps or "0", 16) >> CAP_SYS_PTRACE & 1
+        except ValueError:
+            held = 0
+        self.ptrace = BEYOND if held else PTRACE
         self._known: dict[str, str] = {}
         self.changed = True
 

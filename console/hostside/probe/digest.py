@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-try:
-    from _sha256 import sha256
-except ImportError:
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from hashlib import sha256
+else:
     try:
-        from _sha2 import sha256  # type: ignore[import-not-found,no-redef]  # Python 3.12 and later
+        from _sha256 import sha256
     except ImportError:
-        from hashlib import sha256  # type: ignore[assignment]  # a build without both
+        try:
+            from _sha2 import sha256  # Python 3.12 and later
+        except ImportError:
+            from hashlib import sha256  # a build without both
 
 
 def sha256_hex(data: bytes) -> str:
     """64 hexadecimal digits."""
-    return str(sha256(data).hexdigest())
+    return sha256(data).hexdigest()

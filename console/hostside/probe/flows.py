@@ -9,13 +9,14 @@ from __future__ import annotations
 import socket
 
 from .place import Place
-from .sockdiag import Socket, SockDiag
+from .sockdiag import SockDiag, Socket
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
+    from .denied import Denied
     from .owners import Holdings
     from .proctable import ProcessTable
 
@@ -59,7 +60,9 @@ class Flows:
         diag: SockDiag,
         table: ProcessTable,
         holdings: Callable[[], Holdings],
+        denied: Denied,
     ) -> None:
+        self._denied = denied
         self._place = place
         self._diag = diag
         self._table = table
@@ -106,9 +109,13 @@ class Flows:
         self._owner = {inode: pid for inode, pid in self._owner.items() if inode in inodes}
         unknown = [inode for inode in inodes if inode not in self._owner]
         if unknown:
-            held = self._holdings().sockets
+            held = self._holdings()
             for inode in unknown:
-                self._owner[inode] = held.get(inode)
+                self._owner[inode] = held.sockets.get(inode)
+            if held.complete:
+                self._denied.set("flows.owner", None)
+            elif any(self._owner[inode] is None for inode in unknown):
+                self._denied.set("flows.owner", self._denied.ptrace)
 
     def _flow(self, one: Socket, ports: frozenset[int], now: float) -> _Flow:
         inward = one.port in ports
@@ -134,8 +141,8 @@ class Flows:
             self.folded = len(groups) - MAX_FLOWS
         for (direction, uid, pid, port, net, local), flow in groups[:MAX_FLOWS]:
             peer = next(iter(flow.peers)) if len(flow.peers) == 1 else net
-            owner = "{}".format(pid) if pid is not None else "uid{}".format(uid)
-            key = "{}/{}/{}/{}".format(direction, owner, peer, port)
+            owner = f"{pid}" if pid is not None else f"uid{uid}"
+            key = f"{direction}/{owner}/{peer}/{port}"
             process = self._table.by_pid.get(pid) if pid is not None else None
             rates = [0.0, 0.0]
             if passed > 0:

@@ -171,15 +171,15 @@ class _Body:
 
     def add(self, name: str, text: str) -> None:
         """One part, already JSON."""
-        self._texts.append('"{}":{}'.format(name, text))
+        self._texts.append(f'"{name}":{text}')
         self.size += len(text)
 
     def close(self) -> str:
         """The text so far; the body is empty afterwards."""
         for name, group in (("t", self.tables), ("i", self.sections)):
             if group:
-                inside = ",".join('"{}":{}'.format(key, text) for key, text in group.items())
-                self._texts.append('"{}":{{{}}}'.format(name, inside))
+                inside = ",".join(f'"{key}":{text}' for key, text in group.items())
+                self._texts.append(f'"{name}":{{{inside}}}')
         text = ",".join(self._texts)
         self._texts, self.tables, self.sections, self.size = [], {}, {}, 0
         return text
@@ -190,12 +190,10 @@ class Lines:
 
     def __init__(self, place: Place) -> None:
         self._place = place
-        self._identity = '"host":"{}","boot":"{}"'.format(host_id(place), boot_id(place))
+        self._identity = f'"host":"{host_id(place)}","boot":"{boot_id(place)}"'
         self.seq = 0
 
     def line(self, body: str) -> bytes:
         """One line of the stream."""
         self.seq += 1
-        return '{{"v":{},"seq":{},{},"wall":{:.3f},"mono":{:.3f},{}}}\n'.format(
-            PROTOCOL, self.seq, self._identity, self._place.wall(), self._place.boot(), body
-        ).encode()
+        return f'{{"v":{PROTOCOL},"seq":{self.seq},{self._identity},"wall":{self._place.wall():.3f},"mono":{self._place.boot():.3f},{body}}}\n'.encode()

@@ -87,7 +87,7 @@ class Troubles:
         if trace is not None:
             code = trace.tb_frame.f_code
             name = code.co_filename.rsplit("/", 1)[-1]
-            text += " in {}:{}".format(name, trace.tb_lineno)
+            text += f" in {name}:{trace.tb_lineno}"
         now = self._place.mono()
         known = (lane, text) in self._told
         if known or len(self._told) >= MAX_TROUBLES or now < self._next.get(lane, 0.0):

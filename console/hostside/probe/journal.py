@@ -1,19 +1,17 @@
-"""The event lane's sources: the journal by a ``journalctl`` child, else auth.log and /dev/kmsg.
+"""The event lane's first source: the systemd journal, by a ``journalctl`` child.
 
-Each source has a descriptor (or must be polled), gives entries in order, and can be told to wait:
-then nothing is read, and the journal itself keeps what comes.
+When nobody reads the probe, nothing is read here either: the journal itself keeps what comes.
 """
 
 from __future__ import annotations
 
 import os
 import signal
-import stat
 import time
 
-from .denied import JOURNAL, SYSLOG, Denied
-from .entries import IDENTIFIERS, Entry, journal_entry, syslog_line
-from .messages import KERNEL_MARKS, SSHD, kernel
+from .denied import JOURNAL, Denied
+from .entries import IDENTIFIERS, Entry, journal_entry
+from .messages import KERNEL_MARKS, SSHD
 from .place import Place
 
 TYPE_CHECKING = False
@@ -71,14 +69,21 @@ class Journal:
         self._cursor = ""
         self._expect = ""  # the entry that must come first: the one we stopped after
         self._again = 0.0
+        self._since = 0.0
 
     def fileno(self) -> int:
         """Readable when entries wait; -1 when there is no child."""
         return self._fd
 
-    def arguments(self, cursor: str) -> list[str]:
+    @property
+    def pid(self) -> int:
+        """Process id of the child, 0 when there is none."""
+        return self._pid
+
+    def arguments(self, cursor: str, since: float) -> list[str]:
         """How the child is called: kernel, sshd and sudo by trusted fields, others by name."""
-        start = ["--cursor=" + cursor, "--no-tail"] if cursor else ["--lines=0"]
+        start = ["--cursor=" + cursor if cursor else f"--since=@{int(since):d}"]
+        start.append("--no-tail")
         argv = ["journalctl", "--follow", "--output=json", "--no-pager", "--quiet", "--all"]
         argv += ["--output-fields=" + _FIELDS, *start, "_TRANSPORT=kernel"]
         for name in (*SSHD, "sudo"):
@@ -87,9 +92,10 @@ class Journal:
             argv += ["+", "SYSLOG_IDENTIFIER=" + name]
         return argv
 
-    def start(self, cursor: str = "") -> None:
-        """Begin after ``cursor``, or with what comes from now on."""
+    def start(self, cursor: str = "", since: float | None = None) -> None:
+        """Begin after ``cursor``, or with what was written after ``since`` (epoch; default: now)."""
         self.stop()
+        self._since = self._place.wall() if since is None else since
         if self._program is None:
             return
         readable, writable = os.pipe()
@@ -97,7 +103,7 @@ class Journal:
         try:
             self._pid = os.posix_spawn(
                 self._program,
-                self.arguments(cursor),
+                self.arguments(cursor, self._since),
                 empty,
                 file_actions=[
                     (os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0),
@@ -122,7 +128,7 @@ class Journal:
         """Start again a child that ended, after a pause."""
         if self._fd < 0 and self._again and self._place.mono() >= self._again:
             self._again = 0.0
-            self.start(self._cursor)
+            self.start(self._cursor, self._since if self._cursor == "" else None)
 
     def read(self) -> list[Entry]:
         """Entries that wait now, in order; only those that stand for an event."""
@@ -162,6 +168,7 @@ class Journal:
         if self._expect:  # refused at once: the cursor is not one of this journal
             self._gap("cursor gone")
             self._cursor = ""
+            self._since = self._place.wall()
         self.stop()
         self._again = self._place.mono() + RESTART_S
 
@@ -200,128 +207,6 @@ def reap(pid: int) -> None:
                 time.sleep(0.005)
         except (ChildProcessError, ProcessLookupError):
             return
-
-
-class AuthLog:
-    """Follows ``auth.log`` or ``secure`` where there is no journal; polled each fast tick."""
-
-    PATHS = ("/var/log/auth.log", "/var/log/secure")
-
-    def __init__(self, place: Place, identifiers: tuple[str, ...], gap: Gap) -> None:
-        self._place = place
-        self._gap = gap
-        self._identifiers = frozenset(IDENTIFIERS + identifiers)
-        self._path = ""
-        self._inode = 0
-        self._offset = 0
-
-    def start(self, denied: Denied, cursor: str = "") -> bool:
-        """True when there is such a file that may be read; goes on after ``cursor``."""
-        for path in self.PATHS:
-            path = self._place.path(path)
-            try:
-                about = os.stat(path)
-            except OSError:
-                continue
-            if not os.access(path, os.R_OK):
-                denied.set("log.auth", "group adm")
-                continue
-            denied.set("log.auth", None)
-            self._path, self._inode, self._offset = path, about.st_ino, about.st_size
-            if cursor:
-                self._resume(cursor, about)
-            return True
-        return False
-
-    def _resume(self, cursor: str, about: os.stat_result) -> None:
-        inode, _, offset = cursor[2:].partition(";o=")
-        if inode == str(about.st_ino) and offset.isdigit() and int(offset) <= about.st_size:
-            self._offset = int(offset)
-        else:
-            self._gap("cursor gone")
-
-    def read(self) -> list[Entry]:
-        """Entries of complete lines that are new; at most 256 KiB of them in one go."""
-        if not self._path:
-            return []
-        try:
-            handle = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-        except OSError:
-            return []
-        try:
-            about = os.fstat(handle)
-            if not stat.S_ISREG(about.st_mode):
-                return []
-            if about.st_ino != self._inode or about.st_size < self._offset:
-                self._inode, self._offset = about.st_ino, 0  # rotated, or emptied
-            data = os.pread(handle, READ, self._offset)
-        finally:
-            os.close(handle)
-        entries = []
-        end = data.rfind(b"\n") + 1
-        if not end and len(data) == READ:
-            end = READ  # a line without an end is no message
-        for raw in data[:end].split(b"\n")[:-1]:
-            self._offset += len(raw) + 1
-            found = syslog_line(raw, self._identifiers)
-            if found is not None:
-                cursor = "f={};o={}".format(self._inode, self._offset)
-                entries.append(Entry(found, None, cursor))
-        return entries
-
-
-class KernelLog:
-    """Reads ``/dev/kmsg`` from now on, where the journal does not bring the kernel's messages."""
-
-    def __init__(self, place: Place, gap: Gap) -> None:
-        self._place = place
-        self._gap = gap
-        self._fd = -1
-
-    def fileno(self) -> int:
-        """Readable when messages wait; -1 when they may not be read."""
-        return self._fd
-
-    def start(self, denied: Denied) -> None:
-        """Open the device; a refusal is put into ``denied``."""
-        path = self._place.path("/dev/kmsg")
-        try:
-            self._fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-            os.lseek(self._fd, 0, os.SEEK_END)
-            os.read(self._fd, 8192)
-        except BlockingIOError:
-            pass
-        except PermissionError:
-            self.stop()
-            denied.set("log.kernel", SYSLOG)
-        except OSError:
-            self.stop()
-
-    def read(self) -> list[Entry]:
-        """Entries that wait now, at most 1,000."""
-        entries = []
-        for _ in range(1000):
-            try:
-                raw = os.read(self._fd, 8192)
-            except (BlockingIOError, InterruptedError):
-                break
-            except BrokenPipeError:
-                self._gap("kernel log overrun")
-                continue
-            head, _, text = raw.partition(b";")
-            facility = head.split(b",", 1)[0]
-            if not facility.isdigit() or int(facility) >> 3:
-                continue  # written by a program: only the kernel speaks for the kernel
-            found = kernel(text.split(b"\n", 1)[0].decode("utf-8", "replace"))
-            if found is not None:
-                entries.append(Entry(found, None, ""))
-        return entries
-
-    def stop(self) -> None:
-        """Close the device."""
-        if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1
 
 
 def may_read_journal(place: Place, denied: Denied) -> bool:

@@ -7,13 +7,14 @@ A socket bound through an IPv6 socket to an IPv4 address has the key of the IPv4
 from __future__ import annotations
 
 from .place import Place, slurp
-from .sockdiag import Socket, SockDiag
+from .sockdiag import SockDiag, Socket
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
+    from .denied import Denied
     from .owners import Holdings
     from .proctable import ProcessTable
 
@@ -53,12 +54,14 @@ class Listeners:
         table: ProcessTable,
         holdings: Callable[[], Holdings],
         event: Event,
+        denied: Denied,
     ) -> None:
         self._place = place
         self._diag = diag
         self._table = table
         self._holdings = holdings
         self._event = event
+        self._denied = denied
         self._low, self._high = ephemeral_range(place)
         self._seen: dict[str, tuple[int, int]] = {}
         self._maybe: set[str] = set()
@@ -133,6 +136,7 @@ class Listeners:
         if not unknown:
             return
         held = self._holdings()
+        refused = False
         for key in unknown:
             pid = held.sockets.get(now[key][0])
             process = self._table.by_pid.get(pid) if pid is not None else None
@@ -140,8 +144,10 @@ class Listeners:
                 self._owner[key] = (process.pid, process.start)
             elif not held.complete:
                 self._asked[key] = ASK_AGAIN  # asking again would be refused again
+                refused = True
             else:
                 self._asked[key] = self._asked.get(key, 0) + 1
+        self._denied.set("listeners.owner", self._denied.ptrace if refused else None)
 
     def _row(self, key: str, uid: int) -> list[Any]:
         proto, _, rest = key.partition("/")

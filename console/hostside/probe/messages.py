@@ -32,19 +32,24 @@ SSHD = ("sshd", "sshd-session", "sshd-auth")
 _FROM = r" from (?P<source>[0-9A-Za-z.:%_\-]+) port (?P<port>\d{1,5})"
 _BY = r" (?P<source>[0-9A-Za-z.:%_\-]+) port (?P<port>\d{1,5})"
 _several = re.compile(r" [0-9A-Za-z.:%_\-]+ port \d{1,5}")
-_accepted = re.compile(r"Accepted (?P<method>\S+) for (?P<user>\S+)" + _FROM + r"(?: ssh2)?(?:: .*)?\Z")
+_accepted = re.compile(
+    r"Accepted (?P<method>\S+) for (?P<user>\S+)" + _FROM + r"(?: ssh2)?(?:: .*)?\Z"
+)
 _failed = re.compile(
     r"(?:error: )?Failed (?P<method>\S+) for (?:invalid user |illegal user )?(?P<user>.*)"
-    + _FROM + r"(?: ssh2)?(?P<rest>: .*)?\Z"
+    + _FROM
+    + r"(?: ssh2)?(?P<rest>: .*)?\Z"
 )
 _invalid = re.compile(r"(?:Invalid|Illegal) user (?P<user>.*)" + _FROM + r"\Z")
 _closed = re.compile(
     r"(?:Connection (?:closed|reset) by|Disconnected from) authenticating user (?P<user>.*)"
-    + _BY + r"(?: \[preauth\])?\Z"
+    + _BY
+    + r"(?: \[preauth\])?\Z"
 )
 _exceeded = re.compile(
     r"(?:error: )?maximum authentication attempts exceeded for (?:invalid user )?(?P<user>.*)"
-    + _FROM + r" ssh2(?: \[preauth\])?\Z"
+    + _FROM
+    + r" ssh2(?: \[preauth\])?\Z"
 )
 _refused = re.compile(
     r"(?:User (?P<user>.*) from (?P<source>\S+) not allowed because .*"
@@ -112,9 +117,7 @@ def sshd(message: str) -> Found | None:
     return None
 
 
-def _auth(
-    kind: str, user: str, method: str, message: str, source: re.Match[str] | None
-) -> Found:
+def _auth(kind: str, user: str, method: str, message: str, source: re.Match[str] | None) -> Found:
     facts = {
         "user": words(user, 128),
         "source": words(source.group("source"), 64) if source else "",

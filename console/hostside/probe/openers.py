@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import stat
 
-from .denied import PTRACE, Denied
+from .denied import Denied
 from .place import Place, slurp, slurp_all, words
 
 TYPE_CHECKING = False
@@ -122,14 +122,14 @@ class Openers:
                 complete = False
             except OSError:
                 continue
-        self._denied.set("openers", None if complete else PTRACE)
+        self._denied.set("openers", None if complete else self._denied.ptrace)
         self._rows = self._make(found)
         self._first = False
         return self._rows
 
     def _opened(self, pid: int, descriptor: str, path: str) -> str:
         try:
-            about = os.stat("{}/{}/fd/{}".format(self._place.proc, pid, descriptor))
+            about = os.stat(f"{self._place.proc}/{pid}/fd/{descriptor}")
         except OSError:
             return ""
         if not stat.S_ISREG(about.st_mode):
@@ -138,13 +138,13 @@ class Openers:
 
     def _writable(self, pid: int, descriptor: str) -> bool:
         try:
-            text = slurp("{}/{}/fdinfo/{}".format(self._place.proc, pid, descriptor), 1024)
+            text = slurp(f"{self._place.proc}/{pid}/fdinfo/{descriptor}", 1024)
         except OSError:
             return False
         return fd_flags(text) & _WRITE != 0
 
     def _mapped(self, process: Process) -> list[tuple[str, bool]]:
-        text = slurp_all("{}/{}/maps".format(self._place.proc, process.pid), 4 << 20)
+        text = slurp_all(f"{self._place.proc}/{process.pid}/maps", 4 << 20)
         found = []
         for path, device, inode, writable in parse_maps(text, self._weights.maybe):
             real = self._weights.same(path, device, inode)
@@ -160,7 +160,7 @@ class Openers:
             if process is None or self._table.own(process):
                 continue
             shown = words(path, 400)
-            key = "{}/{}/{}".format(pid, how, shown)
+            key = f"{pid}/{how}/{shown}"
             user = self._table.user(process)
             old = self._rows.get(key)
             since = old[7] if old is not None else now
@@ -182,9 +182,7 @@ def fd_flags(text: bytes) -> int:
     return 0
 
 
-def parse_maps(
-    text: bytes, wanted: Callable[[str], bool]
-) -> list[tuple[str, int, int, bool]]:
+def parse_maps(text: bytes, wanted: Callable[[str], bool]) -> list[tuple[str, int, int, bool]]:
     """Mapped files of ``/proc/PID/maps``: path, device, inode, shared and writable; each once."""
     found: dict[tuple[str, int, int], bool] = {}
     seen: dict[bytes, bool] = {}

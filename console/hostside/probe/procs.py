@@ -115,7 +115,7 @@ def parse_pid_stat(text: bytes, into: Process) -> bool:
 
 def parse_status(text: bytes) -> dict[str, str]:
     """``/proc/PID/status`` by field name."""
-    found = {}
+    found: dict[str, str] = {}
     for line in text.decode("utf-8", "replace").split("\n"):
         name, colon, value = line.partition(":")
         if colon:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 
-from .denied import PTRACE, Denied
+from .denied import Denied
 from .place import Place, slurp, words
-from .procs import HZ, Process, parse_pid_stat, read_about, read_exe, read_uid
+from .procs import HZ, Process, parse_pid_stat, read_about, read_uid
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ class ProcessTable:
 
     def _stat(self, process: Process) -> bool:
         try:
-            text = slurp("{}/{}/stat".format(self._place.proc, process.pid), 2048)
+            text = slurp(f"{self._place.proc}/{process.pid}/stat", 2048)
         except OSError:
             return False
         return parse_pid_stat(text, process)
@@ -115,7 +115,7 @@ class ProcessTable:
         """Effective user id, read once; -1 when the process is gone."""
         if process.uid is None:
             try:
-                process.uid = read_uid("{}/{}".format(self._place.proc, process.pid))
+                process.uid = read_uid(f"{self._place.proc}/{process.pid}")
             except OSError:
                 pass
         return -1 if process.uid is None else process.uid
@@ -123,13 +123,13 @@ class ProcessTable:
     def know(self, process: Process) -> bool:
         """Read what rarely changes, unless known; False when the process is gone."""
         if process.about is None:
-            base = "{}/{}".format(self._place.proc, process.pid)
+            base = f"{self._place.proc}/{process.pid}"
             try:
                 process.about, process.uid = read_about(base, self._salt, self._userns)
             except OSError:
                 return False
             if process.about.exe is None:
-                self._denied.set("procs.exe", PTRACE)
+                self._denied.set("procs.exe", self._denied.ptrace)
         return True
 
     def refresh(self, focused: bool) -> None:
@@ -157,7 +157,7 @@ class ProcessTable:
         tracer. Touches nothing that is shared, so a thread may call it.
         """
         process = Process(pid)
-        base = "{}/{}".format(self._place.proc, pid)
+        base = f"{self._place.proc}/{pid}"
         try:
             if not parse_pid_stat(slurp(base + "/stat", 2048), process):
                 return {}
@@ -251,9 +251,12 @@ class ProcessTable:
                 if not self.know(process):
                     continue
                 fresh = self._row(process)
-                if row is None or fresh[:8] != row[:8] or fresh[10:] != row[10:]:
-                    row = fresh
-                elif self._moved(process, row):
+                if (
+                    row is None
+                    or fresh[:8] != row[:8]
+                    or fresh[10:] != row[10:]
+                    or self._moved(process, row)
+                ):
                     row = fresh
                 process.row = row
             found[process.pid] = row
@@ -293,11 +296,6 @@ class ProcessTable:
             about.userns,
             about.digest,
         ]
-
-
-def exe_allowed(place: Place) -> bool:
-    """True when programs of other users can be seen (tried on process 1)."""
-    return read_exe(place.proc + "/1")[0] is not None
 
 
 def own_caps(place: Place) -> str:

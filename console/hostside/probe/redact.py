@@ -45,7 +45,9 @@ _shapes = re.compile(
     r"|eyJ[A-Za-z0-9_\-]{8,}\.[A-Za-z0-9_\-]{8,}\.[A-Za-z0-9_\-]*"
     r")"
 )
-_pem = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|$)", re.S)
+_pem = re.compile(
+    r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|$)", re.S
+)
 _curl_user = re.compile(r"^(?:-u|--user|--proxy-user|-U)$")
 _SHORT_PASSWORD = {"mysql", "mysqldump", "mysqladmin", "mariadb", "mariadb-dump", "sshpass"}
 
@@ -96,10 +98,9 @@ def redact_argv(argv: list[str]) -> list[str]:
             if not argument.startswith("--"):
                 out.append(MARK)
                 continue
-        if _secret_name(argument) and argument.startswith("-"):
-            hide_next = True
-            out.append(argument)
-        elif program == "curl" and _curl_user.match(argument):
+        if (_secret_name(argument) and argument.startswith("-")) or (
+            program == "curl" and _curl_user.match(argument)
+        ):
             hide_next = True
             out.append(argument)
         elif program in _SHORT_PASSWORD and argument.startswith("-p") and len(argument) > 2:

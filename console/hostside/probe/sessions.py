@@ -28,7 +28,7 @@ def parse_utmp(data: bytes, wide: bool = False) -> list[list[Any]]:
             continue
         since = float(seconds) + micros / 1e6 if 0 <= seconds < 1 << 40 else 0.0
         tty, who, source = (words(text.split(b"\0", 1)[0], 256) for text in (line, user, host))
-        rows.append(["{}/{}".format(tty, pid), who, tty, source, round(max(0.0, since), 1)])
+        rows.append([f"{tty}/{pid}", who, tty, source, round(max(0.0, since), 1)])
     return rows
 
 

@@ -212,7 +212,7 @@ def _hex_address(field: bytes) -> tuple[str, int]:
     if len(raw) not in (4, 16):
         raise ValueError("not an address")
     count = len(raw) // 4
-    raw = struct.pack("!{}I".format(count), *struct.unpack("={}I".format(count), raw))
+    raw = struct.pack(f"!{count}I", *struct.unpack(f"={count}I", raw))
     number = int(port, 16)
     if number > 65_535:
         raise ValueError("not a port")

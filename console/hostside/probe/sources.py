@@ -32,6 +32,6 @@ def sha256_of(files: Mapping[str, bytes]) -> str:
     """Hexadecimal digest over names and contents, in the order of the names."""
     joined = bytearray()
     for name in sorted(files):
-        head = "{} {}\n".format(name, len(files[name]))
+        head = f"{name} {len(files[name])}\n"
         joined += head.encode() + files[name]
     return sha256_hex(bytes(joined))

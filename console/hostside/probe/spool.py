@@ -46,7 +46,7 @@ class Spool:
         return self._pending
 
     def _list(self) -> list[dict[str, Any]]:
-        found = []
+        found: list[dict[str, Any]] = []
         for name in sorted(os.listdir(self._folder)):
             if _name.match(name) and len(found) < MAX_PENDING:
                 try:
@@ -84,6 +84,6 @@ class Spool:
                 if not part:
                     return bytes(data)
                 data += part
-            raise ValueError("larger than {} bytes".format(MAX_DOC))
+            raise ValueError(f"larger than {MAX_DOC} bytes")
         finally:
             os.close(handle)
