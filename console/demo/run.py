@@ -172,6 +172,11 @@ class Demo:
     # --- what it is ---
 
     @property
+    def keep(self) -> bool:
+        """True when the folder stays after the end."""
+        return self._order.keep
+
+    @property
     def pid(self) -> int:
         """Process id of the servers; 0 when they are not running."""
         return self._child.pid if self._child is not None else 0

@@ -1,0 +1,62 @@
+"""``watchfloor demo``: an embedded fleet with an incident, nothing to configure."""
+
+import argparse
+import math
+from typing import Any
+
+HELP = "watch an embedded fleet of eight hosts on this machine"
+ABOUT = """\
+Starts eight real SSH servers on 127.0.0.1: seven simulated hosts of an inference site, and this
+machine under the real probe. An incident unfolds over a minute and a half. Nothing of your own
+configuration, keys or state is read or written.
+
+exit status: 0 at least seven hosts were LIVE, 1 they were not, 2 usage
+"""
+
+
+def add(sub: Any) -> None:
+    """Register the verb with the subparsers of the command line."""
+    parser = sub.add_parser(
+        "demo",
+        help=HELP,
+        description=ABOUT,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--plain", action="store_true", help="lines instead of screens")
+    parser.add_argument(
+        "--seconds", type=_seconds, metavar="N", help="end after N seconds (with --plain)"
+    )
+    parser.add_argument(
+        "--speed", type=_speed, default=1.0, metavar="X", help="the incident runs X times as fast"
+    )
+    parser.add_argument("--seed", type=int, default=1, metavar="N", help="another fleet")
+    parser.add_argument(
+        "--keep", action="store_true", help="keep the demo's folder and say where it is"
+    )
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the demo."""
+    from console.demo.run import Demo
+    from console.demo.show import plain, screens
+    from console.errors import UsageError
+
+    if args.seconds is not None and not args.plain:
+        raise UsageError("--seconds goes with --plain", hint="The screens end with `q`.")
+    demo = Demo(speed=args.speed, seed=args.seed, keep=args.keep)
+    return plain(demo, args.speed, args.seconds) if args.plain else screens(demo, args.speed)
+
+
+def _seconds(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value) or value < 0:
+        raise argparse.ArgumentTypeError("must be a number of seconds")
+    return value
+
+
+def _speed(text: str) -> float:
+    value = float(text)
+    if not 0.1 <= value <= 20:
+        raise argparse.ArgumentTypeError("must be between 0.1 and 20")
+    return value

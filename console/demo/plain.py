@@ -1,0 +1,100 @@
+"""The demo as calm lines: stages as they begin, states as they change, events folded."""
+
+import time
+from collections.abc import Iterator, Sequence
+
+from console.demo.run import Begun
+from console.demo.timeline import Stage
+from console.engine.protocol import Engine
+from console.model.event import Event
+from console.model.host import HostState
+from console.model.view import FleetSnapshot, HostView
+
+ROUND_S = 10.0
+NAME = 13
+TOLD = ("source", "address", "port", "name", "path", "xid", "error", "gpu", "command")
+
+
+class PlainLog:
+    """Makes lines from what is new in an engine. Text in snapshots and events is clean already."""
+
+    def __init__(self, engine: Engine, script: Sequence[Stage]) -> None:
+        self._engine = engine
+        self._stages = {stage.id: stage for stage in script}
+        self._states: dict[str, HostState] = {}
+        self._after = 0
+        self._told = 0
+        self._next_round = 0.0
+        self.most_live = 0  # the most hosts that were LIVE at one moment
+
+    def lines(self, begun: Sequence[Begun], now: float) -> Iterator[str]:
+        """What is new at ``now`` (seconds since the epoch)."""
+        snapshot = self._engine.snapshot()
+        views = [view for view in snapshot.hosts if not view.workstation]
+        self.most_live = max(self.most_live, sum(v.state is HostState.LIVE for v in views))
+        for stage in begun[self._told :]:
+            yield _line(stage.at, "incident", f"[{stage.id}] {self._stages[stage.id].see}")
+        self._told = len(begun)
+        yield from self._changes(views, now)
+        yield from self._events()
+        if now >= self._next_round:
+            if self._next_round:
+                yield _line(now, "fleet", overview(snapshot))
+            self._next_round = now + ROUND_S
+
+    def _changes(self, views: Sequence[HostView], now: float) -> Iterator[str]:
+        for view in views:
+            if self._states.get(view.name) is not view.state:
+                self._states[view.name] = view.state
+                yield _line(now, view.name, f"{view.state.value:10} {host_line(view)}".rstrip())
+
+    def _events(self) -> Iterator[str]:
+        folded: dict[tuple[str, str], list[Event]] = {}
+        for event in self._engine.events(self._after):
+            self._after = event.seq
+            if not event.kind.startswith("host."):
+                folded.setdefault((event.host, event.kind), []).append(event)
+        for (host, kind), events in folded.items():
+            last = events[-1]
+            times = f" x{len(events)}" if len(events) > 1 else ""
+            facts = " ".join(
+                f"{key}={last.facts[key]}" for key in TOLD if last.facts.get(key) is not None
+            )
+            yield _line(last.at, host, f"{kind}{times} {last.key} {facts}".rstrip())
+
+
+def _line(at: float, who: str, what: str) -> str:
+    return f"{time.strftime('%H:%M:%S', time.gmtime(at))}Z  {who:{NAME}} {what}"
+
+
+def host_line(view: HostView) -> str:
+    """A host in a few words; why it is not LIVE where it is not."""
+    if view.state is not HostState.LIVE:
+        return view.reason
+    out = []
+    fast = view.fast
+    if view.gpus:
+        loads = [gpu.fast.util_pct for gpu in view.gpus if gpu.fast.util_pct is not None]
+        mean = f" {sum(loads) / len(loads):.0f}%" if loads else ""
+        out.append(f"{len(view.gpus)} x {view.gpus[0].static.name or 'GPU'}{mean}")
+    if fast is not None and fast.cpu_pct is not None:
+        out.append(f"cpu {fast.cpu_pct:.0f}%")
+    if fast is not None and fast.tx_bps is not None:
+        out.append(f"out {fast.tx_bps / 1e6:.1f} MB/s")
+    out.append(f"{len(view.listeners)} listeners")
+    return ", ".join(out)
+
+
+def overview(snapshot: FleetSnapshot) -> str:
+    """The whole fleet in one line."""
+    views = [view for view in snapshot.hosts if not view.workstation]
+    by_state: dict[str, int] = {}
+    for view in views:
+        by_state[view.state.value] = by_state.get(view.state.value, 0) + 1
+    states = ", ".join(f"{number} {state}" for state, number in sorted(by_state.items()))
+    gpus = [gpu for view in views for gpu in view.gpus]
+    watts = sum(gpu.fast.power_w or 0 for gpu in gpus)
+    lost = sum(bool(gpu.fast.lost) for gpu in gpus)
+    egress = sum(view.fast.tx_bps or 0 for view in views if view.fast is not None)
+    tail = f", {lost} lost" if lost else ""
+    return f"{states}; {len(gpus)} GPUs{tail}, {watts / 1e3:.1f} kW; out {egress / 1e6:.0f} MB/s"

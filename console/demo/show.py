@@ -1,0 +1,95 @@
+"""The demo from start to end, on the screens or as plain lines."""
+
+import asyncio
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from console.demo.plain import PlainLog
+from console.demo.run import Demo
+from console.demo.timeline import Stage, stages
+from console.engine.protocol import Engine
+from console.engine.session import local_engine
+from console.errors import UsageError
+from console.model.link import AskPassphrase
+
+LOOK_S = 0.5
+ENOUGH = 7
+"""Hosts that must have been LIVE at one moment for the demo to have worked."""
+
+
+def hint(script: Sequence[Stage], speed: float) -> str:
+    """What to look at, and when."""
+    head = "Eight hosts on this machine; `local` is this machine itself. Watch for:"
+    rows = [f"  {stage.at / speed:5.0f} s  {stage.see}" for stage in script]
+    return "\n".join((head, *rows))
+
+
+def kept(folder: Path) -> str:
+    """Where a kept folder is and what can be done with it."""
+    return (
+        f"The demo's folder stays: {folder}\n"
+        f"In another terminal, while the demo runs:\n"
+        f"  watchfloor --config {folder / 'hosts.toml'} status"
+    )
+
+
+def screens(demo: Demo, speed: float) -> int:
+    """Open the screens on ``demo``, not yet started; returns the exit status."""
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise UsageError("the screens need a terminal", hint="Use `watchfloor demo --plain`.")
+    from console.tui.app import run_app
+
+    def engine(ask: AskPassphrase) -> Engine:
+        return local_engine(demo.config(), ask)
+
+    with demo:
+        # Below the screens until they close: then it says what there was to see.
+        _say(hint(stages(), speed))
+        if demo.keep:
+            _say(kept(demo.folder))
+        return run_app(engine, title="demo", read_only=True)
+
+
+def plain(demo: Demo, speed: float, seconds: float | None) -> int:
+    """Print calm lines for ``seconds``, or until stopped; 0 when enough hosts were LIVE."""
+    with demo:
+        _say(hint(stages(), speed))
+        if demo.keep:
+            _say(kept(demo.folder))
+        return asyncio.run(_plain(demo, seconds))
+
+
+async def _plain(demo: Demo, seconds: float | None) -> int:
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        loop.add_signal_handler(number, stopped.set)
+    engine = local_engine(demo.config())
+    log = PlainLog(engine, stages())
+    await engine.start()
+    end = None if seconds is None else loop.time() + seconds
+    try:
+        while not stopped.is_set():
+            for line in log.lines(demo.stages_begun(), time.time()):
+                sys.stdout.write(line + "\n")
+            sys.stdout.flush()
+            left = LOOK_S if end is None else min(LOOK_S, end - loop.time())
+            if left <= 0:
+                break
+            try:
+                async with asyncio.timeout(left):
+                    await stopped.wait()
+            except TimeoutError:
+                continue
+    finally:
+        await engine.stop()
+    return 0 if log.most_live >= ENOUGH else 1
+
+
+def _say(text: str) -> None:
+    """Narration goes to standard error; standard output is the demo's lines."""
+    sys.stderr.write(text + "\n")
+    sys.stderr.flush()
