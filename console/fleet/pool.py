@@ -1,0 +1,133 @@
+"""All sessions of a fleet: started together, connected a few at a time, looked at as one."""
+
+import asyncio
+import contextlib
+import random
+import resource
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from console.clock import Clock
+from console.fleet.session import Session, Surroundings
+from console.fleet.source import RowSource
+from console.model.event import Event
+from console.model.history import Series
+from console.model.host import Host
+from console.model.link import Transport
+from console.model.view import FleetSnapshot, HostView
+
+CONNECTS = 20
+"""Attempts under way at once; more only make the event loop late (each costs 2 ms of it)."""
+LOOK_S = 1.0
+
+
+class Pool:
+    """Every host of an inventory, and rows that come from elsewhere."""
+
+    def __init__(
+        self,
+        hosts: Sequence[Host],
+        transport: Transport,
+        clock: Clock,
+        *,
+        emit: Callable[[Event], None],
+        full: Callable[[], bool] = lambda: False,
+        cursors: Mapping[str, str] | None = None,
+        cursor: Callable[[str, str], None] = lambda host, cursor: None,
+        sources: Iterable[RowSource] = (),
+        rng: random.Random | None = None,
+    ) -> None:
+        self._clock = clock
+        self._transport = transport
+        self._sources = tuple(sources)
+        self._version = 1
+        self._made: FleetSnapshot | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+        around = Surroundings(
+            transport=transport,
+            clock=clock,
+            places=asyncio.Semaphore(CONNECTS),
+            emit=emit,
+            full=full,
+            changed=self.changed,
+            cursor=cursor,
+            rng=rng or random.Random(),  # noqa: S311  # spreads attempts, guards nothing
+        )
+        known = cursors or {}
+        self.sessions = {
+            host.name: Session(host, around, known.get(host.name, "")) for host in hosts
+        }
+
+    def changed(self) -> None:
+        """Something in the picture is new."""
+        self._version += 1
+
+    async def start(self) -> None:
+        """Begin to connect to every host; returns at once."""
+        _raise_file_limit()
+        for session in self.sessions.values():
+            self._tasks.append(asyncio.create_task(session.run(), name=session.spec.name))
+        for source in self._sources:
+            self._tasks.append(asyncio.create_task(source.run(self.changed), name="workstation"))
+        self._tasks.append(asyncio.create_task(self._look(), name="look"))
+
+    async def stop(self) -> None:
+        """Close every link."""
+        for task in self._tasks:
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=4)
+        self._tasks.clear()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(2):
+                await self._transport.close()
+
+    def crashed(self) -> list[BaseException]:
+        """What ended a task that should run on: a defect, to be shown and not hidden."""
+        done = [task for task in self._tasks if task.done() and not task.cancelled()]
+        return [error for task in done if (error := task.exception()) is not None]
+
+    async def _look(self) -> None:
+        while True:
+            await asyncio.sleep(LOOK_S)
+            for session in self.sessions.values():
+                session.look()
+
+    def snapshot(self, dropped: int = 0) -> FleetSnapshot:
+        """The newest picture: the same object until something changed."""
+        if self._made is None or self._made.version != self._version:
+            rows: list[HostView] = [source.view() for source in self._sources]
+            rows += [session.view() for session in self.sessions.values()]
+            self._made = FleetSnapshot(
+                version=self._version,
+                at=self._clock.wall(),
+                hosts=tuple(rows),
+                connecting=sum(session.connecting for session in self.sessions.values()),
+                dropped_events=dropped,
+            )
+        return self._made
+
+    def history(self, host: str, name: str, seconds: float) -> Series:
+        """The last hour of one number, from memory."""
+        session = self.sessions.get(host)
+        if session is None:
+            return Series(host=host, name=name, step_s=0.0)
+        step, points = session.history.series(name, self._clock.wall() - seconds)
+        return Series(host=host, name=name, step_s=step, points=points)
+
+    def focus(self, hosts: Iterable[str]) -> None:
+        """Full tables for these hosts and for no others."""
+        wanted = set(hosts)
+        for name, session in self.sessions.items():
+            session.focus(name in wanted)
+
+    def retry(self, host: str) -> None:
+        """Connect to ``host`` now."""
+        if host in self.sessions:
+            self.sessions[host].retry()
+
+
+def _raise_file_limit() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

@@ -1,0 +1,289 @@
+"""One host's live session: connect, watch, lose, wait, connect again.
+
+CONNECTING --frame--> LIVE --three periods of silence--> STALE --frame--> LIVE
+any --link ends--> DOWN --pause, then CONNECTING's work again--> LIVE
+two refused logins --> REFUSED        (only a person's retry leaves it)
+another host key   --> NEW-KEY        (only a new inventory leaves it)
+"""
+
+import asyncio
+import random
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from console.clock import Clock
+from console.errors import (
+    AuthError,
+    ConnectError,
+    HostKeyError,
+    KeyFileError,
+    ProbeError,
+    ProtocolError,
+    WatchfloorError,
+)
+from console.fleet.build import Status, view
+from console.fleet.cursor import sane_cursor
+from console.fleet.data import HostData
+from console.fleet.decode import Decoded
+from console.fleet.feed import Feed, said_why
+from console.fleet.history import History
+from console.fleet.pace import backoff
+from console.fleet.resync import Resyncs
+from console.model.event import Event
+from console.model.host import Host, HostState
+from console.model.link import Link, Transport
+from console.model.view import HostView, LinkCount
+from console.text import clean
+
+FIRST_FRAME_S = 30.0
+"""From an open link to its first frame; the first run on a cold host compiles the probe."""
+STALE_PERIODS = 3
+STALE_END_S = 60.0
+STEADY_S = 30.0
+"""A link that lived this long lets the pauses between attempts begin anew."""
+AUTH_FAILURES = 2
+
+
+class Surroundings(msgspec.Struct, frozen=True):
+    """What all sessions of a fleet share."""
+
+    transport: Transport
+    clock: Clock
+    places: asyncio.Semaphore  # attempts that may be under way at once
+    emit: Callable[[Event], None]
+    full: Callable[[], bool]  # True while events wait to be written
+    changed: Callable[[], None]
+    cursor: Callable[[str, str], None]  # host, journal cursor after the last event
+    rng: random.Random
+
+
+class Session:
+    """Runs until cancelled. All methods are called from the event loop."""
+
+    def __init__(self, spec: Host, around: Surroundings, cursor: str = "") -> None:
+        self.spec = spec
+        self.data = HostData()
+        self.history = History()
+        self.status = Status(since=around.clock.wall())
+        self.connecting = False
+        self._around = around
+        self._clock = around.clock
+        self._cursor = sane_cursor(cursor)
+        self._counts: dict[str, int] = dict.fromkeys(LinkCount.__struct_fields__, 0)
+        self._view: HostView | None = None
+        self._wake = asyncio.Event()
+        self._over: asyncio.Future[Exception | None] | None = None
+        self._feed: Feed | None = None
+        self._link: Link | None = None
+        self._resyncs = Resyncs()
+        self._failures = 0
+        self._refusals = 0
+        self._frame_mono: float | None = None
+        self._opened_mono = 0.0
+
+    # -- what others ask for
+
+    def view(self) -> HostView:
+        """The newest picture: the same object until something changed."""
+        if self._view is None:
+            self._counts["dropped_rows"] = self.data.cut_rows
+            counts = LinkCount(**self._counts)
+            now = self._clock.mono()
+            self._view = view(self.spec, self.status, self.data, counts, now)
+        return self._view
+
+    def focus(self, on: bool) -> None:
+        """Ask for the full process table, or for summaries again."""
+        if on != self.status.focused:
+            self.status.focused = on
+            self._verb("focus on" if on else "focus off")
+            self._touch()
+
+    def retry(self) -> None:
+        """End a pause, and leave REFUSED for one more attempt."""
+        if self.status.state is not HostState.NEW_KEY:
+            self._wake.set()
+
+    def look(self) -> None:
+        """Notice silence. Called about once a second."""
+        if self._link is None or self._over is None or self._over.done():
+            return
+        now = self._clock.mono()
+        if self._frame_mono is None:
+            if now - self._opened_mono > FIRST_FRAME_S:
+                why = f"the probe said nothing for {FIRST_FRAME_S:.0f} s"
+                self._stop(ProbeError(why, hint="is its python3 there and not hung?"))
+            return
+        silent = now - self._frame_mono
+        if silent > STALE_END_S:
+            self._stop(ConnectError(f"no frame for {silent:.0f} s; the link was closed"))
+        elif silent > STALE_PERIODS * self._period() and self.status.state is HostState.LIVE:
+            self._enter(HostState.STALE, f"no frame for {silent:.0f} s")
+
+    # -- the life of a session
+
+    async def run(self) -> None:
+        """Connect again and again, as far as the host and its answers allow."""
+        if not self.spec.host_key and not self.spec.host_ca:
+            why = f"no host key is known: run `watchfloor hosts trust {self.spec.name}`"
+            self._enter(HostState.DOWN, why)
+            return
+        while True:
+            error = await self._attempt()
+            self._settle(error)
+            if self.status.state is HostState.NEW_KEY:
+                return
+            await self._pause()
+
+    async def _attempt(self) -> Exception | None:
+        """One connection from its beginning to its end; returns why it ended."""
+        self.connecting = True
+        self._around.changed()
+        feed = Feed(self, self._clock)
+        try:
+            async with self._around.places:
+                self._counts["connects"] += 1
+                self.data.begin()
+                self._frame_mono = None
+                self._over = asyncio.get_running_loop().create_future()
+                self._feed = feed
+                link = await self._around.transport.open(self.spec, feed)
+        except WatchfloorError as refused:
+            feed.done = True
+            return said_why(refused, feed.said)
+        except (OSError, ValueError, LookupError, TypeError, AttributeError) as defect:
+            # A defect met by one host is that host's row, never the end of the console.
+            feed.done = True
+            return ConnectError(f"the connection failed inside the console: {defect!r:.200}")
+        finally:
+            self.connecting = False
+        try:
+            self._link = link
+            self._opened_mono = self._clock.mono()
+            self.status.link = link.facts
+            feed.attach(link)
+            if self._cursor:
+                link.send(f"resync {self._cursor}")
+            if self.status.focused:
+                link.send("focus on")
+            error = await self._over
+        finally:
+            self._link = None
+            feed.done = True
+            await link.close()
+        return said_why(error or ConnectError("the probe ended"), feed.said)
+
+    def _settle(self, error: Exception | None) -> None:
+        """Decide what an ended attempt means."""
+        self._counts["failures"] += 1
+        if self._frame_mono is not None:
+            self._refusals = 0
+            if self._frame_mono - self._opened_mono > STEADY_S:
+                self._failures = 0
+        self._failures += 1
+        why = clean(str(error), 400) if error else "the connection ended"
+        if isinstance(error, ProtocolError):
+            self._counts["refused_lines"] += 1
+        if isinstance(error, HostKeyError):
+            self._enter(HostState.NEW_KEY, why)
+            facts = {"offered": clean(error.offered), "reason": why}
+            self._emit("host.key-changed", self.spec.name, facts)
+        elif isinstance(error, KeyFileError):
+            self._refusals = AUTH_FAILURES
+            self._enter(HostState.REFUSED, why)
+        elif isinstance(error, AuthError):
+            self._refusals += 1
+            refused = self._refusals >= AUTH_FAILURES
+            self._enter(HostState.REFUSED if refused else HostState.DOWN, why)
+        else:
+            self._enter(HostState.DOWN, why)
+
+    async def _pause(self) -> None:
+        """Wait for the next attempt, or for a person."""
+        self._wake.clear()
+        if self.status.state is HostState.REFUSED:
+            await self._wake.wait()
+            return
+        seconds = backoff(self._failures, self._around.rng)
+        self.status.retry_at = self._clock.wall() + seconds
+        self._touch()
+        try:
+            async with asyncio.timeout(seconds):
+                await self._wake.wait()
+        except TimeoutError:
+            pass
+        self.status.retry_at = None
+
+    # -- what the feed tells (feed.Receiver)
+
+    def frame(self, decoded: Decoded, size: int) -> None:
+        """Apply one frame."""
+        now = self._clock.mono()
+        reason, events = self.data.apply(decoded, now)
+        wall = self._clock.wall()
+        self._frame_mono = now
+        self.status.frame_at = wall
+        self.status.skew = decoded.frame.wall - wall
+        self._counts["frames"] += 1
+        self._counts["bytes"] += size + 1
+        self._counts["dropped_events"] += decoded.dropped_events
+        if self.status.state is not HostState.LIVE:
+            self._enter(HostState.LIVE, "")
+        if decoded.frame.f is not None:
+            self.history.add(wall, decoded.frame.f)
+        for event in events:
+            self._emit(event.kind, event.key, event.facts, event.at)
+            if event.cursor and event.cursor != self._cursor:
+                self._cursor = sane_cursor(event.cursor)
+                self._around.cursor(self.spec.name, self._cursor)
+        if not reason and self.data.waits:
+            reason = "a keyframe did not come"
+        if reason and self._resyncs.wanted(now, reason):
+            self._counts["resyncs"] += 1
+            self._verb("resync")
+        self._touch()
+
+    def full(self) -> bool:
+        """True while events of this host may not be taken."""
+        return self._around.full()
+
+    def ended(self, error: Exception | None) -> None:
+        """The feed reads no more."""
+        if self._over is not None and not self._over.done():
+            self._over.set_result(error)
+
+    # -- small things
+
+    def _stop(self, error: Exception) -> None:
+        if self._feed is not None:
+            self._feed.stop(error)
+
+    def _period(self) -> float:
+        told = self.data.hello.fast_s if self.data.hello else 2.0
+        return min(max(told, 1.0), 10.0)
+
+    def _verb(self, line: str) -> None:
+        if self._link is not None:
+            self._link.send(line)
+
+    def _enter(self, state: HostState, reason: str) -> None:
+        before = self.status.state
+        self.status.reason = reason
+        if state is not before:
+            self.status.state = state
+            self.status.since = self._clock.wall()
+            facts = {"from": before.value, "to": state.value, "reason": reason}
+            self._emit("host.state", state.value, facts)
+        self._touch()
+
+    def _emit(self, kind: str, key: str, facts: dict[str, Any], at: float | None = None) -> None:
+        when = self._clock.wall() if at is None else at
+        self._around.emit(
+            Event(kind=clean(kind, 80), host=self.spec.name, at=when, key=clean(key), facts=facts)
+        )
+
+    def _touch(self) -> None:
+        self._view = None
+        self._around.changed()
