@@ -30,7 +30,8 @@ MODELS = "/srv/models"
 MODIFIED = 1_730_541_600.0  # 2024-11-02, when the weights were last written
 
 TIER1_DENIED = {
-    "listen.owner": "CAP_SYS_PTRACE (tier 2)",
+    "listeners.owner": "CAP_SYS_PTRACE (tier 2)",
+    "flows.owner": "CAP_SYS_PTRACE (tier 2)",
     "openers": "CAP_SYS_PTRACE (tier 2)",
     "digests.firewall": "CAP_NET_ADMIN (tier 2)",
     "digests.sshd_effective": "root (tier 2)",

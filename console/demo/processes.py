@@ -105,19 +105,21 @@ def flows(host: SimHost, procs: dict[int | str, Any]) -> Iterator[Flow]:
     rx, tx = host.rx_mbps * 125_000, host.tx_mbps * 125_000
     talking = [s for s in host.services if s.clients]
     for service in talking:
-        pid = main_pid(procs, service)
+        # Below tier 2 the owner of a socket is known by its user only.
+        pid, name = (main_pid(procs, service), service.name) if host.tier >= 2 else (None, None)
+        owner = f"uid{service.uid}" if pid is None else str(pid)
         port = int(service.listen[0].rpartition(":")[2])
         peer = "198.51.100.0/24" if host.role == "gateway" else GATEWAY
         yield Flow(
-            f"in/{peer}/{port}/{pid}", "in", peer, port, service.uid, pid, service.name,
+            f"in/{owner}/{peer}/{port}", "in", peer, port, service.uid, pid, name,
             service.clients, 0, 0, tx * 0.9 / len(talking), rx * 0.9 / len(talking),
         )  # fmt: skip
         for peer, backend in service.backends:
             yield Flow(
-                f"out/{peer}/{backend}/{pid}", "out", peer, backend, service.uid, pid, service.name,
+                f"out/{owner}/{peer}/{backend}", "out", peer, backend, service.uid, pid, name,
                 8, 0, 0, rx * 0.15, tx * 0.15,
             )  # fmt: skip
-    yield Flow(f"in/{BASTION}/22/0", "in", BASTION, 22, 0, None, "sshd", 1, 0, 0, 900.0, 120.0)
+    yield Flow(f"in/uid0/{BASTION}/22", "in", BASTION, 22, 0, None, "sshd", 1, 0, 0, 900.0, 120.0)
 
 
 def gpu_processes(host: SimHost, procs: dict[int | str, Any]) -> Iterator[GpuProcess]:

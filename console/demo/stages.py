@@ -66,8 +66,7 @@ def login(state: SimState, door: Door, params: Params) -> None:
     key = f"c{88 + len(state.tables['sessions'])}"
     state.tables["sessions"][key] = Session(key, user, "pts/1", source, state.clock())
     command = params["command"]
-    message = f"{user} : TTY=pts/1 ; PWD=/home/{user} ; USER=root ; COMMAND={command}"
-    state.emit("auth.sudo", user, user=user, command=command, target="root", message=message)
+    state.emit("auth.sudo", user, user=user, command=command, target="root", message="")
 
 
 def _process(state: SimState, params: Params, *, cpu_pct: float, rss_mib: int) -> Process:
@@ -154,7 +153,8 @@ def open_weights(state: SimState, door: Door, params: Params) -> None:
 def egress(state: SimState, door: Door, params: Params) -> Lasting:
     """A flow to one peer until ``total_bytes`` have left; the simulation counts them."""
     pid = next((r.pid for r in state.tables["procs"].values() if r.name == params["name"]), None)
-    key = f"out/{params['peer']}/{params['port']}/{pid or 0}/stolen"
+    key = f"out/{pid or 0}/{params['peer']}/{params['port']}"
+    state.leaving.add(key)
     flows = state.tables["flows"]
     flows[key] = Flow(
         key, "out", params["peer"], params["port"], params["uid"], pid, params["name"], 16, 0, 0,
@@ -185,8 +185,7 @@ def ecc(state: SimState, door: Door, params: Params) -> None:
 def _xid(state: SimState, gpu: int, xid: int, text: str) -> None:
     bus = pci(gpu).removeprefix("0000").lower().removesuffix(".0")
     state.gpus[gpu].count(last_xid=xid, last_xid_at=state.clock())
-    message = f"NVRM: Xid (PCI:{bus}): {xid}, {text}"
-    state.emit("kernel.xid", f"{bus}/{xid}", xid=xid, pci=bus, pid=None, message=message)
+    state.emit("kernel.xid", f"{bus}/{xid}", xid=xid, pci=bus, pid=None, message=text)
 
 
 def gpu_lost(state: SimState, door: Door, params: Params) -> None:
