@@ -1,0 +1,136 @@
+"""LocalEngine: a fleet, a store and the stream of events, wired together in this process."""
+
+import asyncio
+import contextlib
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from console.clock import Clock, SystemClock
+from console.engine.keeper import MINUTE, QUARTER, Keeper
+from console.engine.log import EventLog
+from console.fleet.history import KEEP_S
+from console.fleet.pool import Pool
+from console.fleet.source import RowSource
+from console.model.event import Event
+from console.model.history import Series
+from console.model.host import Host
+from console.model.link import Transport
+from console.model.view import FleetSnapshot
+from console.store.writer import EventRow, Store
+
+LONG_S = 6 * 3600.0
+
+
+class LocalEngine:
+    """An ``Engine`` whose hosts are connected from this process."""
+
+    def __init__(
+        self,
+        hosts: Sequence[Host],
+        transport: Transport,
+        *,
+        state_dir: Path | None = None,
+        sources: Iterable[RowSource] = (),
+        focus: Iterable[str] = (),
+        clock: Clock | None = None,
+    ) -> None:
+        """``state_dir`` None keeps everything in memory."""
+        self._hosts = hosts
+        self._transport = transport
+        self._state_dir = state_dir
+        self._sources = tuple(sources)
+        self._focus = tuple(focus)
+        self._clock = clock or SystemClock()
+        self._log = EventLog()
+        self._store: Store | None = None
+        self._pool = self._make_pool({})
+        self._keeper: asyncio.Task[None] | None = None
+        self._fold: Keeper | None = None
+
+    def _make_pool(self, cursors: dict[str, str]) -> Pool:
+        return Pool(
+            self._hosts,
+            self._transport,
+            self._clock,
+            emit=self._emit,
+            full=self._full,
+            cursors=cursors,
+            cursor=self._cursor,
+            sources=self._sources,
+        )
+
+    async def start(self) -> None:
+        """Begin to connect; returns at once."""
+        if self._state_dir is not None:
+            self._store = await asyncio.to_thread(Store, self._state_dir)
+            self._tell_of_store(self._store)
+            self._pool = self._make_pool(self._store.cursors())
+        self._pool.focus(self._focus)
+        await self._pool.start()
+        if self._store is not None and self._store.usable:
+            self._fold = Keeper(list(self._pool.sessions.values()), self._store, self._clock)
+            self._keeper = asyncio.create_task(self._fold.run(), name="keeper")
+
+    def _tell_of_store(self, store: Store) -> None:
+        if store.error:
+            self._own_event("store.unavailable", {"reason": store.error})
+        if store.moved is not None:
+            reason = "the database could not be read; it was moved aside and a new one made"
+            self._own_event("store.moved", {"reason": reason, "to": str(store.moved)})
+
+    def _own_event(self, kind: str, facts: dict[str, str]) -> None:
+        self._emit(Event(kind=kind, host="", at=self._clock.wall(), facts=facts))
+
+    async def stop(self) -> None:
+        """Close every link and the store, within five seconds or so."""
+        if self._keeper is not None:
+            self._keeper.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._keeper
+            self._keeper = None
+        await self._pool.stop()
+        if self._store is not None:
+            if self._fold is not None:
+                self._fold.rest()
+            await asyncio.to_thread(self._store.close)
+
+    def snapshot(self) -> FleetSnapshot:
+        """The newest picture: the same object until something changed."""
+        lost = self._store.lost if self._store else 0
+        return self._pool.snapshot(self._log.dropped + lost)
+
+    def events(self, after: int = 0, limit: int = 1000) -> list[Event]:
+        """Events with a greater ``seq``, oldest first."""
+        return self._log.after(after, limit)
+
+    def history(self, host: str, name: str, seconds: float) -> Series:
+        """One number over time: two seconds a step within the hour, then minutes or quarters."""
+        recent = self._pool.history(host, name, min(seconds, KEEP_S))
+        if seconds <= KEEP_S or self._store is None:
+            return recent
+        step = MINUTE if seconds <= LONG_S * 4 else QUARTER
+        since = self._clock.wall() - seconds
+        points = self._store.history(host, name, step, since)
+        return Series(host=host, name=name, step_s=float(step), points=tuple(points))
+
+    def focus(self, *hosts: str) -> None:
+        """Full process tables for these hosts only."""
+        self._focus = hosts
+        self._pool.focus(hosts)
+
+    def retry(self, host: str) -> None:
+        """Connect now."""
+        self._pool.retry(host)
+
+    def _emit(self, event: Event) -> None:
+        event = self._log.add(event)
+        if self._store is not None and event.host:
+            self._store.put(EventRow(event))
+        self._pool.changed()
+
+    def _full(self) -> bool:
+        return self._store is not None and self._store.full()
+
+    def _cursor(self, host: str, cursor: str) -> None:
+        if self._store is not None:
+            self._store.put(EventRow(None, host, cursor))
