@@ -103,8 +103,13 @@ def _future(good: FrameWriter) -> Source:
 
 
 def _half(good: FrameWriter) -> Source:
-    first, *_ = good.keyframe()
-    yield first[: len(first) // 2]
+    yield b"".join(good.keyframe())
+    line = next(good.fast())
+    yield line[: len(line) // 2]
+    yield from _nothing(good)
+
+
+def _nothing(good: FrameWriter) -> Source:
     while True:
         yield b""
 
@@ -138,6 +143,7 @@ KINDS: dict[str, tuple[str, Callable[[FrameWriter], Source] | None]] = {
     "checksum": ("sends tables with a wrong checksum", _checksum),
     "future": ("speaks the next version of the protocol", _future),
     "half": ("sends half a frame for ever", _half),
+    "nothing": ("logs in and never says anything", _nothing),
     "gap": ("leaves out frames, always", _gap),
     "deep": ("sends a frame of 100,000 levels", _deep),
     "no-json": ("has a login shell that greets", _no_json),

@@ -87,9 +87,11 @@ def test_a_flood_is_ten_thousand_frames_a_second() -> None:
 
 
 def test_half_a_frame_never_ends() -> None:
-    whole = b"".join(sent("half", 5))
-    assert whole
-    assert b"\n" not in whole
+    first, *rest = sent("half", 5)
+    assert first.endswith(b"\n")
+    assert b"".join(rest)
+    assert b"\n" not in b"".join(rest)
+    assert not b"".join(sent("nothing", 5))
 
 
 def test_every_kind_is_tried_here_or_by_connecting() -> None:

@@ -13,6 +13,7 @@ from console.demo.frames import FrameWriter, checksum
 from console.demo.simulate import SimState
 from console.demo.stages import KINDS
 from console.demo.timeline import stages
+from console.fleet.data import HostData
 from console.fleet.decode import decode
 from console.model.frame import MAX_LINE, Frame
 from console.model.tables import TABLES
@@ -193,3 +194,28 @@ def test_a_keyframe_comes_by_itself_after_fifteen_minutes(clock: Clock) -> None:
     reader.take(writer.keyframe())
     clock.now += 901
     assert reader.take(writer.fast())[0].k == 1
+
+
+@pytest.mark.parametrize("host", fleet(), ids=lambda host: host.name)
+def test_the_console_never_has_to_ask_for_a_keyframe(host: SimHost, clock: Clock) -> None:
+    sim, data = SimState(host, 5, clock), HostData()
+    writer = FrameWriter(sim)
+    data.begin()
+
+    def take(lines: Iterable[bytes]) -> None:
+        for line in lines:
+            reason, _ = data.apply(decode(line[:-1]), clock.now)
+            assert not reason
+
+    take(writer.keyframe())
+    for stage in (stage for stage in stages() if stage.host == host.name):
+        KINDS[stage.kind](sim, NoDoor(), stage.params)
+        take(run(sim, writer, clock, 30))
+    take(writer.verb("focus on"))
+    take(run(sim, writer, clock, 30))
+    for name, rows in sim.tables.items():
+        assert data.rows(name, clock.now) == tuple(rows.values())
+    take(writer.verb("focus off"))
+    take(run(sim, writer, clock, 30))
+    assert not data.rows("procs", clock.now)
+    assert len(data.gpus()) == host.gpus
