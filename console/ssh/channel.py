@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import asyncssh
 
-from console.errors import ConnectError, ProbeError
+from console.errors import ConnectError, ProbeError, ProtocolError
 from console.model.link import LineSink, LinkFacts
 from console.ssh.connect import hang_up
 from console.ssh.errors import told
@@ -14,6 +14,7 @@ from console.text import clean
 WINDOW = 1 << 20  # bytes that a paused host can make us hold
 NARRATION_LIMIT = 65_536  # characters of standard error that are passed on
 SEND_LIMIT = 1 << 20  # bytes of verbs waiting for a host that does not read
+FLOOD_LIMIT = 8 << 20  # characters of standard error after which a host is dropped
 LINE_LIMIT = 512
 STATUS_HINTS = {
     126: "The account's shell or the interpreter may not run there.",
@@ -58,6 +59,15 @@ def ended(status: int | None, last: str, where: str) -> ProbeError:
     )
 
 
+def flooded(where: str) -> ProtocolError:
+    """The host writes to standard error without end."""
+    return ProtocolError(
+        f"more than {FLOOD_LIMIT >> 20} MiB on standard error, so the host was dropped",
+        where=where,
+        hint="Look at what its account runs at login.",
+    )
+
+
 class ProbeSession(asyncssh.SSHClientSession[bytes]):
     """Passes what arrives to a sink and says once that it ended."""
 
@@ -67,10 +77,15 @@ class ProbeSession(asyncssh.SSHClientSession[bytes]):
         self._narration = Narration(sink.narration)
         self._status: int | None = None
         self._signal = ""
+        self._channel: asyncssh.SSHClientChannel[bytes] | None = None
         self._ended = False
         self._error: Exception | None = None
         self._listener: Callable[[Exception | None], None] | None = None
         self.closing = False  # we ended it: whatever follows is orderly
+
+    def connection_made(self, chan: asyncssh.SSHClientChannel[bytes]) -> None:
+        """The channel is open."""
+        self._channel = chan
 
     def data_received(self, data: bytes, datatype: asyncssh.DataType) -> None:
         """Take bytes of standard output or standard error."""
@@ -78,6 +93,8 @@ class ProbeSession(asyncssh.SSHClientSession[bytes]):
             self._sink.data(data)
         else:
             self._narration.feed(data)
+            if self._narration.dropped > FLOOD_LIMIT and self._channel is not None:
+                self._channel.abort()
 
     def exit_status_received(self, status: int) -> None:
         """The command ended."""
@@ -99,6 +116,8 @@ class ProbeSession(asyncssh.SSHClientSession[bytes]):
             self._listener(self._error)
 
     def _reason(self, exc: Exception | None) -> Exception | None:
+        if self._narration.dropped > FLOOD_LIMIT:
+            return flooded(self._where)
         if exc is not None:
             return told(exc, self._where)
         if self._signal:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import asyncssh
 import msgspec
 
-from console.errors import HostKeyError
+from console.errors import ConnectError, HostKeyError
 from console.model.host import Host
 from console.model.link import LinkFacts
 from console.ssh.errors import auth_error, not_reached, told
@@ -68,7 +68,7 @@ class Client(asyncssh.SSHClient):
             self.accepted = self._trust.check(key_data)
         except HostKeyError as exc:
             self.refused = exc
-            raise asyncssh.HostKeyNotVerifiable("host key refused") from exc
+            raise asyncssh.HostKeyNotVerifiable(exc.message) from exc
         return self.accepted.key
 
     def public_key_auth_requested(self) -> asyncssh.SSHKeyPair | None:
@@ -111,6 +111,8 @@ async def connect(
     Raises ConnectError, AuthError, HostKeyError or ConfigError.
     """
     trust = Trust(host)
+    if not host.address:  # the library would take it for this machine
+        raise ConnectError("the address is empty", where=trust.where, hint="Set `address`.")
     client = Client(trust, pairs)
     try:
         async with asyncio.timeout(timing.connect):

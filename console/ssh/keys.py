@@ -49,7 +49,9 @@ def read_key_file(path: str) -> KeyFile:
     """
     where = clean(path, 300)
     try:
-        with open(os.path.expanduser(path), "rb") as file:
+        # Without blocking, or a named pipe in its place would stop the console.
+        number = os.open(os.path.expanduser(path), os.O_RDONLY | os.O_NONBLOCK)
+        with open(number, "rb") as file:
             info = os.fstat(file.fileno())
             if not stat.S_ISREG(info.st_mode):
                 raise KeyFileError("is not a regular file", where=where)

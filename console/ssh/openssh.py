@@ -17,7 +17,7 @@ from typing import cast
 from console.errors import ConnectError
 from console.model.host import Host
 from console.model.link import Inventory, LineSink, Link, LinkFacts
-from console.ssh.channel import SEND_LIMIT, Narration, ended
+from console.ssh.channel import FLOOD_LIMIT, SEND_LIMIT, Narration, ended, flooded
 from console.ssh.connect import Timing
 from console.ssh.errors import place
 from console.ssh.jump import route
@@ -83,6 +83,8 @@ class _SshProcess(asyncio.SubprocessProtocol):
                 if not self._log.interactive:
                     self._log.line(line.decode("utf-8", "replace"), hop=True)
                 self.narration.feed(line + b"\n")
+        if self.narration.dropped > FLOOD_LIMIT and self.transport is not None:
+            _kill_group(self.transport)
 
     def process_exited(self) -> None:
         """ssh has ended: end the helpers that it started for jump hosts, which hold its pipes."""
@@ -125,7 +127,9 @@ class OpensshLink:
         status = self._transport.get_returncode()
         error: Exception | None = None
         if not self._closing and status != 0:
-            if status == SSH_FAILED or status is None or status < 0:
+            if self._process.narration.dropped > FLOOD_LIMIT:
+                error = flooded(self._where)
+            elif status == SSH_FAILED or status is None or status < 0:
                 error = self._log.error()
             else:
                 error = ended(status, self._process.narration.last, self._where)

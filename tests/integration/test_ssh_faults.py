@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from console.errors import ConnectError, LinkError
+from console.errors import ConnectError, LinkError, ProtocolError
 from console.model.host import Host
-from console.ssh.channel import WINDOW
+from console.ssh.channel import NARRATION_LIMIT, WINDOW
 from console.ssh.connect import Timing
 from console.ssh.transport import Start, Transports
 from tests.support.sink import RecordingSink
@@ -200,6 +200,22 @@ async def test_a_flood_is_held_back_while_paused(
         await made.close()
     assert all(size <= 2 * WINDOW for size in sizes)
     assert peak_mib() - before < 30 + count * 16 * WINDOW / 1024**2
+
+
+async def test_a_flood_of_standard_error_ends_the_link(
+    user: KeyPair, tmp_path: Path, kind: str
+) -> None:
+    flood = Start("exec dd if=/dev/zero of=/dev/stderr bs=65536")
+    with Sshd(tmp_path / "a", authorized=[user.public]) as server:
+        made = Transports({}, timing=Timing(close=1), starter=lambda host: flood)
+        sink = RecordingSink()
+        link = await made.open(server.host("gpu01", key=str(user.path), transport=kind), sink)
+        error = await sink.end()
+        await link.close()
+        await made.close()
+    assert isinstance(error, ProtocolError)
+    assert sink.ends == [error]
+    assert sum(map(len, sink.said)) <= NARRATION_LIMIT
 
 
 async def settled(sinks: list[RecordingSink]) -> list[int]:

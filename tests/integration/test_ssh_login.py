@@ -295,6 +295,25 @@ async def test_compression(user: KeyPair, tmp_path: Path, kind: str) -> None:
         await talk({"gpu01": host}, "gpu01")
 
 
+async def test_keys_are_renewed_and_the_host_key_checked_again(
+    user: KeyPair, tmp_path: Path, kind: str
+) -> None:
+    size = 5 << 20
+    command = Start(f"head -c {size} /dev/zero; exec cat")
+    with Sshd(tmp_path / "a", authorized=[user.public], extra=["RekeyLimit 1M"]) as server:
+        inventory = {"gpu01": server.host("gpu01", key=str(user.path), transport=kind)}
+        made = Transports(inventory, timing=QUICK, starter=lambda host: command)
+        sink = RecordingSink()
+        link = await made.open(inventory["gpu01"], sink)
+        await sink.until(size)
+        link.send("still here")
+        await sink.lines(1)
+        assert sink.received.endswith(b"still here\n")
+        await link.close()
+        await made.close()
+    assert sink.ends == [None]
+
+
 async def test_the_session_has_no_terminal_and_forwards_nothing(
     user: KeyPair, tmp_path: Path, kind: str
 ) -> None:

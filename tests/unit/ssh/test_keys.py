@@ -74,6 +74,9 @@ def test_missing_big_and_odd_files_are_refused(tmp_path: Path) -> None:
         read_key_file(str(tmp_path))
     with pytest.raises(KeyFileError, match="regular file"):
         read_key_file("/dev/zero")
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(KeyFileError, match="regular file"):
+        read_key_file(str(tmp_path / "pipe"))
 
 
 async def test_a_key_file_that_is_no_key_is_said_without_its_content(tmp_path: Path) -> None:
