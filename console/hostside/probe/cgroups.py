@@ -33,11 +33,9 @@ def cgroup_path(text: bytes) -> str:
 
 def container_of(path: str) -> str:
     """Short id of the container (12 digits), or the name of an nspawn machine, or empty."""
-    found = None
-    for found in _container.finditer(path):
-        pass  # the innermost one: containers may be nested
+    found = _container.findall(path)
     if found:
-        return found.group(1)[:SHORT]
+        return str(found[-1])[:SHORT]  # the innermost one: containers may be nested
     machine = _nspawn.search(path)
     if not machine:
         return ""

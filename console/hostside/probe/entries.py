@@ -88,7 +88,7 @@ def journal_entry(raw: bytes, identifiers: Collection[str]) -> Entry | None:
 
 
 def syslog_line(raw: bytes, identifiers: Collection[str]) -> messages.Found | None:
-    """One line of auth.log or secure. Nothing proves who wrote it: syslog takes any sender's word."""
+    """One line of auth.log or secure. Who wrote it is the sender's word only."""
     parts = _syslog.match(raw[:MAX_MESSAGE].decode("utf-8", "replace"))
     if not parts:
         return None

@@ -196,4 +196,6 @@ class Lines:
     def line(self, body: str) -> bytes:
         """One line of the stream."""
         self.seq += 1
-        return f'{{"v":{PROTOCOL},"seq":{self.seq},{self._identity},"wall":{self._place.wall():.3f},"mono":{self._place.boot():.3f},{body}}}\n'.encode()
+        times = f'"wall":{self._place.wall():.3f},"mono":{self._place.boot():.3f}'
+        head = f'{{"v":{PROTOCOL},"seq":{self.seq},{self._identity},{times}'
+        return f"{head},{body}}}\n".encode()

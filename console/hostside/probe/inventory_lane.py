@@ -20,45 +20,13 @@ PAUSE_S = 60.0  # at least so long between two runs
 SHARE = 4.0  # rest so many times as long as a step took
 
 TOOLS = frozenset(
-    [
-        "dpkg",
-        "apt",
-        "apt-get",
-        "aptitude",
-        "unattended-upgr",
-        "rpm",
-        "dnf",
-        "yum",
-        "zypper",
-        "pip",
-        "pip3",
-        "uv",
-        "conda",
-        "mamba",
-        "docker",
-        "podman",
-        "ctr",
-        "nerdctl",
-        "nft",
-        "iptables",
-        "iptables-restor",
-        "ip6tables",
-        "firewall-cmd",
-        "ufw",
-        "useradd",
-        "userdel",
-        "usermod",
-        "groupadd",
-        "passwd",
-        "chpasswd",
-        "visudo",
-        "modprobe",
-        "insmod",
-        "rmmod",
-        "kmod",
-        "fwupdmgr",
-        "systemctl",
-    ]
+    (
+        *("dpkg", "apt", "apt-get", "aptitude", "unattended-upgr", "rpm", "dnf", "yum", "zypper"),
+        *("pip", "pip3", "uv", "conda", "mamba", "docker", "podman", "ctr", "nerdctl", "nft"),
+        *("iptables", "iptables-restor", "ip6tables", "firewall-cmd", "ufw", "modprobe", "insmod"),
+        *("useradd", "userdel", "usermod", "groupadd", "passwd", "chpasswd", "visudo", "rmmod"),
+        *("kmod", "fwupdmgr", "systemctl"),
+    )
 )
 """Programs after whose start the inventory is read again soon."""
 

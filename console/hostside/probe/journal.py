@@ -93,7 +93,7 @@ class Journal:
         return argv
 
     def start(self, cursor: str = "", since: float | None = None) -> None:
-        """Begin after ``cursor``, or with what was written after ``since`` (epoch; default: now)."""
+        """Begin after ``cursor``, or with what was written after ``since`` (epoch, else now)."""
         self.stop()
         self._since = self._place.wall() if since is None else since
         if self._program is None:

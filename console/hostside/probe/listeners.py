@@ -72,7 +72,7 @@ class Listeners:
         self.ports: frozenset[int] = frozenset()
 
     def sample(self) -> bool:
-        """Look once; True when the table changed. Raises OSError when the kernel does not answer."""
+        """Look once; True when the table changed. Raises OSError for no answer."""
         now = self._current()
         if now.keys() == self._seen.keys() and now == self._seen and not self._orphans():
             return False

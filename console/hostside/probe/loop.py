@@ -195,7 +195,7 @@ class Loop:
             self._lanes.event("probe.bad-verb", "verbs", {"error": error})
 
     def _finish(self) -> None:
-        """What is on its way gets half a second: a caller may have closed its end and still read."""
+        """What is on its way gets half a second: who closed its end may still read."""
         until = self._place.mono() + LAST_WORDS_S
         poll = select.poll()
         poll.register(self._out, select.POLLOUT)

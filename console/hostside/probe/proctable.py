@@ -247,18 +247,14 @@ class ProcessTable:
         found: dict[int | str, list[Any]] = {}
         for process in self.by_pid.values():
             row = process.row
-            if row is None or process.about is None or self._moved(process, row):
+            moved = row is None or self._moved(process, row)
+            if row is None or moved or process.about is None:
                 if not self.know(process):
                     continue
                 fresh = self._row(process)
-                if (
-                    row is None
-                    or fresh[:8] != row[:8]
-                    or fresh[10:] != row[10:]
-                    or self._moved(process, row)
-                ):
+                if row is None or moved or fresh[:7] != row[:7] or fresh[11:] != row[11:]:
                     row = fresh
-                process.row = row
+                    process.row = fresh
             found[process.pid] = row
         return found
 

@@ -98,9 +98,8 @@ def redact_argv(argv: list[str]) -> list[str]:
             if not argument.startswith("--"):
                 out.append(MARK)
                 continue
-        if (_secret_name(argument) and argument.startswith("-")) or (
-            program == "curl" and _curl_user.match(argument)
-        ):
+        names_secret = _secret_name(argument) and argument.startswith("-")
+        if names_secret or (program == "curl" and _curl_user.match(argument)):
             hide_next = True
             out.append(argument)
         elif program in _SHORT_PASSWORD and argument.startswith("-p") and len(argument) > 2:

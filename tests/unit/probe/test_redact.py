@@ -1,0 +1,119 @@
+"""Secrets do not leave the host in arguments or messages; what is worth seeing does."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from console.hostside.probe.redact import (
+    MARK,
+    argv_digest,
+    command_line,
+    redact,
+    redact_argv,
+)
+
+SECRET = "Zq7vN3xK9pLw2RtY5mBc"
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["vllm", "serve", "--api-key", SECRET],
+        ["vllm", "serve", f"--api-key={SECRET}"],
+        ["x", "--hf-token", SECRET, "--port", "80"],
+        ["x", f"--token={SECRET}"],
+        ["x", "--password", SECRET],
+        ["x", "-password", SECRET],
+        ["x", "--db.password", SECRET],
+        ["x", "--client_secret", SECRET],
+        ["env", f"HF_TOKEN={SECRET}", "python"],
+        ["env", f"AWS_SECRET_ACCESS_KEY={SECRET}", "python"],
+        ["env", f"MY_API_KEY='{SECRET}'", "python"],
+        ["curl", "-H", f"Authorization: Bearer {SECRET}", "http://x"],
+        ["curl", "-H", f"Authorization: Basic {SECRET}", "http://x"],
+        ["curl", "-H", f"X-Api-Key: {SECRET}", "http://x"],
+        ["curl", "-u", f"bob:{SECRET}", "http://x"],
+        ["curl", f"https://bob:{SECRET}@example.test/a"],
+        ["curl", f"https://{SECRET}@example.test/a"],
+        ["curl", f"https://example.test/a?access_token={SECRET}&x=1"],
+        ["psql", f"postgresql://u:{SECRET}@db/x"],
+        ["mysql", f"-p{SECRET}", "db"],
+        ["sh", "-c", f"run --api-key {SECRET} --port 8000"],
+        ["sh", "-c", f"export PASSWORD={SECRET}; run"],
+        ["python", "-c", '{"api_key": "' + SECRET + '"}'],
+        ["x", "sk-proj-" + SECRET],
+        ["x", "hf_" + SECRET + "abcdefghijkl"],
+        ["x", "ghp_" + SECRET + "abcdefghijklmnop"],
+        ["x", "AKIA" + "ABCDEFGHIJKLMNOP"],
+        ["x", "nvapi-" + SECRET],
+        ["x", "eyJ" + SECRET + "." + SECRET + "." + SECRET],
+        [f"title of a process --api-key {SECRET}"],
+    ],
+    ids=lambda argv: " ".join(argv)[:40],
+)
+def test_a_secret_is_taken_out(argv: list[str]) -> None:
+    line = command_line(b"\0".join(part.encode() for part in argv) + b"\0")
+    assert SECRET not in line
+    assert "ABCDEFGHIJKLMNOP" not in line
+    assert MARK in line
+    assert line.startswith(argv[0][:4])
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "vllm serve m --max-tokens 4096 --tokenizer meta/llama --port 8000",
+        "x --tokenizer-mode auto --max-token-len=12 --token-limit=5",
+        "/usr/sbin/sshd -D -o AuthorizedKeysFile=/etc/keys -o PasswordFile=/x",
+        "python train.py --author bob --compass north --pad-token=<pad>",
+        "ssh -i /home/bob/.ssh/id_ed25519 host",
+        "TTY=pts/0 ; PWD=/home/alice ; USER=root",
+        "Failed password for root from 10.0.0.1 port 22 ssh2",
+        "pam_unix(sshd:auth): authentication failure; user=bob",
+        "curl http://example.test:8000/v1/models",
+        "nginx: worker process",
+    ],
+)
+def test_what_is_no_secret_stays(line: str) -> None:
+    assert redact(line) == line
+    assert command_line(line.replace(" ", "\0").encode()) == line
+
+
+@given(st.lists(st.text(max_size=30), max_size=8))
+def test_the_number_of_arguments_stays(argv: list[str]) -> None:
+    assert len(redact_argv(argv)) == len(argv)
+
+
+@given(
+    st.sampled_from(["--api-key", "--token", "--password", "--hf_token", "--auth-token"]),
+    st.text("abcdefghijklmnopqrstuvwxyzABCDEFGHIJ0123456789_/+", min_size=6, max_size=60),
+    st.booleans(),
+    st.lists(st.sampled_from(["serve", "--port", "8000", "-v", "model"]), max_size=4),
+)
+def test_the_value_of_a_secret_option_never_stays(
+    option: str, secret: str, joined: bool, rest: list[str]
+) -> None:
+    argv = [*rest, option + "=" + secret] if joined else [*rest, option, secret]
+    shown = redact_argv(["program", *argv])
+    assert secret not in " ".join(shown[1 + len(rest) :])
+
+
+@given(st.text(max_size=400))
+def test_any_text_can_be_redacted_and_twice_is_once(text: str) -> None:
+    once = redact(text)
+    assert redact(once) == once
+
+
+def test_the_digest_sees_a_change_and_needs_the_salt() -> None:
+    one = argv_digest(b"x\0--api-key\0one\0", "salt")
+    assert one == argv_digest(b"x\0--api-key\0one\0", "salt")
+    assert one != argv_digest(b"x\0--api-key\0two\0", "salt")
+    assert one != argv_digest(b"x\0--api-key\0one\0", "other salt")
+    assert argv_digest(b"", "salt") == ""
+
+
+def test_a_cut_never_leaves_a_part_of_a_secret() -> None:
+    raw = b"x\0" + b"a" * 480 + b"\0--api-key\0" + SECRET.encode() * 20
+    assert SECRET[:4] not in command_line(raw)
