@@ -21,7 +21,7 @@ from console.model.link import AskPassphrase
 from console.text import clean
 
 TRIES = 3
-GIVEN_UP_S = 300.0  # a person who gave up is not asked again by each reconnect
+GIVEN_UP_S = 20.0  # covers a fleet that connects; a later retry by a person asks again
 MAX_BYTES = 65_536
 
 Stamp = tuple[int, int, int]

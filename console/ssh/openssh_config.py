@@ -4,6 +4,8 @@ It is written for one link into a folder only we can read: one ``Host`` block fo
 alias of ours, each with its own known_hosts file made from the inventory. ``ssh -F`` reads nothing
 else, neither the user's nor the system's configuration. Every value is checked before it is
 written, because ``ssh`` gives some of them to a shell (ProxyJump) or expands them.
+
+A host certificate must name the address here: ``ssh`` compares one name, not the inventory's too.
 """
 
 import os
