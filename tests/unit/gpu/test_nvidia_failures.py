@@ -111,6 +111,19 @@ def test_a_driver_that_hangs_when_opened(build: Build, start: Start) -> None:
     assert "error" not in answer(child, "driver", lambda facts: "version" in facts)
 
 
+def test_a_device_that_hangs_when_opened_hides_no_other(build: Build, start: Start) -> None:
+    stub = build(gpus=3)
+    block = stub.folder / "block"
+    block.touch()
+    stub.put({"1.hang.nvmlDeviceGetHandleByIndex_v2": str(block)})
+    child = start(stub)
+    rows = answer(child, "fast", lost("call hung", 1))
+    assert [fast(row).util_pct for row in rows] == [40, None, 42]
+    assert child.ask("static")[1]["pci"] == "0000:11:00.0"  # known from plain files
+    block.unlink()
+    open_gpus(child, 3)
+
+
 @pytest.mark.parametrize(
     ("code", "words"),
     [

@@ -23,6 +23,7 @@ class AmdCard:
     def __init__(self, card: drm.Card, sys: str) -> None:
         self._folder = card.folder
         self._card = card
+        self.pci = card.pci
         self._sys = sys
 
     def fast(self) -> list[Any]:

@@ -121,41 +121,36 @@ def xid_text(xid: int) -> str:
 class Listener:
     """The NVML event set of all devices. ``found(index, event, data)`` is called in its thread."""
 
-    def __init__(
-        self, nvml: Nvml, handles: dict[int, Any], found: Callable[[int, str, int], None]
-    ) -> None:
+    def __init__(self, nvml: Nvml, found: Callable[[int, str, int], None]) -> None:
         self._nvml = nvml
-        self._handles = handles
         self._found = found
         self._set: Any = None
+        self._added: set[int] = set()
         self._by_address: dict[int, int] = {}
 
-    def open(self) -> bool:
-        """Register what each device supports; False where no device gives events."""
+    def open(self) -> None:
+        """Make the set; where the driver has no events, the other methods do nothing."""
         self._set = self._nvml.call("nvmlEventSetCreate")
-        if self._set is None:
-            return False
-        registered = False
-        for index, handle in self._handles.items():
-            try:
-                registered = self._register(index, handle) or registered
-            except Lost:
-                continue
-        return registered
 
-    def _register(self, index: int, handle: Any) -> bool:
+    def add(self, index: int, handle: Any) -> None:
+        """Register what a device supports, once."""
+        if self._set is None or index in self._added:
+            return
+        self._added.add(index)
         supported = self._nvml.call("nvmlDeviceGetSupportedEventTypes", handle, index=index)
         mask = _MASK & (supported if supported is not None else XID)
         if not mask:
-            return False
+            return
         _, code = self._nvml.attempt(
             "nvmlDeviceRegisterEvents", handle, mask, self._set, index=index
         )
-        self._by_address[_address(handle)] = index
-        return code is None
+        if code is None:
+            self._by_address[_address(handle)] = index
 
     def wait(self) -> bool:
         """Wait for one event, at most a second; False when waiting is of no use now."""
+        if not self._by_address:
+            return False
         data, code = self._nvml.attempt("nvmlEventSetWait_v2", self._set, WAIT_MS)
         if data is None:
             return code == TIMEOUT

@@ -76,13 +76,11 @@ class Gpus:
         }
         worker = Worker(f"gpu-{card.pci}", jobs)
         worker.start()
-        slot = Slot(reader.vendor, worker=worker, card=reader, pci=card.pci)
-        slot.nodes = card.nodes
-        return slot
+        return Slot(reader.vendor, worker=worker, card=reader, nodes=card.nodes)
 
     def _slots(self) -> list[Slot]:
         """All GPUs by index: NVIDIA first, so that the index is NVML's own there."""
-        nvidia = self._nvidia.slots
+        nvidia = self._nvidia.listed()
         if not nvidia and not self._nvidia.settled():
             return []  # the others' numbers are not known yet
         return nvidia + self._drm

@@ -37,6 +37,7 @@ class IntelCard:
     def __init__(self, card: drm.Card, proc: str) -> None:
         self._folder = card.folder
         self._card = card
+        self.pci = card.pci
         self._proc = proc
         self._busy = drm.Busy()
         self._energy: tuple[int, float] | None = None

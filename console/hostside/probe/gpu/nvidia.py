@@ -17,7 +17,7 @@ from .events import Listener, Queue, xid_text
 from .fields_counters import CounterReader
 from .fields_fast import FastReader
 from .fields_static import StaticReader, pci_address, system_facts
-from .nvml import Lost, Nvml, loadable
+from .nvml import UNKNOWN, Lost, Nvml, loadable
 from .processes import ProcessReader, Use
 from .slot import Slot
 from .worker import HUNG_S, Worker, join
@@ -34,38 +34,62 @@ class NvidiaCard:
 
     vendor = "nvidia"
 
-    def __init__(self, nvml: Nvml, handle: Any, index: int, exists: Callable[[int], bool]) -> None:
+    def __init__(self, nvml: Nvml, index: int, exists: Callable[[int], bool]) -> None:
         self._nvml = nvml
-        self._fast = FastReader(nvml, handle, index)
-        self._counters = CounterReader(nvml, handle, index)
-        self._static = StaticReader(nvml, handle, index)
-        self._processes = ProcessReader(nvml, handle, index, exists)
+        self._index = index
+        self._exists = exists
+        self._readers: _Readers | None = None
+        self._refused = ""
         self._xid: Facts = {}
-        pci = nvml.call("nvmlDeviceGetPciInfo", handle, index=index)
-        self.pci = (pci_address(pci.busId) if pci is not None else None) or ""
-        self.minor = nvml.call("nvmlDeviceGetMinorNumber", handle, index=index)
+        self.handle: Any = None
+        self.pci = ""
+        self.minor: int | None = None
+
+    def _ready(self) -> _Readers:
+        """Open the device on first use, in its own worker: this too may hang."""
+        if self._readers is None:
+            nvml, index = self._nvml, self._index
+            handle, code = nvml.attempt("nvmlDeviceGetHandleByIndex", index)
+            if handle is None:
+                self._refused = self._refused or f"cannot be opened: {nvml.text(code or UNKNOWN)}"
+                raise Lost(self._refused)
+            pci = nvml.call("nvmlDeviceGetPciInfo", handle, index=index)
+            self.pci = (pci_address(pci.busId) if pci is not None else None) or ""
+            self.minor = nvml.call("nvmlDeviceGetMinorNumber", handle, index=index)
+            self._readers = _Readers(nvml, handle, index, self._exists)
+            self.handle = handle
+        return self._readers
 
     def fast(self) -> list[Any]:
         """``GpuFast`` from ``util_pct`` to ``throttle``."""
-        return self._fast.read()
+        return self._ready().fast.read()
 
     def counters(self) -> Facts:
         """Fields of ``GpuCounters``."""
-        found = self._counters.read()
+        found = self._ready().counters.read()
         found.update(self._xid)
         return found
 
     def static(self) -> Facts:
         """Fields of ``GpuStatic``."""
-        return self._static.read()
+        return self._ready().static.read()
 
     def processes(self) -> list[Use]:
         """Processes on this GPU by the driver's own lists."""
-        return self._processes.read(self._fast.total_mib, self._fast.used_mib)
+        readers = self._ready()
+        return readers.processes.read(readers.fast.total_mib, readers.fast.used_mib)
 
     def saw_xid(self, xid: int, at: float) -> None:
         """Keep the newest Xid for the counters."""
         self._xid = {"last_xid": xid, "last_xid_at": at}
+
+
+class _Readers:
+    def __init__(self, nvml: Nvml, handle: Any, index: int, exists: Callable[[int], bool]) -> None:
+        self.fast = FastReader(nvml, handle, index)
+        self.counters = CounterReader(nvml, handle, index)
+        self.static = StaticReader(nvml, handle, index)
+        self.processes = ProcessReader(nvml, handle, index, exists)
 
 
 class Nvidia:
@@ -77,6 +101,8 @@ class Nvidia:
         self.system: Facts = {}
         self.known = kernel.gpus(proc, sys)
         self.slots: list[Slot] = []
+        self._unlisted: list[Slot] = []
+        self._seen: set[str] = set()
         self.reread = False  # an event says that static facts may have changed
         self._queue = queue
         self._proc = proc
@@ -150,29 +176,14 @@ class Nvidia:
             return error
         count = self.nvml.call("nvmlDeviceGetCount") or 0
         self.system = system_facts(self.nvml)
-        slots = [self._slot(index) for index in range(count)]
-        seen = {slot.pci for slot in slots}
-        missing = [gpu for gpu in self.known if gpu["pci"] not in seen]
-        for slot in slots:
-            if not slot.pci and missing:
-                slot.fallback = _fallback(missing.pop(0))
-        slots += [
-            Slot("nvidia", lost="the driver library does not list it", static=_fallback(gpu))
-            for gpu in missing
-        ]
+        slots = [self._slot(index, count) for index in range(count)]
         for slot, before in zip(slots, self.slots):
             slot.told, slot.listed = before.told, before.listed
         self.slots = slots
         return ""
 
-    def _slot(self, index: int) -> Slot:
-        try:
-            handle, code = self.nvml.attempt("nvmlDeviceGetHandleByIndex", index)
-            if handle is None:
-                return Slot("nvidia", lost=f"cannot be opened: {self.nvml.text(code or 999)}")
-            card = NvidiaCard(self.nvml, handle, index, self._exists)
-        except Lost as lost:
-            return Slot("nvidia", lost=str(lost))
+    def _slot(self, index: int, count: int) -> Slot:
+        card = NvidiaCard(self.nvml, index, self._exists)
         worker = Worker(
             f"gpu-{index}",
             {
@@ -183,26 +194,47 @@ class Nvidia:
             },
         )
         worker.start()
-        return Slot("nvidia", worker=worker, card=card, pci=card.pci, minor=card.minor, raw=handle)
+        # NVML counts devices by PCI address, as the kernel's folder is ordered.
+        known = self.known[index] if len(self.known) == count else {}
+        return Slot("nvidia", worker=worker, card=card, static=_fallback(known))
+
+    def listed(self) -> list[Slot]:
+        """The devices of the library, then those that only the kernel knows."""
+        slots = self.slots
+        if len(self.known) <= len(slots) or not all(slot.pci for slot in slots):
+            return slots
+        seen = {slot.pci for slot in slots}
+        if seen != self._seen:
+            self._seen = seen
+            reason = "the driver library does not list it"
+            missing = [gpu for gpu in self.known if gpu["pci"] not in seen]
+            self._unlisted = [Slot("nvidia", lost=reason, static=_fallback(gpu)) for gpu in missing]
+        return slots + self._unlisted
 
     def _exists(self, pid: int) -> bool:
         return os.path.exists(os.path.join(self._proc, str(pid)))
 
     def _listen(self) -> None:
-        handles = {n: slot.raw for n, slot in enumerate(self.slots) if slot.raw is not None}
-        listener = Listener(self.nvml, handles, self._found)
+        listener = Listener(self.nvml, self._found)
         try:
-            hears = listener.open()
+            listener.open()
         except Lost:
-            hears = False
+            pass  # then there are no events, and the devices say themselves what is wrong
         while not self._stop.is_set() and not self._must_reopen():
             try:
-                useful = hears and listener.wait()
+                self._register(listener)
+                useful = listener.wait()
             except Lost:
                 useful = False
             if not useful:
                 self._stop.wait(1.0)
         listener.close()
+
+    def _register(self, listener: Listener) -> None:
+        """Hear the devices that have answered once: one that hangs must not stop this thread."""
+        for index, slot in enumerate(self.slots):
+            if slot.worker is not None and slot.worker.result("fast") is not None:
+                listener.add(index, slot.card.handle)
 
     def _must_reopen(self) -> bool:
         """Whether a device is gone that only a new start of NVML can bring back."""
@@ -212,7 +244,7 @@ class Nvidia:
         now = time.monotonic()
         if any(w.lost and w.reopen for w in workers) and now - self._started > UNLOADED_S:
             return True
-        gone = not self.slots or any(slot.lost() for slot in self.slots)
+        gone = not self.slots or any(slot.lost() for slot in self.listed())
         if not gone or now - self._started < self._patience:
             return False
         self._patience = min(REOPEN_MAX_S, self._patience * 2)

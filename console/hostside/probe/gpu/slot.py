@@ -21,22 +21,28 @@ class Slot:
         card: Any = None,
         lost: str = "",
         static: Facts | None = None,
-        pci: str = "",
-        minor: int | None = None,
-        raw: Any = None,
+        nodes: tuple[str, ...] = (),
     ) -> None:
         self.vendor = vendor
         self.worker = worker
         self.card = card
         self.fallback: Facts = static or {"vendor": vendor}
-        self.pci = pci or str(self.fallback.get("pci", ""))
-        self.minor = minor
-        self.raw = raw  # handle of the vendor's library
-        self.nodes: tuple[str, ...] = ()
+        self.nodes = nodes  # names of its device nodes below /dev/dri
         self._lost = lost
         self.sent: Facts = {}  # counters as last reported
         self.told = ""  # "", "slow" or "lost": the last event about its state
         self.listed = False  # whether a process list has been seen
+
+    @property
+    def pci(self) -> str:
+        """PCI address; empty while the device has not been opened and no file tells."""
+        known = getattr(self.card, "pci", "") if self.card is not None else ""
+        return known or str(self.fallback.get("pci", ""))
+
+    @property
+    def minor(self) -> int | None:
+        """Number of the node ``/dev/nvidiaN``, where the library has told it."""
+        return getattr(self.card, "minor", None)
 
     def lost(self) -> str:
         """Why the GPU cannot be read now; empty when it can."""
