@@ -21,7 +21,10 @@ else:
     Verb = namedtuple("Verb", "name argument error")
 
 MAX_LINE = 512
-_cursor = re.compile(r"[A-Za-z0-9=;:\-]{1,300}\Z")
+# A cursor of the journal, or of a log file: neither can look like an option of a program.
+_cursor = re.compile(
+    r"(?:s=[0-9a-f]{1,64}(?:;[a-z]=[0-9a-f]{1,64}){0,8}|f=[0-9]{1,20};o=[0-9]{1,20})\Z"
+)
 _digest = re.compile(r"[0-9a-f]{64}\Z")
 
 
