@@ -26,22 +26,29 @@ ISOLATED = ("-I", "-S", "-u", "-c")
 
 
 class Talk:
-    """One conversation with a probe."""
+    """One conversation with a probe.
+
+    ``argv`` stands before the loader's arguments; it ends with an interpreter when ``python``.
+    """
 
     def __init__(
         self,
         argv: Sequence[str] = (),
         *,
+        python: bool = False,
         over_socket: bool = False,
         env: dict[str, str] | None = None,
     ) -> None:
         self.sent = payload()
-        argv = [*argv, os.path.realpath(sys.executable), *ISOLATED, self.sent.loader]
+        argv = [*argv, *(() if python else (os.path.realpath(sys.executable),))]
+        argv += [*ISOLATED, self.sent.loader]
         self._socket: socket.socket | None = None
         if over_socket:
             self._socket, theirs = socket.socketpair()
             with theirs:
-                self.child = subprocess.Popen(argv, stdin=theirs, stdout=theirs, env=env)
+                self.child: subprocess.Popen[bytes] = subprocess.Popen(
+                    argv, stdin=theirs, stdout=theirs, env=env
+                )
             self._read_fd = self._write_fd = self._socket.fileno()
         else:
             self.child = subprocess.Popen(

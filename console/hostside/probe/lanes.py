@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
+    from .declared import Declared
     from .flows import Flows
     from .gpu import Gpus
     from .inventory_lane import InventoryLane
@@ -87,30 +88,50 @@ class Lanes:
         self._revision = -1
 
     def rest(self) -> None:
-        """Load and open what the first frame does not need."""
-        from .declared import load
-        from .flows import Flows
-        from .gpu import Gpus
-        from .inventory import steps
-        from .inventory_lane import Context, InventoryLane
-        from .logs import Logs
-        from .openers import Openers, Weights
-        from .sessions import Sessions
+        """Load and open what the first frame does not need; what fails is missing, and said so."""
+        from .declared import Declared, load
 
-        place = self.place
-        declared = load(place)
+        declared = self.attempt("declared", lambda: load(self.place)) or Declared()
         if declared.error:
             self.events.put("probe.error", "declared", {"error": declared.error})
-        self.logs = Logs(place, self.events, self.denied, declared.identifiers)
-        self.flows = Flows(place, self.diag, self.table, self.holdings, self.denied)
-        self.sessions = Sessions(place)
-        self._weights = Weights(place, declared.weights)
-        if self._weights:
-            self.openers = Openers(place, self._weights, self.table, self.denied, self.event)
-        self.gpus = Gpus(self.event, self.table.describe)
-        self.attempt("gpu", self.gpus.start)
+        self.attempt("logs", lambda: self._open_logs(declared))
+        self.attempt("flows", self._open_flows)
+        self.attempt("openers", lambda: self._open_openers(declared))
+        self.attempt("gpu", self._open_gpus)
+        self.attempt("inventory", lambda: self._open_inventory(declared))
+
+    def _open_logs(self, declared: Declared) -> None:
+        from .logs import Logs
+
+        self.logs = Logs(self.place, self.events, self.denied, declared.identifiers)
+
+    def _open_flows(self) -> None:
+        from .flows import Flows
+        from .sessions import Sessions
+
+        self.flows = Flows(self.place, self.diag, self.table, self.holdings, self.denied)
+        self.sessions = Sessions(self.place)
+
+    def _open_openers(self, declared: Declared) -> None:
+        if declared.weights:
+            from .openers import Openers, Weights
+
+            self._weights = weights = Weights(self.place, declared.weights)
+            self.openers = Openers(self.place, weights, self.table, self.denied, self.event)
+
+    def _open_gpus(self) -> None:
+        from .gpu import Gpus
+
+        gpus = Gpus(self.event, self.table.describe, self.place.proc, self.place.path("/sys"))
+        gpus.start()
+        self.gpus = gpus
+
+    def _open_inventory(self, declared: Declared) -> None:
+        from .inventory import steps
+        from .inventory_lane import Context, InventoryLane
+
         context = Context(
-            place,
+            self.place,
             declared,
             self.tier,
             self.gpus,
@@ -118,7 +139,7 @@ class Lanes:
             self.table.everyone,
         )
         self.inventory = InventoryLane(
-            place, self.board, self.denied, self.troubles, steps, context
+            self.place, self.board, self.denied, self.troubles, steps, context
         )
 
     def stop(self) -> None:
