@@ -44,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
 
     if args.seconds is not None and not args.plain:
         raise UsageError("--seconds goes with --plain", hint="The screens end with `q`.")
-    demo = Demo(speed=args.speed, seed=args.seed, keep=args.keep)
+    demo = Demo(speed=args.speed, seed=args.seed, keep=args.keep, workstation=not args.plain)
     return plain(demo, args.speed, args.seconds) if args.plain else screens(demo, args.speed)
 
 

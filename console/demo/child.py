@@ -9,6 +9,7 @@ for each ``stage``.
 
 import asyncio
 import contextlib
+import logging
 import shutil
 import signal
 import sys
@@ -217,6 +218,7 @@ async def serve(order: Order) -> None:
 
 def main() -> int:
     """Read the order, serve, remove the folder unless it is to be kept."""
+    logging.basicConfig(level=logging.ERROR)  # a lost connection is daily life here
     order = msgspec.json.decode(sys.stdin.buffer.readline(), type=Order)
     status = 0
     try:

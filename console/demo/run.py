@@ -20,9 +20,11 @@ import msgspec
 from console.demo.child import Order, Said
 from console.errors import WatchfloorError
 from console.model.host import Host
+from console.text import clean
 
 START_S = 60.0
 STOP_S = 12.0
+LOG = "servers.log"
 
 
 class DemoError(WatchfloorError):
@@ -93,21 +95,23 @@ class Demo:
         path = os.pathsep.join(filter(None, (str(package), os.environ.get("PYTHONPATH", ""))))
         # A session of its own: a stop typed at the terminal reaches the console alone, which
         # then ends the servers by closing their input.
-        self._child = subprocess.Popen(
-            [sys.executable, "-m", "console.demo.child"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            env={**os.environ, "PYTHONPATH": path},
-            cwd=self.folder,
-            start_new_session=True,
-        )
+        with (self.folder / LOG).open("wb") as log:  # on the terminal it would spoil the screens
+            self._child = subprocess.Popen(
+                [sys.executable, "-m", "console.demo.child"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                env={**os.environ, "PYTHONPATH": path},
+                cwd=self.folder,
+                start_new_session=True,
+            )
         self._reader = threading.Thread(target=self._read, name="demo", daemon=True)
         self._reader.start()
         if self._child.stdin is not None:
             self._child.stdin.write(msgspec.json.encode(order) + b"\n")
             self._child.stdin.flush()
         if not self._ready.wait(START_S) or not self.hosts:
-            reason = self._error or "they did not answer in time"
+            reason = self._error or self._last_words() or "they did not answer in time"
             self.stop()
             raise DemoError(f"the demo's servers did not start: {reason}")
         (self.folder / "hosts.toml").write_text(self.inventory_toml(), encoding="utf-8")
@@ -129,6 +133,11 @@ class Demo:
                 child.stdout.close()
         if not self._order.keep and self.folder != Path():
             shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _last_words(self) -> str:
+        """The last line that the servers wrote to their log."""
+        lines = (self.folder / LOG).read_text(encoding="utf-8", errors="replace").splitlines()
+        return clean(lines[-1]) if lines else ""
 
     def _read(self) -> None:
         stdout = self._child.stdout if self._child is not None else None

@@ -10,8 +10,8 @@ from pathlib import Path
 from console.demo.plain import PlainLog
 from console.demo.run import Demo
 from console.demo.timeline import Stage, stages
+from console.engine.build import local_engine
 from console.engine.protocol import Engine
-from console.engine.session import local_engine
 from console.errors import UsageError
 from console.model.link import AskPassphrase
 
@@ -43,7 +43,7 @@ def screens(demo: Demo, speed: float) -> int:
     from console.tui.app import run_app
 
     def engine(ask: AskPassphrase) -> Engine:
-        return local_engine(demo.config(), ask)
+        return local_engine(demo.config(), ask_passphrase=ask)
 
     with demo:
         # Below the screens until they close: then it says what there was to see.

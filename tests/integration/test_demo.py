@@ -14,8 +14,8 @@ import pytest
 from console.demo.plain import PlainLog
 from console.demo.run import Demo
 from console.demo.timeline import stages
+from console.engine.build import local_engine
 from console.engine.protocol import Engine
-from console.engine.session import local_engine
 from console.model.event import Event
 from console.model.host import HostState
 from console.model.view import FleetSnapshot, HostView
