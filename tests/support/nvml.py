@@ -131,9 +131,11 @@ FIELD_VALUES: tuple[tuple[str, int, int], ...] = (
 class Stub:
     """One built library with its state; ``put`` and ``drop`` change the world while it runs."""
 
-    def __init__(self, folder: Path, gpus: int = 1, without: Iterable[str] = ()) -> None:
+    def __init__(self, folder: Path, gpus: int = 1, library: Path | None = None) -> None:
+        """``library`` is one that ``build_stub`` made before; else one is made in ``folder``."""
         self.folder = folder
-        self.library = build_stub(folder / "lib", without)
+        folder.mkdir(parents=True, exist_ok=True)
+        self.library = library or build_stub(folder / "lib")
         self.log = folder / "calls"
         self.path = folder / "state"
         self.proc = folder / "proc"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,7 @@ from console.model.gpu import GpuCounters, GpuDriver, GpuFast, GpuStatic
 from console.model.tables import GpuProcess
 from tests.support.gputrees import AMD_CLIENT, ARC, I915_CLIENT, MI300X, XE_CLIENT, Tree, write
 from tests.support.lab import wait_until
+from tests.support.nvml import ROOT
 
 AMD_PCI, INTEL_PCI = "0000:03:00.0", "0000:04:00.0"
 
@@ -291,6 +294,52 @@ def test_nvidia_known_by_pci_alone(tree: Tree) -> None:
         if driver:
             (bus / name / "driver").symlink_to(f"../../drivers/{driver}")
     assert kernel.gpus(str(tree.proc), str(tree.sys)) == [{"pci": "0000:10:00.0"}]
+
+
+def test_a_kernel_module_without_its_library(tree: Tree, host: Host) -> None:
+    if loadable():
+        pytest.skip("this machine has an NVML library")
+    write(
+        tree.proc / "driver/nvidia",
+        {
+            "version": "NVRM version: NVIDIA UNIX x86_64 Kernel Module  535.54.03",
+            "params": "RmProfilingAdminOnly: 0",
+            "gpus/0000:10:00.0/information": "Model: \t\t A100\nGPU UUID: \t GPU-1\n"
+            "Video BIOS: \t ??.??.??.??.??\nDevice Minor: \t 4",
+        },
+    )
+    (tree.proc / "4242/fd").mkdir(parents=True)
+    (tree.proc / "4242/fd/9").symlink_to("/dev/nvidia4")
+    (row,) = host.gpus.fast()
+    assert msgspec.convert(row, GpuFast).lost == "libnvidia-ml.so.1 does not load"
+    assert host.gpus.static() == [
+        {"index": 0, "vendor": "nvidia", "pci": "0000:10:00.0", "name": "A100", "uuid": "GPU-1"}
+    ]
+    driver = msgspec.convert(host.gpus.driver(), GpuDriver)
+    assert driver.error == "libnvidia-ml.so.1 does not load"
+    assert driver.profiling_admin_only is False
+    (process,) = host.gpus.processes()
+    assert process[0] == "0/4242/holder"
+
+
+def test_who_may_not_look_into_processes_says_so() -> None:
+    code = (
+        "import os\n"
+        "from console.hostside.probe.gpu import holders\n"
+        "if os.geteuid() == 0:\n    os.setgid(65534)\n    os.setuid(65534)\n"
+        "print(holders.scan('/proc').blind)"
+    )
+    if not Path("/proc/1/fd").exists():
+        pytest.skip("process 1 is not to be seen here")
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.stdout.strip() == "True"
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import os
 import time
 from typing import Any, Callable, Dict
 
+from ..denied import PTRACE
 from . import amd, drm, intel, kernel
 from .events import Queue
 from .files import link, read
@@ -227,7 +228,7 @@ class Gpus:
             return {}
         found = dict(self._nvidia.nvml.denied)
         if self._table.blind:
-            found["gpu.holders"] = "CAP_SYS_PTRACE"
+            found["gpu.holders"] = PTRACE
         params = os.path.join(self._proc, "driver/nvidia/params")
         if os.path.exists(params) and not os.access(params, os.R_OK):
             found["gpu.profiling-admin-only"] = "root"
