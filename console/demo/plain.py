@@ -11,6 +11,10 @@ from console.model.host import HostState
 from console.model.view import FleetSnapshot, HostView
 
 ROUND_S = 10.0
+FOLD_S = 5.0
+"""The first event of a kind on a host is told at once, what follows it within this time as one."""
+UNTOLD = ("host.state", "host.key-changed", "process.new")
+"""Told as a change of state, or too many on a machine at work."""
 NAME = 13
 TOLD = ("source", "address", "port", "name", "path", "xid", "error", "gpu", "command")
 
@@ -25,6 +29,8 @@ class PlainLog:
         self._after = 0
         self._told = 0
         self._next_round = 0.0
+        self._held: dict[tuple[str, str], list[Event]] = {}
+        self._quiet: dict[tuple[str, str], float] = {}
         self.most_live = 0  # the most hosts that were LIVE at one moment
 
     def lines(self, begun: Sequence[Begun], now: float) -> Iterator[str]:
@@ -36,7 +42,7 @@ class PlainLog:
             yield _line(stage.at, "incident", f"[{stage.id}] {self._stages[stage.id].see}")
         self._told = len(begun)
         yield from self._changes(views, now)
-        yield from self._events()
+        yield from self._events(now)
         if now >= self._next_round:
             if self._next_round:
                 yield _line(now, "fleet", overview(snapshot))
@@ -44,23 +50,30 @@ class PlainLog:
 
     def _changes(self, views: Sequence[HostView], now: float) -> Iterator[str]:
         for view in views:
-            if self._states.get(view.name) is not view.state:
-                self._states[view.name] = view.state
+            before = self._states.get(view.name, HostState.CONNECTING)
+            if before is not view.state:
                 yield _line(now, view.name, f"{view.state.value:10} {host_line(view)}".rstrip())
+            self._states[view.name] = view.state
 
-    def _events(self) -> Iterator[str]:
-        folded: dict[tuple[str, str], list[Event]] = {}
+    def _events(self, now: float) -> Iterator[str]:
         for event in self._engine.events(self._after):
             self._after = event.seq
-            if not event.kind.startswith("host."):
-                folded.setdefault((event.host, event.kind), []).append(event)
-        for (host, kind), events in folded.items():
-            last = events[-1]
-            times = f" x{len(events)}" if len(events) > 1 else ""
-            facts = " ".join(
-                f"{key}={last.facts[key]}" for key in TOLD if last.facts.get(key) is not None
-            )
-            yield _line(last.at, host, f"{kind}{times} {last.key} {facts}".rstrip())
+            if event.kind not in UNTOLD:
+                self._held.setdefault((event.host, event.kind), []).append(event)
+        for what, events in list(self._held.items()):
+            if now >= self._quiet.get(what, 0.0):
+                self._quiet[what] = now + FOLD_S
+                del self._held[what]
+                yield _event(events, now)
+
+
+def _event(events: Sequence[Event], now: float) -> str:
+    last = events[-1]
+    told = [f"{key}={last.facts[key]}" for key in TOLD if last.facts.get(key) is not None]
+    times = [f"x{len(events)}"] if len(events) > 1 else []
+    # A key with a slash is put together from facts that are told anyway.
+    key = [last.key] if last.key and not (told and "/" in last.key) else []
+    return _line(now, last.host, " ".join([last.kind, *times, *key, *told]))
 
 
 def _line(at: float, who: str, what: str) -> str:
