@@ -37,22 +37,21 @@ class Talk:
         *,
         python: bool = False,
         over_socket: bool = False,
-        env: dict[str, str] | None = None,
     ) -> None:
         self.sent = payload()
-        argv = [*argv, *(() if python else (os.path.realpath(sys.executable),))]
-        argv += [*ISOLATED, self.sent.loader]
+        interpreter = [] if python else [os.path.realpath(sys.executable)]
+        whole: list[str] = [*argv, *interpreter, *ISOLATED, self.sent.loader]
         self._socket: socket.socket | None = None
         if over_socket:
             self._socket, theirs = socket.socketpair()
             with theirs:
                 self.child: subprocess.Popen[bytes] = subprocess.Popen(
-                    argv, stdin=theirs, stdout=theirs, env=env
+                    whole, stdin=theirs.fileno(), stdout=theirs.fileno()
                 )
             self._read_fd = self._write_fd = self._socket.fileno()
         else:
             self.child = subprocess.Popen(
-                argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=env
+                whole, stdin=subprocess.PIPE, stdout=subprocess.PIPE
             )
             assert self.child.stdin is not None
             assert self.child.stdout is not None

@@ -168,7 +168,8 @@ def psutil_listeners() -> set[tuple[str, str, int, int | None]]:
     for one in psutil.net_connections("inet"):
         tcp = one.type == socket.SOCK_STREAM
         if one.status == psutil.CONN_LISTEN if tcp else not one.raddr:
-            address, port = one.laddr[:2]
+            assert one.laddr
+            address, port = one.laddr.ip, one.laddr.port
             found.add(("tcp" if tcp else "udp", address.replace("::ffff:", ""), port, one.pid))
     return found
 
