@@ -1,0 +1,116 @@
+"""How numbers and events are put into words, the same on screens and in plain lines."""
+
+from typing import Any
+
+from console.model.event import Event
+from console.model.host import HostState
+
+INFO, WARN, BAD = "info", "warn", "bad"
+
+_UNITS = ("B", "K", "M", "G", "T", "P")
+
+_SEVERITY = {
+    "auth.failed": WARN,
+    "auth.accepted": INFO,
+    "auth.sudo": INFO,
+    "clock.jump": WARN,
+    "gpu.lost": BAD,
+    "gpu.slow": WARN,
+    "gpu.process.new": WARN,
+    "host.key-changed": BAD,
+    "host.rebooted": WARN,
+    "kernel.xid": BAD,
+    "listener.new": WARN,
+    "listener.gone": INFO,
+    "log.gap": WARN,
+    "probe.bad-verb": WARN,
+    "probe.error": WARN,
+    "store.unavailable": WARN,
+    "store.moved": WARN,
+    "weights.opened": WARN,
+}
+
+_SENTENCE = {
+    "auth.accepted": "login of {user} from {source} by {method}",
+    "auth.failed": "login of {user} from {source} refused",
+    "auth.sudo": "sudo by {user}: {command}",
+    "clock.jump": "clock jumped by {seconds} s",
+    "gpu.lost": "GPU {key} lost: {error}",
+    "gpu.slow": "GPU {key} does not answer: {error}",
+    "gpu.process.new": "new process on GPU {gpu}: {name} (pid {pid}, {user})",
+    "host.key-changed": "host key changed: {offered}",
+    "host.rebooted": "rebooted",
+    "kernel.xid": "Xid {xid} on {pci}: {message}",
+    "listener.new": "new listener {key} of {name} (pid {pid})",
+    "listener.gone": "listener {key} is gone",
+    "log.gap": "events are missing: {reason}",
+    "log.line": "{identifier}: {message}",
+    "process.new": "new process {name} (pid {pid}, {user}): {cmdline}",
+    "store.moved": "{reason}: {to}",
+    "store.unavailable": "nothing is kept on disk: {reason}",
+    "weights.opened": "{name} (pid {pid}, {user}) opened {path}",
+}
+
+
+class _Facts(dict[str, Any]):
+    def __missing__(self, key: str) -> str:
+        return "?"
+
+
+def severity(event: Event) -> str:
+    """``info``, ``warn`` or ``bad``: how an operator should see it before any rule judges it."""
+    if event.kind == "host.state":
+        to = event.facts.get("to", "")
+        if to in (HostState.NEW_KEY, HostState.REFUSED, HostState.DOWN):
+            return BAD
+        return WARN if to == HostState.STALE else INFO
+    return _SEVERITY.get(event.kind, INFO)
+
+
+def sentence(event: Event) -> str:
+    """What happened, in a few words. The text was cleaned when it arrived."""
+    if event.kind == "host.state":
+        reason = event.facts.get("reason") or ""
+        return f"is {event.facts.get('to', '?')}" + (f": {reason}" if reason else "")
+    form = _SENTENCE.get(event.kind)
+    if form is None:
+        rest = " ".join(f"{name}={value}" for name, value in event.facts.items())
+        return f"{event.kind} {event.key} {rest}".strip()
+    facts = {k: "?" if v is None else v for k, v in event.facts.items()}
+    return form.format_map(_Facts(facts | {"key": event.key}))
+
+
+def size(amount: float | None, *, start: str = "B") -> str:
+    """``amount`` of bytes (or KiB, MiB by ``start``: "K", "M") with a binary unit: 1.5G."""
+    if amount is None:
+        return "-"
+    index = _UNITS.index(start)
+    while abs(amount) >= 1000 and index < len(_UNITS) - 1:
+        amount /= 1024
+        index += 1
+    digits = 0 if _UNITS[index] == "B" or abs(amount) >= 10 else 1
+    return f"{amount:.{digits}f}{_UNITS[index]}"
+
+
+def rate(bps: float | None) -> str:
+    """Bytes a second: ``1.5M/s``."""
+    return "-" if bps is None else f"{size(bps)}/s"
+
+
+def span(seconds: float | None) -> str:
+    """A duration with one unit, or two where the first is small: 5s, 12m, 3h, 2d 4h."""
+    if seconds is None:
+        return "-"
+    seconds = max(0, int(seconds))
+    if seconds < 100:
+        return f"{seconds}s"
+    if seconds < 6000:
+        return f"{seconds // 60}m"
+    if seconds < 100 * 3600:
+        return f"{seconds // 3600}h"
+    return f"{seconds // 86400}d"
+
+
+def number(value: float | None, digits: int = 0, unit: str = "") -> str:
+    """A number, or a dash where nothing is known."""
+    return "-" if value is None else f"{value:.{digits}f}{unit}"

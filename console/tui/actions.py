@@ -1,0 +1,106 @@
+"""Every action of the terminal, once. Keys, help, footer and palette are made from this."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from textual.binding import Binding, BindingType
+
+
+@dataclass(frozen=True)
+class Action:
+    """One thing a person can do.
+
+    ``id`` is ``<where>.<name>``; the method ``action_<name>`` of that place carries it out.
+    ``risk`` is "none" for what only looks; nothing here changes a host.
+    """
+
+    id: str
+    keys: str
+    words: str
+    risk: str = "none"
+    footer: bool = True
+
+    @property
+    def where(self) -> str:
+        """Where it is offered: ``app``, ``table``, ``fleet`` or ``host``."""
+        return self.id.partition(".")[0]
+
+    @property
+    def name(self) -> str:
+        """Name of the method without ``action_``."""
+        return self.id.partition(".")[2].replace("-", "_")
+
+
+ACTIONS: tuple[Action, ...] = (
+    Action("fleet.open", "enter", "open the host under the cursor"),
+    Action("fleet.retry", "r", "connect to this host now"),
+    Action("fleet.filter", "slash", "filter rows"),
+    Action("fleet.sort", "s", "sort by the next column"),
+    Action("fleet.reverse", "S", "turn the order round"),
+    Action("host.back", "escape", "back to the fleet"),
+    Action("host.tab('overview')", "1", "overview", footer=False),
+    Action("host.tab('gpus')", "2", "GPUs", footer=False),
+    Action("host.tab('processes')", "3", "processes", footer=False),
+    Action("host.tab('network')", "4", "network", footer=False),
+    Action("host.tab('inventory')", "5", "inventory", footer=False),
+    Action("host.tab('events')", "6", "events", footer=False),
+    Action("host.next-tab", "tab,right_square_bracket", "next tab"),
+    Action("host.previous-tab", "shift+tab,left_square_bracket", "previous tab", footer=False),
+    Action("host.section", "n", "next section (network, inventory)"),
+    Action("host.filter", "slash", "filter rows"),
+    Action("host.sort", "s", "sort by the next column"),
+    Action("host.reverse", "S", "turn the order round", footer=False),
+    Action("host.retry", "r", "connect to this host now"),
+    Action("table.up", "up,k", "up", footer=False),
+    Action("table.down", "down,j", "down", footer=False),
+    Action("table.page-up", "pageup,ctrl+b", "page up", footer=False),
+    Action("table.page-down", "pagedown,ctrl+f", "page down", footer=False),
+    Action("table.first", "home,g", "first row", footer=False),
+    Action("table.last", "end,G", "last row", footer=False),
+    Action("app.help", "question_mark,f1", "help for this view"),
+    Action("app.command", "colon", "command line", footer=False),
+    Action("app.leave", "q", "leave"),
+)
+
+_SHOWN = {
+    "slash": "/",
+    "question_mark": "?",
+    "colon": ":",
+    "escape": "Esc",
+    "enter": "Enter",
+    "right_square_bracket": "]",
+    "left_square_bracket": "[",
+    "pageup": "PgUp",
+    "pagedown": "PgDn",
+    "shift+tab": "Shift+Tab",
+    "tab": "Tab",
+    "home": "Home",
+    "end": "End",
+    "f1": "F1",
+    "up": "Up",
+    "down": "Down",
+}
+
+
+def of(where: str) -> Iterator[Action]:
+    """The actions of one place."""
+    return (action for action in ACTIONS if action.where == where)
+
+
+def bindings(where: str) -> list[BindingType]:
+    """Key bindings of one place, each under the action's id."""
+    return [
+        Binding(action.keys, action.name, action.words, id=action.id, show=False)
+        for action in of(where)
+    ]
+
+
+def keys(action: Action) -> str:
+    """The keys of an action as a person reads them."""
+    return " ".join(_SHOWN.get(key, key.replace("ctrl+", "^")) for key in action.keys.split(","))
+
+
+def footer(*places: str) -> str:
+    """The line of keys at the bottom of a view."""
+    shown = [action for place in places for action in of(place) if action.footer]
+    return "  ".join(f"{keys(action).split()[0]} {action.words}" for action in shown)

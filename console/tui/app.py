@@ -1,0 +1,243 @@
+"""The terminal: pulls the newest snapshot from an engine and shows it on the screen in front."""
+
+import asyncio
+import os
+import sys
+import tempfile
+import time
+import traceback
+from collections.abc import Callable, Iterable, Sequence
+
+from console.tui.environ import ascii_only, colourless, scrub
+
+scrub(os.environ)
+
+from textual.app import App, SystemCommand  # noqa: E402  # after the environment is clean
+from textual.filter import LineFilter  # noqa: E402
+from textual.screen import Screen  # noqa: E402
+
+from console.engine.protocol import Engine  # noqa: E402
+from console.model.event import Event  # noqa: E402
+from console.model.history import Series  # noqa: E402
+from console.model.link import AskPassphrase  # noqa: E402
+from console.tui import actions  # noqa: E402
+from console.tui.look import Look  # noqa: E402
+from console.tui.safe import ScrubFilter  # noqa: E402
+from console.tui.screens.base import WatchScreen  # noqa: E402
+from console.tui.screens.fleet import FleetScreen  # noqa: E402
+from console.tui.screens.host import HostScreen  # noqa: E402
+from console.tui.screens.modal import HelpScreen, PassphraseScreen  # noqa: E402
+from console.tui.widgets.line_table import LineTable  # noqa: E402
+
+EngineFactory = Callable[[AskPassphrase], Engine]
+
+LOOK_S = 0.1
+PAINT_S = 0.5
+AGES_S = 1.0
+EVENTS_A_LOOK = 200
+CRASHED = 70
+
+
+class ConsoleApp(App[None]):
+    """Watches one engine. Nothing here changes a host."""
+
+    ENABLE_COMMAND_PALETTE = True
+    BINDINGS = actions.bindings("app")
+    CSS = "Screen { background: ansi_default; }"
+
+    def __init__(self, make: EngineFactory, *, title: str = "", look: Look | None = None) -> None:
+        super().__init__(ansi_color=True)
+        self.look = look or Look(ascii_only=ascii_only(), colourless=colourless())
+        self.engine = make(self.ask_passphrase)
+        self.theme = "ansi-dark"
+        self._scrub = ScrubFilter()
+        self._title = title
+        self._version = -1
+        self._painted = 0.0
+        self._after = 0
+        self._fleet = FleetScreen(self.look, title)
+        self._questions = asyncio.Lock()
+
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        """The library's own, and the wall against what should not be painted."""
+        return [*super().get_line_filters(), self._scrub]
+
+    async def on_mount(self) -> None:
+        """First the picture, then the connections."""
+        self.push_screen(self._fleet)
+        self.call_after_refresh(self._begin)
+
+    async def _begin(self) -> None:
+        await self.engine.start()
+        self.set_interval(LOOK_S, self.look_at_engine)
+        self.look_at_engine()
+
+    async def on_unmount(self) -> None:
+        """Close every link."""
+        await self.engine.stop()
+
+    def look_at_engine(self) -> None:
+        """See whether anything is new; paint at most twice a second, ages once."""
+        now = time.monotonic()
+        self._take_events()
+        snapshot = self.engine.snapshot()
+        due = PAINT_S if snapshot.version != self._version else AGES_S
+        if now - self._painted < due:
+            return
+        self._version = snapshot.version
+        self._painted = now
+        screen = self.screen
+        if isinstance(screen, WatchScreen):
+            screen.show(snapshot)
+
+    def _take_events(self) -> None:
+        events = self.engine.events(self._after, EVENTS_A_LOOK)
+        if not events:
+            return
+        self._after = events[-1].seq
+        self._fleet.show_events(events)
+        for screen in self.screen_stack:
+            if isinstance(screen, HostScreen):
+                screen.show_events(events)
+
+    # -- what screens ask for
+
+    def retry(self, host: str) -> None:
+        """Connect to a host now, and say what that can do."""
+        view = self.engine.snapshot().host(host)
+        if view is None or not isinstance(self.screen, WatchScreen):
+            return
+        self.engine.retry(host)
+        words = f"{host}: trying now"
+        if view.state.value == "NEW-KEY":
+            words = f"{host}: run `watchfloor hosts trust {host} --replace` once you know why"
+        elif view.state.value == "LIVE":
+            words = f"{host} is connected"
+        self.screen.tell(words, "accent")
+        self.set_timer(4.0, self._untell)
+
+    def _untell(self) -> None:
+        if isinstance(self.screen, WatchScreen):
+            self.screen.tell("")
+
+    def history(self, host: str, name: str, seconds: float) -> Series:
+        """One number of one host over time."""
+        return self.engine.history(host, name, seconds)
+
+    def on_line_table_chosen(self, event: LineTable.Chosen) -> None:
+        """Open the host whose row was chosen."""
+        event.stop()
+        if self.screen is self._fleet:
+            self.open_host(str(event.key))
+
+    def open_host(self, host: str) -> None:
+        """Show one host, with its full process table while it is in front."""
+        screen = HostScreen(self.look, host, self.history)
+        self.engine.focus(host)
+        self.push_screen(screen, lambda _: self.engine.focus())
+        screen.call_after_refresh(self._fill, screen)
+
+    def _fill(self, screen: HostScreen) -> None:
+        screen.show_events([e for e in self._past() if e.host == screen.host])
+        screen.show(self.engine.snapshot())
+
+    def _past(self) -> list[Event]:
+        return self.engine.events(max(0, self._after - 5_000), 5_000)
+
+    def pop_screen(self):  # type: ignore[no-untyped-def]  # as the library declares it
+        """Leave a screen; the summaries are enough again when it was a host."""
+        if isinstance(self.screen, HostScreen):
+            self.engine.focus()
+        result = super().pop_screen()
+        self._painted = 0.0
+        return result
+
+    async def ask_passphrase(self, path: str) -> str | None:
+        """Ask the person; one question at a time."""
+        async with self._questions:
+            answer: asyncio.Future[str | None] = asyncio.get_running_loop().create_future()
+
+            def done(passphrase: str | None) -> None:
+                if not answer.done():
+                    answer.set_result(passphrase)
+
+            self.push_screen(PassphraseScreen(path), done)
+            return await answer
+
+    # -- actions
+
+    def action_help(self) -> None:
+        """Help for the view in front."""
+        if isinstance(self.screen, WatchScreen):
+            self.push_screen(HelpScreen(self.look, self.screen.PLACES))
+
+    def action_command(self) -> None:
+        """Type a command: :quit, :host NAME."""
+        if isinstance(self.screen, WatchScreen):
+            self.screen.ask(":", self.command)
+
+    def command(self, typed: str) -> None:
+        """Carry out a typed command."""
+        verb, _, rest = typed.lstrip(":").strip().partition(" ")
+        screen = self.screen
+        if verb in ("q", "quit"):
+            self.exit()
+        elif verb == "host" and self.engine.snapshot().host(rest.strip()) is not None:
+            self.open_host(rest.strip())
+        elif verb == "help":
+            self.action_help()
+        elif isinstance(screen, WatchScreen):
+            screen.tell("commands: :host NAME  :help  :quit")
+
+    def action_leave(self) -> None:
+        """End the console."""
+        self.exit()
+
+    def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
+        """The palette: what the registry has for the view in front, and every host."""
+        places = (*screen.PLACES, "table") if isinstance(screen, WatchScreen) else ()
+        for place in places:
+            for action in actions.of(place):
+                words = f"{actions.keys(action)}: {action.id}"
+                yield SystemCommand(action.words, words, self._runner(action.name))
+
+    def _runner(self, name: str) -> Callable[[], None]:
+        async def run() -> None:
+            focused = self.screen.focused
+            await self.run_action(name, focused or self.screen)
+
+        def later() -> None:
+            self.call_later(run)
+
+        return later
+
+    # -- the end
+
+    def _fatal_error(self) -> None:
+        """Keep the traceback for who mends it, without the values of variables."""
+        path = write_traceback(traceback.format_exc())
+        self._exit_renderables.append(f"watchfloor ended by a defect of its own; see {path}")
+        self._close_messages_no_wait()
+
+
+def write_traceback(text: str) -> str:
+    """Write ``text`` into a new file that only this user may read; returns its path."""
+    handle, path = tempfile.mkstemp(prefix="watchfloor-crash-", suffix=".txt")
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
+        file.write(text)
+    return path
+
+
+def run_app(make: EngineFactory, *, title: str = "", read_only: bool = True) -> int:
+    """Run the terminal until the person leaves; returns the exit status.
+
+    There is nothing yet that ``read_only`` would have to forbid.
+    """
+    if os.environ.get("TERM", "dumb") == "dumb":
+        sys.stderr.write(
+            "watchfloor: this terminal cannot draw screens; use `watchfloor watch --plain`\n"
+        )
+        return 2
+    app = ConsoleApp(make, title=title)
+    app.run()
+    return CRASHED if app.return_code else 0

@@ -1,0 +1,116 @@
+"""What a host's picture means, as numbers and words: pure functions for columns and pages."""
+
+from console.model.gpu import Gpu, worst_throttle
+from console.model.host import Host
+from console.model.tables import Listener
+from console.model.view import HostView
+from console.model.words import BAD, WARN
+
+
+def gpu_load(view: HostView) -> float | None:
+    """Mean utilisation of the GPUs that say it, in per cent."""
+    known = [gpu.fast.util_pct for gpu in view.gpus if gpu.fast.util_pct is not None]
+    return sum(known) / len(known) if known else None
+
+
+def gpu_memory(view: HostView) -> tuple[float, float] | None:
+    """MiB used and present over all GPUs."""
+    known = [
+        (gpu.fast.mem_used_mib, gpu.fast.mem_total_mib)
+        for gpu in view.gpus
+        if gpu.fast.mem_used_mib is not None and gpu.fast.mem_total_mib
+    ]
+    if not known:
+        return None
+    return sum(used for used, _ in known), sum(total for _, total in known)
+
+
+def gpu_power(view: HostView) -> float | None:
+    """Watts of all GPUs together."""
+    known = [gpu.fast.power_w for gpu in view.gpus if gpu.fast.power_w is not None]
+    return sum(known) if known else None
+
+
+def gpu_heat(view: HostView) -> float | None:
+    """Temperature of the hottest GPU, degrees Celsius."""
+    known = [gpu.fast.temp_c for gpu in view.gpus if gpu.fast.temp_c is not None]
+    return max(known) if known else None
+
+
+def memory(view: HostView) -> float | None:
+    """Host memory in use, per cent."""
+    fast = view.fast
+    if fast is None or not fast.mem_total_kib or fast.mem_avail_kib is None:
+        return None
+    return 100.0 * (fast.mem_total_kib - fast.mem_avail_kib) / fast.mem_total_kib
+
+
+def gpu_trouble(gpu: Gpu) -> tuple[int, str, str] | None:
+    """The worst thing about one GPU: rank (greater is worse), severity and words; None if well."""
+    fast, counters = gpu.fast, gpu.counters
+    if fast.lost:
+        return 9, BAD, f"GPU{gpu.index} {fast.lost}"
+    if counters.last_xid:
+        return 8, BAD, f"Xid {counters.last_xid} GPU{gpu.index}"
+    if counters.remap_failure:
+        return 7, BAD, f"remap failed GPU{gpu.index}"
+    if counters.ecc_uncorrected_volatile:
+        return 6, BAD, f"ECC {counters.ecc_uncorrected_volatile} GPU{gpu.index}"
+    if counters.recovery_action:
+        return 5, BAD, f"needs recovery GPU{gpu.index}"
+    if counters.remap_pending or counters.retired_pages_pending:
+        return 4, WARN, f"remap pending GPU{gpu.index}"
+    throttle = worst_throttle(fast.throttle)
+    if throttle.startswith("hw-"):
+        return 3, WARN, f"{throttle} GPU{gpu.index}"
+    if counters.ecc_uncorrected:
+        return 2, WARN, f"ECC {counters.ecc_uncorrected} ever GPU{gpu.index}"
+    if throttle:
+        return 1, "", f"{throttle} GPU{gpu.index}"
+    return None
+
+
+def trouble(view: HostView) -> tuple[int, str, str]:
+    """The worst over all GPUs of a host: rank, severity, words; (0, "", "") when all is well."""
+    found = [worst for gpu in view.gpus if (worst := gpu_trouble(gpu)) is not None]
+    return max(found, key=lambda item: item[0], default=(0, "", ""))
+
+
+def declared(host: Host, row: Listener) -> bool | None:
+    """Whether the inventory names this listener; None when it names none at all."""
+    if not host.listeners:
+        return None
+    address = f"[{row.address}]" if ":" in row.address else row.address
+    forms = (f"{row.proto}/{row.port}", f"{row.proto}/{address}:{row.port}")
+    return any(form in host.listeners for form in forms)
+
+
+def undeclared(view: HostView) -> int:
+    """Listeners that the inventory does not name, where it names any."""
+    return sum(declared(view.spec, row) is False for row in view.listeners)
+
+
+def insecure(view: HostView) -> list[str]:
+    """Security settings of the GPUs and the driver that an operator should know of."""
+    out = []
+    driver = view.inventory.driver
+    if driver is not None:
+        if driver.cc_dev_tools:
+            out.append("confidential computing runs in DevTools mode: memory is not protected")
+        if driver.profiling_admin_only is False:
+            out.append("any user may read GPU performance counters")
+        if driver.peermem:
+            out.append("GPUDirect RDMA (nvidia_peermem) is loaded")
+        if driver.error:
+            out.append(f"the GPU driver does not answer: {driver.error}")
+    for gpu in view.gpus:
+        if gpu.static.ecc_mode is False:
+            out.append(f"GPU {gpu.index}: ECC is off")
+        if gpu.static.api_application_clocks_restricted is False:
+            out.append(f"GPU {gpu.index}: any user may set application clocks")
+    out += [
+        f"GPU {row.gpu}: process {row.name or row.pid} has a debugger attached (pid {row.tracer})"
+        for row in view.gpu_processes
+        if row.tracer
+    ]
+    return out

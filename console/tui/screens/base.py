@@ -1,0 +1,114 @@
+"""What both screens share: the bar at the top, the bar of keys, and the line of the filter."""
+
+import time
+from collections.abc import Callable
+
+from textual.app import ComposeResult
+from textual.containers import Vertical
+from textual.screen import Screen
+from textual.widgets import Input
+
+from console.model.view import FleetSnapshot
+from console.tui import actions
+from console.tui.filter import FilterError
+from console.tui.look import Cell, Look
+from console.tui.widgets.lines import Bar
+
+
+class Typed(Input):
+    """The one line that a person types into; hidden until it is wanted."""
+
+    DEFAULT_CSS = """
+    Typed { height: 1; border: none; padding: 0; display: none; background: ansi_default; }
+    Typed.shown { display: block; }
+    """
+
+
+class WatchScreen(Screen[None]):
+    """A view of the newest snapshot. Subclasses say what to draw; nothing is pushed into them."""
+
+    CSS = "WatchScreen { background: ansi_default; } #keys { dock: bottom; }"
+    PLACES: tuple[str, ...] = ()
+
+    def __init__(self, look: Look) -> None:
+        super().__init__()
+        self.look = look
+        self._typed_for: Callable[[str], None] | None = None
+
+    def body(self) -> ComposeResult:
+        """The widgets between the two bars."""
+        raise NotImplementedError
+
+    def show(self, snapshot: FleetSnapshot) -> None:
+        """Draw the newest snapshot."""
+        raise NotImplementedError
+
+    def compose(self) -> ComposeResult:
+        """Bar, body, typed line, keys."""
+        yield Bar(self.look, style="bar", id="top")
+        with Vertical(id="body"):
+            yield from self.body()
+        yield Typed(id="typed", select_on_focus=False)
+        yield Bar(self.look, id="keys")
+
+    def on_mount(self) -> None:
+        """Keys of this view, and the newest picture at once."""
+        self.tell("")
+
+    def tell(self, words: str, style: str = "warn") -> None:
+        """Say something in the bottom line; "" shows the keys again."""
+        bar = self.query_one("#keys", Bar)
+        if words:
+            bar.show([(words, style)])
+        else:
+            bar.show([(actions.footer(*self.PLACES), "dim")])
+
+    # -- typing
+
+    def ask(self, start: str, done: Callable[[str], None]) -> None:
+        """Let the person type; ``done`` gets the text with each change."""
+        typed = self.query_one("#typed", Typed)
+        self._typed_for = done
+        typed.add_class("shown")
+        typed.value = start
+        typed.cursor_position = len(start)
+        typed.focus()
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        """Filter while typing; a mistake is told and changes nothing."""
+        event.stop()
+        if self._typed_for is None or not event.value.startswith("/"):
+            return
+        try:
+            self._typed_for(event.value)
+            self.tell("")
+        except FilterError as error:
+            self.tell(str(error))
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        """Enter: keep the filter, or carry out the command."""
+        event.stop()
+        done, text = self._typed_for, event.value
+        self.end_typing()
+        if done is not None and text.startswith(":"):
+            done(text)
+
+    def end_typing(self) -> bool:
+        """Hide the typed line; False when it was not shown."""
+        typed = self.query_one("#typed", Typed)
+        if not typed.has_class("shown"):
+            return False
+        typed.remove_class("shown")
+        self._typed_for = None
+        self.set_focus(None)
+        self.refocus()
+        return True
+
+    def refocus(self) -> None:
+        """Give the keys back to what was looked at."""
+
+    def clock(self) -> Cell:
+        """UTC and local time."""
+        now = time.time()
+        local = time.strftime("%H:%M %Z", time.localtime(now))
+        return [(f"{time.strftime('%H:%M:%S', time.gmtime(now))} UTC  {local} ", "")]

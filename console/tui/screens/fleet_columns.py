@@ -1,0 +1,174 @@
+"""The columns of the fleet: one row a host."""
+
+import time
+
+from console.model.host import HostState
+from console.model.view import HostView
+from console.model.words import number, rate, size, span
+from console.tui import facts
+from console.tui.filter import Value
+from console.tui.look import Cell, Look, load_style
+from console.tui.table_model import Column
+
+GAUGES = 8
+
+
+def text(view: HostView) -> str:
+    """What words of the filter look at."""
+    spec = view.spec
+    parts = (
+        spec.name, spec.address, view.state.value, view.reason, spec.site, spec.zone,
+        spec.environment, spec.owner, spec.risk, *spec.groups, *spec.tags,
+        *(gpu.static.name for gpu in view.gpus[:1]),
+    )  # fmt: skip
+    return " ".join(parts)
+
+
+def note(view: HostView, look: Look) -> tuple[str, Cell] | None:
+    """For a host that is not LIVE: why, in words, instead of numbers that are old."""
+    if view.state is HostState.LIVE or (view.workstation and view.fast is not None):
+        return None
+    style = look.state(view.state)[1]
+    wait = ""
+    if view.retry_at is not None and (left := view.retry_at - time.time()) > 0:
+        wait = f"  (next try in {span(left)})"
+    return "state", [
+        (view.reason or "connecting", "" if style == "accent" else style),
+        (wait, "dim"),
+    ]
+
+
+def _name(view: HostView, look: Look) -> Cell:
+    if view.workstation:
+        return [(view.name, "bold"), (" this machine", "dim")]
+    return [(view.name, "")]
+
+
+def _state(view: HostView, look: Look) -> Cell:
+    symbol, style = look.state(view.state)
+    age = view.age(time.time())
+    old = "" if age is None else f" {span(age)}"
+    return [(symbol, style), (f" {view.state.value}", style), (old, "dim")]
+
+
+def _gpus(view: HostView, look: Look) -> Cell:
+    if not view.gpus:
+        return [("-", "dim")] if view.fast is not None else []
+    pieces: list[tuple[str, str]] = []
+    if len(view.gpus) <= GAUGES:
+        for gpu in view.gpus:
+            if gpu.fast.lost:
+                pieces.append((look.mark("bad"), "bad"))
+            else:
+                load = gpu.fast.util_pct
+                pieces.append((look.gauge(load), "dim" if load is None else "ok"))
+    else:
+        lost = sum(bool(gpu.fast.lost) for gpu in view.gpus)
+        pieces = [(f"{len(view.gpus)} GPU", "")]
+        if lost:
+            pieces.append((f" {lost} lost", "bad"))
+    mean = facts.gpu_load(view)
+    if mean is not None:
+        pieces.append((f" {mean:3.0f}%", ""))
+    return pieces
+
+
+def _gpu_memory(view: HostView, look: Look) -> Cell:
+    known = facts.gpu_memory(view)
+    if known is None:
+        return [("-", "dim")]
+    used, total = known
+    return [
+        (
+            f"{size(used, start='M')}/{size(total, start='M')}",
+            load_style(100 * used / total, 97, 101),
+        )
+    ]
+
+
+def _power(view: HostView, look: Look) -> Cell:
+    watts = facts.gpu_power(view)
+    if watts is None:
+        return [("-", "dim")]
+    return [(f"{watts / 1000:.1f}kW" if watts >= 1000 else f"{watts:.0f}W", "")]
+
+
+def _heat(view: HostView, look: Look) -> Cell:
+    degrees = facts.gpu_heat(view)
+    return [(number(degrees, 0, "°" if not look.ascii_only else "C"), load_style(degrees, 80, 88))]
+
+
+def _trouble(view: HostView, look: Look) -> Cell:
+    rank, severity, words = facts.trouble(view)
+    if not rank:
+        return [("-", "dim")]
+    mark = f"{look.mark(severity)} " if severity else ""
+    return [(mark + words, severity)]
+
+
+def _cpu(view: HostView, look: Look) -> Cell:
+    value = view.fast.cpu_pct if view.fast else None
+    return [(number(value, 0, "%"), load_style(value))]
+
+
+def _memory(view: HostView, look: Look) -> Cell:
+    value = facts.memory(view)
+    return [(number(value, 0, "%"), load_style(value, 90, 97))]
+
+
+def _gpu_processes(view: HostView, look: Look) -> Cell:
+    return [(str(len(view.gpu_processes)) if view.fast else "-", "")]
+
+
+def _listeners(view: HostView, look: Look) -> Cell:
+    extra = facts.undeclared(view)
+    pieces = [(str(len(view.listeners)) if view.fast else "-", "")]
+    if extra:
+        pieces.append((f" {look.mark('warn')}{extra} new", "warn"))
+    return pieces
+
+
+def _egress(view: HostView, look: Look) -> Cell:
+    return [(rate(view.fast.tx_bps if view.fast else None), "")]
+
+
+def _where(view: HostView, look: Look) -> Cell:
+    return [(" ".join(filter(None, (view.spec.site, view.spec.environment))), "dim")]
+
+
+def _rank(view: HostView) -> Value:
+    order = list(HostState)
+    return float(order.index(view.state))
+
+
+def _used(view: HostView) -> Value:
+    known = facts.gpu_memory(view)
+    return 100.0 * known[0] / known[1] if known else None
+
+
+COLUMNS: tuple[Column[HostView], ...] = (
+    Column("name", "HOST", 16, _name, lambda v: v.name, grow=True),
+    Column("state", "STATE", 16, _state, lambda v: v.state.value),
+    Column("gpus", "GPUS", 13, _gpus, facts.gpu_load),
+    Column("gpu_mem", "GPU MEM", 11, _gpu_memory, _used, right=True, drop=4),
+    Column("power", "POWER", 6, _power, facts.gpu_power, right=True, drop=5),
+    Column("temp", "TEMP", 4, _heat, facts.gpu_heat, right=True, drop=2),
+    Column("worst", "WORST", 21, _trouble, lambda v: float(facts.trouble(v)[0]), drop=3),
+    Column("cpu", "CPU", 4, _cpu, lambda v: v.fast.cpu_pct if v.fast else None, True, drop=6),
+    Column("mem", "MEM", 4, _memory, facts.memory, right=True, drop=7),
+    Column(
+        "procs", "ON GPU", 6, _gpu_processes, lambda v: float(len(v.gpu_processes)), True, drop=8
+    ),
+    Column("listeners", "LISTEN", 10, _listeners, lambda v: float(len(v.listeners)), drop=1),
+    Column("egress", "EGRESS", 9, _egress, lambda v: v.fast.tx_bps if v.fast else None, right=True),
+    Column("site", "SITE", 16, _where, lambda v: v.spec.site, drop=9),
+)
+
+FIELDS = {
+    "undeclared": lambda v: float(facts.undeclared(v)),
+    "rank": _rank,
+    "owner": lambda v: v.spec.owner,
+    "environment": lambda v: v.spec.environment,
+    "risk": lambda v: v.spec.risk,
+    "age": lambda v: v.age(time.time()),
+}

@@ -1,0 +1,218 @@
+"""One host: overview, GPUs, processes, network, inventory, events; built when first seen."""
+
+from collections.abc import Callable
+
+from textual.app import ComposeResult
+from textual.containers import Vertical
+from textual.widget import Widget
+
+from console.model.event import Event
+from console.model.history import Series
+from console.model.view import FleetSnapshot, HostView
+from console.tui import actions
+from console.tui.look import Cell, Look
+from console.tui.screens.base import WatchScreen
+from console.tui.screens.fleet import event_line
+from console.tui.screens.host_pages import gpus, inventory_facts, overview
+from console.tui.screens.host_tables import Section, denials, row_text, sections
+from console.tui.table_model import TableModel
+from console.tui.widgets.line_table import LineTable
+from console.tui.widgets.lines import Bar, Page
+
+TABS = ("overview", "gpus", "processes", "network", "inventory", "events")
+TABLES = ("processes", "network", "inventory")
+FACTS = "facts"
+MAX_EVENTS = 500
+HistoryOf = Callable[[str, str, float], Series]
+
+
+class HostScreen(WatchScreen):
+    """Everything about one host."""
+
+    PLACES = ("host", "app")
+    BINDINGS = actions.bindings("host")
+    CSS = "#tabs { height: 1; } #section { height: auto; max-height: 4; }"
+
+    def __init__(self, look: Look, host: str, history: HistoryOf) -> None:
+        super().__init__(look)
+        self.host = host
+        self.tab = "overview"
+        self._history = history
+        self._section: dict[str, int] = {}
+        self._view: HostView | None = None
+        self._events: list[Event] = []
+        self._made: dict[str, Widget] = {}
+
+    def body(self) -> ComposeResult:
+        """Tabs, what the section is, and the page or table."""
+        yield Bar(self.look, id="tabs")
+        yield Bar(self.look, id="section")
+        yield Vertical(id="content")
+
+    def on_mount(self) -> None:
+        """Begin with the overview."""
+        super().on_mount()
+        self._switch()
+
+    # -- drawing
+
+    def show(self, snapshot: FleetSnapshot) -> None:
+        """Draw this host from the newest snapshot."""
+        view = snapshot.host(self.host)
+        if view is None:
+            return
+        self._view = view
+        symbol = self.look.state(view.state)[0]
+        top: Cell = [(f" {view.name} ", "bold"), (f"{symbol} {view.state.value} ", "")]
+        self.query_one("#top", Bar).show([*top, (view.reason, "")], right=self.clock())
+        self._draw(view)
+
+    def show_events(self, events: list[Event]) -> None:
+        """Take new events of any host; those of this one are kept."""
+        self._events = [*self._events, *(e for e in events if e.host == self.host)][-MAX_EVENTS:]
+        if self.tab == "events" and events and self._view is not None:
+            self._draw(self._view)
+
+    def _draw(self, view: HostView) -> None:
+        widget = self._made.get(self._place())
+        if isinstance(widget, LineTable):
+            section = self._current(view)
+            widget.show(section.rows(view))
+            self._tell_section(view, section, len(widget.model.order))
+        elif isinstance(widget, Page):
+            widget.show(self._page(view))
+            self.query_one("#section", Bar).show([])
+
+    def _page(self, view: HostView) -> list[Cell]:
+        if self.tab == "gpus":
+            return gpus(view, self.look)
+        if self.tab == "events":
+            lines = [event_line(event, self.look) for event in reversed(self._events)]
+            return lines or [[(" Nothing has happened since this console began to watch.", "dim")]]
+        if self.tab == "inventory":
+            return inventory_facts(view, self.look)
+
+        def history(name: str, seconds: float) -> Series:
+            return self._history(self.host, name, seconds)
+
+        return overview(view, self.look, history, self.size.width)
+
+    def _tell_section(self, view: HostView, section: Section, shown: int) -> None:
+        every = [*self._titles(view)]
+        here = self._section.get(self.tab, 0)
+        pieces: list[tuple[str, str]] = [(" ", "")]
+        for index, words in enumerate(every):
+            pieces.append((f" {words} ", "bar" if index == here else "dim"))
+        pieces.append((f"  {shown} rows", "dim"))
+        rest = [[(f"  {words}", "warn")] for words in denials(view, section)[:2]]
+        self.query_one("#section", Bar).show(pieces, *rest)
+        self.query_one("#section", Bar).styles.height = 1 + len(rest)
+
+    # -- tabs and sections
+
+    def _titles(self, view: HostView) -> list[str]:
+        names = [section.title for section in sections(self.tab, view)]
+        return [*names, FACTS] if self.tab == "inventory" else names
+
+    def _current(self, view: HostView) -> Section:
+        every = sections(self.tab, view)
+        return every[min(self._section.get(self.tab, 0), len(every) - 1)]
+
+    def _place(self) -> str:
+        return f"{self.tab}-{self._section.get(self.tab, 0)}"
+
+    def _is_table(self) -> bool:
+        if self.tab == "inventory" and self._view is not None:
+            return self._section.get(self.tab, 0) < len(sections(self.tab, self._view))
+        return self.tab in TABLES
+
+    def _switch(self) -> None:
+        """Show the widget of this tab and section, and make it when it is new."""
+        name = self._place()
+        content = self.query_one("#content", Vertical)
+        for widget in self._made.values():
+            widget.display = False
+        if name not in self._made:
+            self._made[name] = self._make()
+            content.mount(self._made[name])
+        self._made[name].display = True
+        pieces: list[tuple[str, str]] = []
+        for number, tab in enumerate(TABS, 1):
+            pieces += [(f" {number} {tab} ", "bar" if tab == self.tab else ""), (" ", "")]
+        self.query_one("#tabs", Bar).show(pieces)
+        self._made[name].focus()
+        if self._view is not None:
+            self._draw(self._view)
+
+    def _make(self) -> Widget:
+        if not self._is_table() or self._view is None:
+            return Page(self.look)
+        section = self._current(self._view)
+        model = TableModel(
+            section.columns, section.key, row_text, sort=section.sort, down=section.down
+        )
+        return LineTable(model, self.look, empty=section.empty)
+
+    @property
+    def table(self) -> "LineTable[object] | None":
+        """The table in view, if there is one."""
+        widget = self._made.get(self._place())
+        return widget if isinstance(widget, LineTable) else None
+
+    def refocus(self) -> None:
+        """Keys go to what is in view."""
+        self._made[self._place()].focus()
+
+    # -- actions
+
+    def action_back(self) -> None:
+        """End typing, else end the filter, else back to the fleet."""
+        if self.end_typing():
+            return
+        if self.table is not None and self.table.model.filter:
+            self.table.filter("")
+            return
+        self.app.pop_screen()
+
+    def action_tab(self, tab: str) -> None:
+        """Show a tab."""
+        self.tab = tab
+        self._switch()
+
+    def action_next_tab(self) -> None:
+        """The next tab."""
+        self.action_tab(TABS[(TABS.index(self.tab) + 1) % len(TABS)])
+
+    def action_previous_tab(self) -> None:
+        """The tab before."""
+        self.action_tab(TABS[(TABS.index(self.tab) - 1) % len(TABS)])
+
+    def action_section(self) -> None:
+        """The next table of this tab."""
+        if self._view is None or self.tab not in TABLES:
+            return
+        number = len(self._titles(self._view))
+        self._section[self.tab] = (self._section.get(self.tab, 0) + 1) % number
+        self._switch()
+
+    def action_filter(self) -> None:
+        """Type a filter for the table in view."""
+        table = self.table
+        if table is None:
+            self.tell("this page has no rows to filter")
+            return
+        self.ask("/" + table.model.filter, lambda typed: table.filter(typed[1:]))
+
+    def action_sort(self) -> None:
+        """Order by the next column."""
+        if self.table is not None:
+            self.table.next_sort()
+
+    def action_reverse(self) -> None:
+        """Turn the order round."""
+        if self.table is not None:
+            self.table.reverse()
+
+    def action_retry(self) -> None:
+        """Connect to this host now."""
+        self.app.retry(self.host)  # type: ignore[attr-defined]  # ConsoleApp

@@ -1,0 +1,253 @@
+"""The pages of one host that are text: overview, GPUs, and the facts of the inventory."""
+
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import msgspec
+
+from console.model.gpu import THROTTLE_REASONS, Gpu
+from console.model.history import Series
+from console.model.host import HostState
+from console.model.view import HostView
+from console.model.words import number, rate, size, span
+from console.tui import facts
+from console.tui.look import Cell, Look, load_style
+
+LABEL = 22
+HistoryOf = Callable[[str, float], Series]
+PLOTS = (
+    ("cpu_pct", "CPU", 100.0),
+    ("mem_pct", "memory", 100.0),
+    ("gpu_util_pct", "GPU mean", 100.0),
+    ("gpu_power_w", "GPU power", 0.0),
+    ("tx_bps", "egress", 0.0),
+    ("rx_bps", "ingress", 0.0),
+)
+
+
+def fact(label: str, value: object, style: str = "") -> Cell:
+    """One labelled value; what is not known is a dash."""
+    text = "-" if value is None or value == "" else str(value)
+    return [(f"  {label:{LABEL}}", "dim"), (text, style if text != "-" else "dim")]
+
+
+def title(words: str, look: Look) -> Cell:
+    """Head of a group of facts."""
+    return [(f" {words} ", "bold"), (look.rule * 40, "dim")]
+
+
+def overview(view: HostView, look: Look, history: HistoryOf, width: int) -> list[Cell]:
+    """Who it is, how it is reached, how it has been, what may not be seen."""
+    lines: list[Cell] = [*_standing(view, look)]
+    if view.facts:
+        lines += [[], title("this machine", look)]
+        lines += [fact(name, value) for name, value in view.facts.items()]
+    lines += [[], title("the last ten minutes", look), *_plots(view, look, history, width)]
+    warnings = facts.insecure(view)
+    if warnings:
+        lines += [[], title("GPU security", look)]
+        lines += [
+            [("  ", ""), (look.mark("warn") + " ", "warn"), (text, "warn")] for text in warnings
+        ]
+    lines += [[], title("connection", look), *_link(view)]
+    if view.denied:
+        lines += [[], title("not visible with this account", look)]
+        lines += [fact(what, f"needs {right}", "warn") for what, right in view.denied.items()]
+    lines += [[], title("probe", look), *_probe(view)]
+    return lines
+
+
+def _standing(view: HostView, look: Look) -> Iterator[Cell]:
+    symbol, style = look.state(view.state)
+    yield [(f" {symbol} {view.state.value}", style), (f"  {view.reason}", style)]
+    if view.state is HostState.NEW_KEY:
+        yield [("   Compare the fingerprint with the host's console before you store it:", "")]
+        yield [(f"   watchfloor hosts trust {view.name} --replace", "bold")]
+    spec, os_, kernel = view.spec, view.inventory.os, view.inventory.kernel
+    yield fact("address", f"{spec.user}@{spec.address} port {spec.port}")
+    yield fact("system", f"{os_.pretty}, {kernel.release if kernel else ''}" if os_ else None)
+    hardware = view.inventory.hardware
+    if hardware is not None:
+        yield fact(
+            "hardware", f"{hardware.vendor} {hardware.product}, BIOS {hardware.bios_version}"
+        )
+    fast = view.fast
+    if fast is not None:
+        yield fact("up", span(fast.uptime_s))
+        load = " ".join(f"{value:.2f}" for value in fast.load) if fast.load else None
+        yield fact("load", f"{load} on {fast.cpus} cores")
+        memory = f"{number(facts.memory(view), 0, '%')} of {size(fast.mem_total_kib, start='K')}"
+        yield fact("memory", memory, load_style(facts.memory(view), 90, 97))
+    where = (spec.site, spec.zone, spec.environment)
+    yield fact("where", " / ".join(part for part in where if part))
+    yield fact("owner", spec.owner)
+    if view.clock_skew_s is not None and abs(view.clock_skew_s) > 2:
+        yield fact("clock", f"{view.clock_skew_s:+.0f} s against this machine", "warn")
+
+
+def _plots(view: HostView, look: Look, history: HistoryOf, width: int) -> Iterator[Cell]:
+    room = max(10, min(120, width - LABEL - 24))
+    now = time.time()
+    step = 600.0 / room
+    for name, label, top in PLOTS:
+        series = history(name, 600.0)
+        if not series.points:
+            continue
+        values: list[float | None] = [None] * room
+        for point in series.points:
+            at = room - 1 - int((now - point.at) / step)
+            if 0 <= at < room:
+                held = values[at]
+                values[at] = point.high if held is None else max(held, point.high)
+        most = max(point.high for point in series.points)
+        last = series.points[-1].last
+        yield [
+            (f"  {label:{LABEL}}", "dim"),
+            (look.plot(_joined(values, series.step_s, step), top or most), "accent"),
+            (f" {_reading(name, last)}, most {_reading(name, most)}", ""),
+        ]
+
+
+def _joined(values: list[float | None], measured: float, step: float) -> list[float | None]:
+    """Cells that no sample can have hit, because they are shorter than its step, are filled."""
+    reach = int(measured / step) + 1
+    out: list[float | None] = []
+    since = reach + 1
+    for value in values:
+        since = 0 if value is not None else since + 1
+        out.append(value if value is not None or since > reach or not out else out[-1])
+    return out
+
+
+def _reading(name: str, value: float) -> str:
+    if name.endswith("_bps"):
+        return rate(value)
+    return f"{value:.0f} W" if name.endswith("_w") else f"{value:.0f}%"
+
+
+def _link(view: HostView) -> Iterator[Cell]:
+    link, counts = view.link, view.counts
+    if link is not None:
+        yield fact(
+            "host key", f"{link.host_key} (by {link.host_key_by})" if link.host_key else None
+        )
+        yield fact("server", link.server)
+        yield fact("key exchange", link.kex, "" if link.post_quantum else "warn")
+        if link.post_quantum is False:
+            yield fact("", "not safe against a later quantum computer", "warn")
+        yield fact("cipher", link.cipher)
+        yield fact("login", link.auth)
+        yield fact("over", " > ".join((*link.jump, view.name)) if link.jump else "directly")
+    words = f"{counts.frames} in {counts.connects} connections, {size(counts.bytes)}"
+    yield fact("frames", words)
+    if counts.resyncs or counts.refused_lines or counts.dropped_rows or counts.dropped_events:
+        words = f"{counts.resyncs} resyncs, {counts.refused_lines} refused lines, "
+        words += f"{counts.dropped_rows} rows and {counts.dropped_events} events dropped"
+        yield fact("trouble", words, "warn")
+
+
+def _probe(view: HostView) -> Iterator[Cell]:
+    hello, cost = view.hello, view.cost
+    if hello is None:
+        yield fact("", "has not spoken yet")
+        return
+    yield fact("version", f"{hello.probe}, sha256 {hello.sha256[:16]}")
+    words = {0: "agentless: this key opens a shell on that host", 1: "forced command", 2: "sensor"}
+    yield fact(
+        "tier", f"{hello.tier}, {words.get(hello.tier, '?')}", "warn" if not hello.tier else ""
+    )
+    yield fact("runs as", f"{hello.user} (uid {hello.uid}), Python {hello.python}")
+    if cost is not None:
+        yield fact("costs", f"{cost.cpu_pct:.2f}% of a core, {size(cost.rss_kib, start='K')}")
+        if cost.late or cost.dropped:
+            yield fact("", f"{cost.late} late ticks, {cost.dropped} events dropped", "warn")
+
+
+def gpus(view: HostView, look: Look) -> list[Cell]:
+    """Every GPU with everything it says."""
+    if not view.gpus:
+        driver = view.inventory.driver
+        if driver is not None and driver.error:
+            return [[(f" The GPU driver does not answer: {driver.error}", "bad")]]
+        return [[(" No GPU on this host.", "dim")]]
+    lines: list[Cell] = []
+    for gpu in view.gpus:
+        lines += [*_gpu_head(gpu, look), *_gpu_facts(gpu), []]
+    driver = view.inventory.driver
+    if driver is not None:
+        lines += [title("driver", look), *_struct(driver, skip=("error",))]
+    lines += [[], title("processes on GPUs", look)]
+    for row in view.gpu_processes:
+        words = f"GPU{row.gpu} {row.kind:8} pid {row.pid:<8} {row.user or '?':10} "
+        memory = size(row.mem_mib, start="M") if row.reliable else "?"
+        traced = [(f" debugger attached: pid {row.tracer}", "bad")] if row.tracer else []
+        lines.append(
+            [("  " + words, ""), (f"{memory:>6} ", ""), (row.name or "?", "bold"), *traced]
+        )
+    if not view.gpu_processes:
+        lines.append([("  none", "dim")])
+    return lines
+
+
+def _gpu_head(gpu: Gpu, look: Look) -> Iterator[Cell]:
+    fast, static = gpu.fast, gpu.static
+    yield title(f"GPU {gpu.index}  {static.name or '?'}  {static.uuid}", look)
+    worst = facts.gpu_trouble(gpu)
+    if worst is not None:
+        yield [(f"  {look.mark(worst[1])} {worst[2]}", worst[1])]
+    part = None
+    if fast.mem_used_mib is not None and fast.mem_total_mib:
+        part = 100 * fast.mem_used_mib / fast.mem_total_mib
+    yield [
+        (f"  {'busy':{LABEL}}", "dim"),
+        (look.bar(fast.util_pct, 30), "ok"),
+        (f" {number(fast.util_pct, 0, '%')}", ""),
+    ]
+    words = f" {size(fast.mem_used_mib, start='M')} of {size(fast.mem_total_mib, start='M')}"
+    yield [(f"  {'memory':{LABEL}}", "dim"), (look.bar(part, 30), "ok"), (words, "")]
+
+
+def _gpu_facts(gpu: Gpu) -> Iterator[Cell]:
+    fast = gpu.fast
+    limit = gpu.static.power_limit_w
+    yield fact("temperature", number(fast.temp_c, 0, " C"), load_style(fast.temp_c, 80, 88))
+    yield fact("power", f"{number(fast.power_w, 0, ' W')} of {number(limit, 0, ' W')}")
+    yield fact("clocks", f"SM {number(fast.sm_clock_mhz)} MHz, memory {number(fast.mem_clock_mhz)}")
+    held = [name for bit, name in THROTTLE_REASONS if (fast.throttle or 0) & bit]
+    yield fact("limited by", ", ".join(held) if fast.throttle is not None else None)
+    if fast.age_s > 5:
+        yield fact("sample", f"{fast.age_s:.0f} s old", "warn")
+    yield from _struct(gpu.counters, skip=("index",), only_known=True)
+    yield from _struct(gpu.static, skip=("index", "name", "uuid", "power_limit_w"), only_known=True)
+
+
+def inventory_facts(view: HostView, look: Look) -> list[Cell]:
+    """Sections of the inventory that are not tables."""
+    lines: list[Cell] = []
+    inventory = view.inventory
+    for name in ("os", "kernel", "hardware", "digests"):
+        section = getattr(inventory, name)
+        if section is not None:
+            lines += [title(name, look), *_struct(section), []]
+    for nic in inventory.nics or ():
+        lines += [title(f"network interface {nic.name}", look), *_struct(nic, skip=("name",)), []]
+    return lines or [[(" The inventory is on its way.", "dim")]]
+
+
+def _struct(item: Any, *, skip: tuple[str, ...] = (), only_known: bool = False) -> Iterator[Cell]:
+    for field in msgspec.structs.fields(item):
+        value = getattr(item, field.name)
+        if field.name in skip or (only_known and (value is None or value == "")):
+            continue
+        label = field.name.replace("_", " ")
+        if isinstance(value, dict):
+            for key, inner in value.items():
+                yield fact(str(key), inner)
+        elif isinstance(value, tuple | list):
+            yield fact(label, ", ".join(map(str, value)))
+        else:
+            yield fact(label, _YES_NO.get(value, value) if isinstance(value, bool) else value)
+
+
+_YES_NO = {True: "yes", False: "no"}

@@ -1,0 +1,308 @@
+"""The tables of one host: processes, network and inventory, as columns over rows of the probe."""
+
+import time
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from console.model.tables import Flow, Listener, Process
+from console.model.view import HostView
+from console.model.words import rate, size, span
+from console.tui import facts
+from console.tui.filter import Value
+from console.tui.look import Cell, Look
+from console.tui.table_model import Column
+
+
+@dataclass(frozen=True)
+class Section:
+    """One table of a tab. ``denied`` is the prefix of what may be denied of it."""
+
+    title: str
+    columns: tuple[Column[Any], ...]
+    rows: Callable[[HostView], Sequence[Any]]
+    empty: str
+    key: Callable[[Any], Hashable] = lambda row: row.key
+    sort: str = ""
+    down: bool = False
+    denied: tuple[str, ...] = ()
+
+
+def row_text(row: Any) -> str:
+    """What words of the filter look at: every text of the row."""
+    values = (getattr(row, name) for name in row.__struct_fields__)
+    return " ".join(str(value) for value in values if value is not None)
+
+
+def _plain(field: str) -> Callable[[Any, Look], Cell]:
+    def cell(row: Any, look: Look) -> Cell:
+        value = getattr(row, field)
+        return [("?", "dim")] if value is None else [(str(value), "")]
+
+    return cell
+
+
+def _value(field: str) -> Callable[[Any], Value]:
+    def value(row: Any) -> Value:
+        found = getattr(row, field)
+        return float(found) if isinstance(found, bool) else found
+
+    return value
+
+
+def column(field: str, title: str, width: int, **more: Any) -> Column[Any]:
+    """A column that shows a field as it is; unknown is a question mark."""
+    return Column(field, title, width, _plain(field), _value(field), **more)
+
+
+def sized(field: str, title: str, width: int, start: str, **more: Any) -> Column[Any]:
+    """A column of an amount in bytes, KiB ("K") or MiB ("M")."""
+
+    def cell(row: Any, look: Look) -> Cell:
+        return [(size(getattr(row, field), start=start), "")]
+
+    return Column(field, title, width, cell, _value(field), right=True, **more)
+
+
+def rated(field: str, title: str) -> Column[Any]:
+    """A column of bytes a second."""
+
+    def cell(row: Any, look: Look) -> Cell:
+        return [(rate(getattr(row, field)), "")]
+
+    return Column(field, title, 9, cell, _value(field), right=True)
+
+
+def _cpu(row: Process, look: Look) -> Cell:
+    return [(f"{row.cpu_pct:.0f}%", "bold" if row.cpu_pct >= 50 else "")]
+
+
+def _command(row: Process, look: Look) -> Cell:
+    marks: list[tuple[str, str]] = []
+    if row.exe_deleted:
+        marks.append(("[program deleted] ", "warn"))
+    if row.tracer:
+        marks.append((f"[traced by {row.tracer}] ", "warn"))
+    return [*marks, (row.cmdline or row.name, "")]
+
+
+PROCESSES = Section(
+    "processes",
+    (
+        column("pid", "PID", 8, right=True),
+        column("user", "USER", 10),
+        Column("cpu_pct", "CPU", 5, _cpu, lambda r: r.cpu_pct, right=True),
+        sized("rss_kib", "MEM", 6, "K"),
+        column("threads", "THR", 4, right=True, drop=4),
+        column("state", "S", 1, drop=5),
+        column("container", "CONTAINER", 12, drop=3),
+        column("label", "LABEL", 14, drop=6),
+        Column("cmdline", "COMMAND", 24, _command, lambda r: r.cmdline, grow=True),
+    ),
+    lambda view: view.processes,
+    "the process table is on its way",
+    key=lambda row: row.pid,
+    sort="cpu_pct",
+    down=True,
+    denied=("processes",),
+)
+
+
+def _declared_cell(view: HostView) -> Callable[[Listener, Look], Cell]:
+    def cell(row: Listener, look: Look) -> Cell:
+        known = facts.declared(view.spec, row)
+        if known is None:
+            return [("-", "dim")]
+        return [("declared", "ok")] if known else [(f"{look.mark('warn')} not declared", "warn")]
+
+    return cell
+
+
+def listeners(view: HostView) -> Section:
+    """Listening sockets, against what the inventory declares."""
+    check = Column(
+        "declared",
+        "DECLARED",
+        14,
+        _declared_cell(view),
+        lambda row: str(facts.declared(view.spec, row)),
+    )
+    return Section(
+        "listeners",
+        (
+            column("proto", "PROTO", 5),
+            column("address", "ADDRESS", 24, grow=True),
+            column("port", "PORT", 5, right=True),
+            check,
+            column("name", "PROGRAM", 16),
+            column("pid", "PID", 8, right=True, drop=2),
+            column("unit", "UNIT", 28, drop=3),
+            column("uid", "UID", 6, right=True, drop=4),
+        ),
+        lambda view: view.listeners,
+        "nothing listens",
+        denied=("listen",),
+    )
+
+
+def _direction(row: Flow, look: Look) -> Cell:
+    return [(row.direction, "accent" if row.direction == "out" else "")]
+
+
+FLOWS = Section(
+    "connections",
+    (
+        Column("direction", "DIR", 3, _direction, lambda r: r.direction),
+        column("peer", "PEER", 22, grow=True),
+        column("port", "PORT", 5, right=True),
+        column("name", "PROGRAM", 16),
+        column("pid", "PID", 8, right=True, drop=2),
+        column("count", "OPEN", 5, right=True),
+        rated("tx_bps", "OUT/S"),
+        rated("rx_bps", "IN/S"),
+        sized("tx_bytes", "SENT", 7, "B"),
+        sized("rx_bytes", "RECEIVED", 8, "B", drop=1),
+    ),
+    lambda view: view.flows,
+    "no established connections",
+    sort="tx_bps",
+    down=True,
+    denied=("flows",),
+)
+
+INVENTORY = (
+    Section(
+        "packages",
+        (
+            column("name", "PACKAGE", 28, grow=True),
+            column("version", "VERSION", 34),
+            column("arch", "ARCH", 8, drop=1),
+            column("kind", "KIND", 4, drop=2),
+            column("source", "SOURCE", 20, drop=3),
+        ),
+        lambda view: view.packages,
+        "no packages are known yet",
+        denied=("packages",),
+    ),
+    Section(
+        "python",
+        (
+            column("name", "DISTRIBUTION", 28),
+            column("version", "VERSION", 18),
+            column("environment", "ENVIRONMENT", 40, grow=True),
+        ),
+        lambda view: view.python,
+        "no Python environment serves a model here",
+        denied=("pydists",),
+    ),
+    Section(
+        "containers",
+        (
+            column("name", "NAME", 20),
+            column("image", "IMAGE", 36, grow=True),
+            column("digest", "DIGEST", 24, drop=1),
+            column("runtime", "RUNTIME", 10),
+            column("state", "STATE", 10),
+        ),
+        lambda view: view.containers,
+        "no containers",
+        denied=("containers",),
+    ),
+    Section(
+        "models",
+        (
+            column("source", "MODEL", 18),
+            column("version", "VERSION", 14),
+            column("current", "CURRENT", 7),
+            sized("size_bytes", "SIZE", 7, "B"),
+            column("files", "FILES", 6, right=True),
+            column("unit", "UNIT", 20, drop=2),
+            column("path", "PATH", 30, grow=True),
+            column("error", "ERROR", 12, drop=1),
+        ),
+        lambda view: view.models,
+        "no model source is declared in /etc/watchfloor/probe.json on that host",
+        denied=("models",),
+    ),
+    Section(
+        "accounts",
+        (
+            column("key", "ACCOUNT", 18),
+            column("uid", "UID", 7, right=True),
+            column("shell", "SHELL", 18),
+            column("locked", "LOCKED", 6),
+            column("keys", "KEYS", 4, right=True),
+            column("groups", "GROUPS", 24, grow=True),
+            column("home", "HOME", 20, drop=1),
+        ),
+        lambda view: view.accounts,
+        "no accounts are known yet",
+        denied=("accounts",),
+    ),
+    Section(
+        "mounts",
+        (
+            column("key", "MOUNTED ON", 26, grow=True),
+            column("source", "SOURCE", 26),
+            column("fstype", "TYPE", 8),
+            column("encrypted", "ENCRYPTED", 9),
+            sized("used_mib", "USED", 6, "M"),
+            sized("size_mib", "SIZE", 6, "M"),
+            column("options", "OPTIONS", 20, drop=1),
+        ),
+        lambda view: view.mounts,
+        "no mounts are known yet",
+        denied=("mounts",),
+    ),
+    Section(
+        "openers of weights",
+        (
+            column("name", "PROGRAM", 16),
+            column("pid", "PID", 8, right=True),
+            column("user", "USER", 10),
+            column("how", "HOW", 4),
+            column("writable", "WRITES", 6),
+            column("path", "PATH", 40, grow=True),
+        ),
+        lambda view: view.openers,
+        "nobody holds a declared weight file open",
+        denied=("openers",),
+    ),
+    Section(
+        "sessions",
+        (
+            column("user", "USER", 14),
+            column("tty", "TTY", 10),
+            column("source", "FROM", 30, grow=True),
+            Column(
+                "since",
+                "SINCE",
+                8,
+                lambda r, look: [(span(max(0.0, time.time() - r.since)), "")],
+                lambda r: r.since,
+                right=True,
+            ),
+        ),
+        lambda view: view.sessions,
+        "nobody is logged in",
+        denied=("sessions",),
+    ),
+)
+
+
+def sections(tab: str, view: HostView) -> tuple[Section, ...]:
+    """The tables of a tab; the first is shown first."""
+    if tab == "processes":
+        return (PROCESSES,)
+    if tab == "network":
+        return (listeners(view), FLOWS)
+    return INVENTORY
+
+
+def denials(view: HostView, section: Section) -> list[str]:
+    """Which rights are missing for a complete table."""
+    return [
+        f"{what}: needs {right}"
+        for what, right in view.denied.items()
+        if what.startswith(section.denied)
+    ]

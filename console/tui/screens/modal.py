@@ -1,0 +1,101 @@
+"""Small screens above the others: help, and the question for a passphrase."""
+
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.widgets import Input, Label
+
+from console.text import clean
+from console.tui import actions
+from console.tui.look import Cell, Look
+from console.tui.widgets.lines import Page
+
+STATES = """\
+ LIVE        frames arrive
+ CONNECTING  the first attempt is under way
+ STALE       connected, but no frame for three periods: what you see is old
+ DOWN        no connection; tried again with growing pauses
+ REFUSED     the host refused our key twice; r tries once more
+ NEW-KEY     the host showed another key than the pinned one; a person must decide
+"""
+FILTER = """\
+ vllm        rows with this word           !vllm      rows without it
+ ~gpu-[0-9]  a regular expression          temp>80    a column's value: > < >= <= = !=
+"""
+BOX = """
+#box { width: 84; max-width: 100%; height: auto; max-height: 90%; border: round ansi_bright_black;
+       background: ansi_default; padding: 0 1; }
+"""
+
+
+def help_lines(places: tuple[str, ...]) -> list[Cell]:
+    """Help for a view, from the registry of actions."""
+    lines: list[Cell] = []
+    for place in (*places, "table"):
+        lines.append([(f" {place}", "bold")])
+        for action in actions.of(place):
+            lines.append([(f"   {actions.keys(action):14}", "accent"), (action.words, "")])
+        lines.append([])
+    for head, text in (("filter", FILTER), ("host states", STATES)):
+        lines += [[(f" {head}", "bold")], *([(f"  {line}", "")] for line in text.splitlines()), []]
+    return lines
+
+
+class HelpScreen(ModalScreen[None]):
+    """What can be done here, and what the words mean."""
+
+    CSS = "HelpScreen { align: center middle; } #help { height: 32; max-height: 80vh; }" + BOX
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,q,question_mark,enter", "close", "close", show=False)
+    ]
+
+    def __init__(self, look: Look, places: tuple[str, ...]) -> None:
+        super().__init__()
+        self._look = look
+        self._places = places
+
+    def compose(self) -> ComposeResult:
+        """One page in a box."""
+        with Vertical(id="box"):
+            yield Page(self._look, id="help")
+
+    def on_mount(self) -> None:
+        """Fill the page."""
+        page = self.query_one(Page)
+        page.show(help_lines(self._places))
+        page.focus()
+
+    def action_close(self) -> None:
+        """Back to the view."""
+        self.dismiss(None)
+
+
+class PassphraseScreen(ModalScreen[str | None]):
+    """Asks for the passphrase of one key. What is typed is handed on and kept nowhere."""
+
+    CSS = "PassphraseScreen { align: center middle; } Input { background: ansi_default; }" + BOX
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "give_up", "give up", show=False)]
+
+    def __init__(self, path: str) -> None:
+        super().__init__()
+        self._path = path
+
+    def compose(self) -> ComposeResult:
+        """The question, and a line that shows nothing of what is typed."""
+        with Vertical(id="box"):
+            yield Label(Content(f"Passphrase of {clean(self._path)}"))
+            yield Input(password=True)
+            yield Label(Content("Enter uses it once; Esc leaves hosts that need it unconnected."))
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        """Hand it on."""
+        event.stop()
+        self.dismiss(event.value)
+
+    def action_give_up(self) -> None:
+        """No passphrase."""
+        self.dismiss(None)

@@ -1,0 +1,230 @@
+"""A table drawn line by line over a pure model: cost depends on what is visible, not on rows."""
+
+import time
+from collections.abc import Callable, Hashable, Iterable
+from typing import Generic, TypeVar
+
+from rich.segment import Segment
+from rich.style import Style
+from textual.events import Click, Resize
+from textual.geometry import Region, Size
+from textual.message import Message
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
+
+from console.tui import actions
+from console.tui.look import Cell, Look
+from console.tui.table_model import Column, TableModel, fit
+from console.tui.widgets.strips import line, segments
+
+R = TypeVar("R")
+
+Span = Callable[[R, Look], tuple[str, Cell] | None]
+"""For a row: a column id, and what is drawn from the end of that column to the end of the row."""
+
+
+class LineTable(ScrollView, Generic[R], can_focus=True):
+    """Rows of a ``TableModel`` under a fixed head. The cursor follows a row's key."""
+
+    DEFAULT_CSS = "LineTable { height: 1fr; width: 100%; }"
+    BINDINGS = actions.bindings("table")
+
+    class Chosen(Message):
+        """Enter or a second click on a row."""
+
+        def __init__(self, table: "LineTable[R]", key: Hashable) -> None:
+            super().__init__()
+            self.table = table
+            self.key = key
+
+    def __init__(
+        self,
+        model: TableModel[R],
+        look: Look,
+        *,
+        span: "Span[R] | None" = None,
+        empty: str = "nothing to show",
+        id: str | None = None,
+    ) -> None:
+        super().__init__(id=id)
+        self.model = model
+        self.empty = empty
+        self.cursor: Hashable | None = None
+        self._look = look
+        self._span = span
+        self._at = 0  # index of the cursor in the order
+        self._fitted: list[tuple[Column[R], int]] = []
+        self._painted: dict[int, Strip] = {}
+
+    # -- rows
+
+    def show(self, rows: Iterable[R]) -> None:
+        """Take the newest rows and paint what differs."""
+        self.model.update(rows, time.monotonic())
+        self._settle()
+
+    def filter(self, text: str) -> None:
+        """Show only what ``text`` asks for. Raises FilterError."""
+        self.model.set_filter(text, time.monotonic())
+        self._settle()
+
+    def next_sort(self) -> None:
+        """Order by the next column."""
+        self.model.next_sort(time.monotonic())
+        self._settle()
+
+    def reverse(self) -> None:
+        """Turn the order round."""
+        self.model.sort_by(self.model.sort, down=not self.model.down, now=time.monotonic())
+        self._settle()
+
+    def _settle(self) -> None:
+        """After any change of rows or order: cursor, size, and the lines that differ."""
+        order = self.model.order
+        if self.cursor in self.model.order:
+            self._at = order.index(self.cursor)
+        else:
+            self._at = max(0, min(self._at, len(order) - 1))
+            self.cursor = order[self._at] if order else None
+        size = Size(self.size.width, len(order) + 1)
+        if size != self.virtual_size:
+            self.virtual_size = size
+        self._repaint()
+
+    def _repaint(self) -> None:
+        for y in range(self.size.height):
+            if self._painted.get(y) != self._make(y):
+                self.refresh(Region(0, y, self.size.width, 1))
+
+    # -- painting
+
+    def on_resize(self, event: Resize) -> None:
+        """Choose columns for the new width."""
+        self._fitted = fit(self.model.columns, event.size.width)
+        self._painted.clear()
+        self._settle()
+        self._reveal()
+
+    def render_line(self, y: int) -> Strip:
+        """One visible line; the first is the head."""
+        strip = self._make(y)
+        self._painted[y] = strip
+        return strip
+
+    def _make(self, y: int) -> Strip:
+        width = self.size.width
+        if y == 0:
+            return self._head(width)
+        at = self.scroll_offset.y + y - 1
+        order = self.model.order
+        if at >= len(order):
+            if at == 0:
+                words = self.empty
+                if self.model.total:
+                    words = f"no row matches {self.model.filter!r}; Esc ends the filter"
+                return line([(words, "dim")], width, self._look)
+            return Strip.blank(width)
+        row = self.model.row(order[at])
+        if row is None:
+            return Strip.blank(width)
+        here = order[at] == self.cursor
+        return self._row(row, width, self._look.style("bar") if here else Style())
+
+    def _head(self, width: int) -> Strip:
+        base = self._look.style("head")
+        up, down = self._look.arrow
+        out: list[Segment] = []
+        for column, room in self._fitted:
+            title = column.title
+            if column.id == self.model.sort:
+                title = f"{title}{down if self.model.down else up}"
+            out += segments([(title, "")], room, self._look, base, right=column.right)
+            out.append(Segment(" ", base))
+        return Strip(out).adjust_cell_length(width, base)
+
+    def _row(self, row: R, width: int, base: Style) -> Strip:
+        out: list[Segment] = []
+        used = 0
+        span = self._span(row, self._look) if self._span else None
+        for column, room in self._fitted:
+            out += segments(
+                column.cell(row, self._look), room, self._look, base, right=column.right
+            )
+            out.append(Segment(" ", base))
+            used += room + 1
+            if span is not None and column.id == span[0]:
+                out += segments(span[1], max(0, width - used), self._look, base)
+                break
+        return Strip(out).adjust_cell_length(width, base)
+
+    # -- moving
+
+    def _move(self, to: int) -> None:
+        order = self.model.order
+        if not order:
+            return
+        self.model.freeze(time.monotonic())
+        self._at = max(0, min(to, len(order) - 1))
+        self.cursor = order[self._at]
+        self._reveal()
+        self._repaint()
+
+    def _reveal(self) -> None:
+        top = self.scroll_offset.y
+        room = max(1, self.size.height - 1)
+        if self._at < top:
+            self.scroll_to(y=self._at, animate=False, force=True)
+        elif self._at >= top + room:
+            self.scroll_to(y=self._at - room + 1, animate=False, force=True)
+
+    def action_up(self) -> None:
+        """One row up."""
+        self._move(self._at - 1)
+
+    def action_down(self) -> None:
+        """One row down."""
+        self._move(self._at + 1)
+
+    def action_page_up(self) -> None:
+        """One screen up."""
+        self._move(self._at - max(1, self.size.height - 2))
+
+    def action_page_down(self) -> None:
+        """One screen down."""
+        self._move(self._at + max(1, self.size.height - 2))
+
+    def action_first(self) -> None:
+        """The first row."""
+        self._move(0)
+
+    def action_last(self) -> None:
+        """The last row."""
+        self._move(len(self.model.order) - 1)
+
+    def choose(self) -> None:
+        """Say that the row under the cursor is meant."""
+        if self.cursor is not None:
+            self.post_message(self.Chosen(self, self.cursor))
+
+    def on_click(self, event: Click) -> None:
+        """Head: sort by that column. Row: put the cursor there; a second click chooses."""
+        event.stop()
+        if event.y == 0:
+            self._sort_at(event.x)
+            return
+        at = self.scroll_offset.y + event.y - 1
+        if at < len(self.model.order):
+            again = at == self._at and event.chain > 1
+            self._move(at)
+            if again:
+                self.choose()
+
+    def _sort_at(self, x: int) -> None:
+        left = 0
+        for column, room in self._fitted:
+            if left <= x <= left + room:
+                down = not self.model.down if self.model.sort == column.id else self.model.down
+                self.model.sort_by(column.id, down=down, now=time.monotonic())
+                self._settle()
+                return
+            left += room + 1

@@ -1,0 +1,73 @@
+"""Text that is drawn line by line: a fixed bar, and a page that scrolls."""
+
+from collections.abc import Sequence
+
+from rich.style import Style
+from textual.geometry import Region, Size
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
+from textual.widget import Widget
+
+from console.text import cell_width
+from console.tui.look import Cell, Look
+from console.tui.widgets.strips import line
+
+
+class Bar(Widget):
+    """One or more lines that do not scroll; what is given for the right is kept at the right."""
+
+    DEFAULT_CSS = "Bar { height: 1; width: 100%; }"
+
+    def __init__(self, look: Look, *, style: str = "", id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._look = look
+        self._base = style
+        self._left: list[Cell] = []
+        self._right: Cell = ()
+
+    def show(self, *left: Cell, right: Cell = ()) -> None:
+        """Draw these lines; ``right`` stands at the end of the first."""
+        if list(left) != self._left or right != self._right:
+            self._left, self._right = list(left), right
+            self.refresh()
+
+    def render_line(self, y: int) -> Strip:
+        """One line of the bar."""
+        width = self.size.width
+        base = self._look.style(self._base) if self._base else Style()
+        pieces = list(self._left[y]) if y < len(self._left) else []
+        if y == 0 and self._right:
+            spare = width - sum(cell_width(t) for t, _ in (*pieces, *self._right))
+            if spare > 0:
+                pieces += [(" " * spare, ""), *self._right]
+        return line(pieces, width, self._look, base)
+
+
+class Page(ScrollView, can_focus=True):
+    """Lines that scroll; only those that changed are painted again."""
+
+    DEFAULT_CSS = "Page { height: 1fr; width: 100%; }"
+
+    def __init__(self, look: Look, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._look = look
+        self._lines: Sequence[Cell] = ()
+
+    def show(self, lines: Sequence[Cell]) -> None:
+        """Replace the text."""
+        before, self._lines = self._lines, lines
+        if len(before) != len(lines):
+            self.virtual_size = Size(self.size.width, len(lines))
+            self.refresh()
+            return
+        top = self.scroll_offset.y
+        for y in range(self.size.height):
+            at = top + y
+            if at < len(lines) and before[at] != lines[at]:
+                self.refresh(Region(0, y, self.size.width, 1))
+
+    def render_line(self, y: int) -> Strip:
+        """One visible line."""
+        at = self.scroll_offset.y + y
+        pieces = self._lines[at] if at < len(self._lines) else ()
+        return line(pieces, self.size.width, self._look)
