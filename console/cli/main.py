@@ -1,0 +1,111 @@
+"""The command line: one parser, one module a verb, nothing imported before it is needed."""
+
+import argparse
+import importlib
+import os
+import sys
+import tempfile
+import traceback
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from console import __version__
+from console.errors import WatchfloorError
+
+VERBS = ("screens", "status", "watch", "config", "hosts", "enroll", "demo")
+"""Modules of this package; each has ``add(sub)``."""
+
+CODES = """\
+exit status:
+  0  all hosts are LIVE (status, watch), or what was asked for is done
+  1  some host is not LIVE, or it could not be done
+  2  usage or configuration
+  70 a defect of Watchfloor itself; the report's path is printed
+"""
+DEFECT = 70
+INTERRUPTED = 130
+
+Verb = Callable[[argparse.Namespace], int]
+
+
+def parser() -> argparse.ArgumentParser:
+    """The whole command line."""
+    top = argparse.ArgumentParser(
+        prog="watchfloor",
+        description="Watch AI inference hosts live over SSH. Without a verb: the screens.",
+        epilog=CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    top.add_argument("--version", action="version", version=f"watchfloor {__version__}")
+    top.add_argument(
+        "--config", metavar="FILE", type=Path, help="use this configuration file alone"
+    )
+    top.add_argument(
+        "--hosts",
+        metavar="PATTERN",
+        default="",
+        help="only these hosts: names, gpu*, gpu[1-4], @site or @group, tag=x, !not",
+    )
+    sub = top.add_subparsers(title="verbs", metavar="VERB")
+    for name in VERBS:
+        importlib.import_module(f"console.cli.{name}").add(sub)
+    return top
+
+
+def run(argv: Sequence[str]) -> int:
+    """Run one command line and return the exit status; nothing is raised for a person's mistake."""
+    top = parser()
+    args = top.parse_args(argv)
+    verb: Verb | None = getattr(args, "run", None)
+    if verb is None:
+        verb = importlib.import_module("console.cli.screens").run
+    try:
+        return _checked(verb, args)
+    finally:
+        _flush()
+
+
+def _checked(verb: Verb, args: argparse.Namespace) -> int:
+    try:
+        return verb(args)
+    except WatchfloorError as error:
+        _say(f"watchfloor: {error}")
+        return error.exit_code
+    except BrokenPipeError:
+        _forget_stdout()
+        return 1
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except Exception as defect:  # noqa: BLE001,RUF100  # the last stop before the interpreter's own
+        _say(f"watchfloor: a defect of its own: {type(defect).__name__}; see {_report()}")
+        return DEFECT
+
+
+def _say(text: str) -> None:
+    try:
+        sys.stderr.write(text + "\n")
+    except OSError:
+        pass
+
+
+def _report() -> str:
+    """Write the traceback, without the values of variables, where only this user may read it."""
+    handle, path = tempfile.mkstemp(prefix="watchfloor-crash-", suffix=".txt")
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
+        file.write(traceback.format_exc())
+    return path
+
+
+def _flush() -> None:
+    try:
+        sys.stdout.flush()
+    except OSError:
+        _forget_stdout()
+
+
+def _forget_stdout() -> None:
+    """Whoever read our output is gone; the interpreter must not complain at its end."""
+    try:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except (OSError, ValueError):
+        pass

@@ -1,0 +1,52 @@
+"""``watchfloor status``: every host once."""
+
+import argparse
+import asyncio
+import sys
+from typing import Any
+
+ABOUT = """\
+Connects to every host, waits until each has told about itself or has failed, and prints what is
+known. With --json the document of docs/status-json.md.
+
+exit status: 0 all hosts are LIVE, 1 some are not, 2 usage or configuration
+"""
+
+
+def add(sub: Any) -> None:
+    """Register the verb."""
+    parser = sub.add_parser(
+        "status",
+        help="print the state of every host once",
+        description=ABOUT,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--json", action="store_true", help="the whole state as one JSON document")
+    parser.add_argument(
+        "--timeout", type=seconds, default=30.0, metavar="S", help="wait at most S seconds (30)"
+    )
+    parser.set_defaults(run=run)
+
+
+def seconds(text: str) -> float:
+    """A number of seconds above zero."""
+    value = float(text)
+    if not 0 < value <= 86_400 * 30:
+        raise argparse.ArgumentTypeError("must be above 0 and at most thirty days")
+    return value
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the status; 0 when all hosts are LIVE."""
+    from console.cli.common import ask_on_terminal, configured
+    from console.engine.build import local_engine
+    from console.headless.document import encode
+    from console.headless.plain import table
+    from console.headless.status import collect
+
+    config = configured(args)
+    names = [host.name for host in config.hosts]
+    engine = local_engine(config, ask_passphrase=ask_on_terminal, focus=names)
+    snapshot = asyncio.run(collect(engine, args.timeout))
+    sys.stdout.write(encode(snapshot) if args.json else table(snapshot))
+    return code(snapshot)

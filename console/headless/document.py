@@ -1,0 +1,97 @@
+"""The JSON of ``watchfloor status --json``, version 1, as docs/status-json.md describes it."""
+
+from typing import Any
+
+import msgspec
+
+from console.model.gpu import Gpu, worst_throttle
+from console.model.view import FleetSnapshot, HostView
+
+VERSION = 1
+_TABLES = (
+    ("listeners", "listeners"),
+    ("flows", "connections"),
+    ("gpu_processes", "gpu_processes"),
+    ("openers", "weights_openers"),
+    ("sessions", "sessions"),
+)
+_INVENTORY_TABLES = (
+    ("packages", "packages"),
+    ("python", "python"),
+    ("containers", "containers"),
+    ("accounts", "accounts"),
+    ("mounts", "mounts"),
+    ("models", "models"),
+)
+
+
+def named(row: msgspec.Struct) -> dict[str, Any]:
+    """A row as an object, also where it travels as an array."""
+    return {name: msgspec.to_builtins(getattr(row, name)) for name in row.__struct_fields__}
+
+
+def gpu(item: Gpu) -> dict[str, Any]:
+    """One GPU: what is asked for most on top, everything else below."""
+    fast = named(item.fast)
+    fast.pop("index")
+    return {
+        "index": item.index,
+        "name": item.static.name,
+        "uuid": item.static.uuid,
+        **fast,
+        "throttle_reason": worst_throttle(item.fast.throttle),
+        "static": named(item.static),
+        "counters": named(item.counters),
+    }
+
+
+def host(view: HostView, now: float) -> dict[str, Any]:
+    """One host."""
+    age = view.age(now)
+    inventory: dict[str, Any] = {
+        name: msgspec.to_builtins(section)
+        for name in view.inventory.__struct_fields__
+        if (section := getattr(view.inventory, name)) is not None and name != "gpus"
+    }
+    for field, name in _INVENTORY_TABLES:
+        inventory[name] = [named(row) for row in getattr(view, field)]
+    out: dict[str, Any] = {
+        "name": view.name,
+        "state": view.state.value,
+        "age_s": None if age is None else round(age, 3),
+        "reason": view.reason,
+        "workstation": view.workstation,
+        "address": view.spec.address,
+        "port": view.spec.port,
+        "site": view.spec.site,
+        "groups": list(view.spec.groups),
+        "clock_skew_s": view.clock_skew_s,
+        "gpus": [gpu(item) for item in view.gpus],
+        "processes": [named(row) for row in view.processes],
+    }
+    for field, name in _TABLES:
+        out[name] = [named(row) for row in getattr(view, field)]
+    out |= {
+        "counters": named(view.fast) if view.fast is not None else None,
+        "inventory": inventory,
+        "denied": view.denied,
+        "facts": view.facts,
+        "probe": named(view.hello) if view.hello is not None else None,
+        "link": named(view.link) if view.link is not None else None,
+        "session": named(view.counts),
+    }
+    return out
+
+
+def document(snapshot: FleetSnapshot) -> dict[str, Any]:
+    """The whole document."""
+    return {
+        "version": VERSION,
+        "at": snapshot.at,
+        "hosts": [host(view, snapshot.at) for view in snapshot.hosts],
+    }
+
+
+def encode(snapshot: FleetSnapshot) -> str:
+    """The document as one line of JSON with a line feed."""
+    return msgspec.json.encode(document(snapshot)).decode() + "\n"

@@ -1,0 +1,66 @@
+"""Calm lines of text: for people without a screen, and for screen readers."""
+
+import time
+from collections import Counter
+
+from console.model.event import Event
+from console.model.host import HostState
+from console.model.view import FleetSnapshot, HostView
+from console.model.words import number, rate, sentence, severity, size, span
+
+
+def words(view: HostView) -> str:
+    """A host in a few words; why it is not LIVE where it is not."""
+    if view.state is not HostState.LIVE and not view.workstation:
+        return view.reason or "connecting"
+    out = []
+    if view.gpus:
+        loads = [gpu.fast.util_pct for gpu in view.gpus if gpu.fast.util_pct is not None]
+        mean = f" {sum(loads) / len(loads):.0f}%" if loads else ""
+        lost = sum(bool(gpu.fast.lost) for gpu in view.gpus)
+        out.append(f"{len(view.gpus)} GPUs{mean}" + (f", {lost} lost" if lost else ""))
+    fast = view.fast
+    if fast is not None:
+        memory = None
+        if fast.mem_total_kib and fast.mem_avail_kib is not None:
+            memory = 100 * (1 - fast.mem_avail_kib / fast.mem_total_kib)
+        out.append(f"cpu {number(fast.cpu_pct, 0, '%')}, memory {number(memory, 0, '%')}")
+        out.append(f"out {rate(fast.tx_bps)}")
+    out.append(f"{len(view.listeners)} listeners")
+    if view.denied:
+        out.append(f"{len(view.denied)} things denied")
+    out += [f"{name}: {value}" for name, value in view.facts.items()]
+    return ", ".join(out)
+
+
+def table(snapshot: FleetSnapshot) -> str:
+    """All hosts, one line each, under a line that counts them."""
+    wide = max([len(view.name) for view in snapshot.hosts] + [4])
+    lines = [summary(snapshot)]
+    for view in snapshot.hosts:
+        age = view.age(snapshot.at)
+        old = "" if age is None else span(age)
+        lines.append(f"{view.name:{wide}}  {view.state.value:10} {old:>4}  {words(view)}")
+    return "\n".join(lines) + "\n"
+
+
+def summary(snapshot: FleetSnapshot) -> str:
+    """The fleet in one line."""
+    hosts = [view for view in snapshot.hosts if not view.workstation]
+    if not hosts:
+        return "no hosts are configured: run `watchfloor config init`"
+    states = Counter(view.state.value for view in hosts)
+    counted = ", ".join(f"{states[state]} {state}" for state in HostState if states[state])
+    gpus = [gpu for view in hosts for gpu in view.gpus]
+    watts = sum(gpu.fast.power_w or 0 for gpu in gpus)
+    used = sum(gpu.fast.mem_used_mib or 0 for gpu in gpus)
+    return f"{len(hosts)} hosts: {counted}; {len(gpus)} GPUs, {watts:.0f} W, " + (
+        f"{size(used, start='M')} GPU memory in use"
+    )
+
+
+def event_line(event: Event) -> str:
+    """One event: when (UTC), how bad, where, what."""
+    when = time.strftime("%H:%M:%SZ", time.gmtime(event.at))
+    level = {"bad": "BAD ", "warn": "warn"}.get(severity(event), "    ")
+    return f"{when} {level} {event.host or 'watchfloor'} {sentence(event)}"
