@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from console.demo.fleet import SimHost, fleet, swarm
+from console.demo.processes import declared
 from console.demo.simulate import SimState
 from console.demo.timeline import Stage, Timeline, stages
 from console.model.host import Host
@@ -114,7 +115,7 @@ class World:
             risk=sim.risk if sim else "low",
             owner=sim.owner if sim else "",
             tags=(sim.role,) if sim else ("real",),
-            listeners=("tcp/22", *(x for s in sim.services for x in s.listen)) if sim else (),
+            listeners=declared(sim) if sim else (),
         )
 
     async def _simulated(self, sim: SimHost, public: bytes) -> Host:

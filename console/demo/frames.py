@@ -13,7 +13,7 @@ import msgspec
 
 from console import __version__
 from console.demo.facts import denied
-from console.demo.fleet import catalog
+from console.demo.fleet import catalog, digest
 from console.demo.simulate import Logged, SimState
 from console.model.frame import PROTOCOL, SelfCost, TableDelta
 from console.model.gpu import GpuCounters
@@ -72,6 +72,7 @@ class FrameWriter:
         self._full = False
         hello = {
             "probe": f"{__version__}-simulated",
+            "sha256": digest("probe", __version__, length=64),
             "tier": self.state.host.tier,
             "pid": self._pid,
             "uid": 1001,

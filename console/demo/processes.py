@@ -79,9 +79,7 @@ def main_pid(rows: dict[int | str, Any], service: Service) -> int:
     raise KeyError(service.unit)
 
 
-def listeners(host: SimHost, procs: dict[int | str, Any]) -> Iterator[Listener]:
-    """Rows of the table ``listen``. Owners are unknown where the tier may not read them."""
-    seen = host.tier >= 2
+def _wanted(host: SimHost) -> list[tuple[str, int, str, str]]:
     wanted: list[tuple[str, int, str, str]] = [
         ("tcp/0.0.0.0:22", 0, "sshd", "ssh.service"),
         ("tcp/[::]:22", 0, "sshd", "ssh.service"),
@@ -92,6 +90,18 @@ def listeners(host: SimHost, procs: dict[int | str, Any]) -> Iterator[Listener]:
         wanted.append(("tcp/127.0.0.1:9400", 0, "dcgm-exporter", "dcgm-exporter.service"))
     for service in host.services:
         wanted += [(key, service.uid, service.name, service.unit) for key in service.listen]
+    return wanted
+
+
+def declared(host: SimHost) -> tuple[str, ...]:
+    """What the inventory declares as listening on that host when nothing is wrong."""
+    return tuple(key for key, *_ in _wanted(host))
+
+
+def listeners(host: SimHost, procs: dict[int | str, Any]) -> Iterator[Listener]:
+    """Rows of the table ``listen``. Owners are unknown where the tier may not read them."""
+    seen = host.tier >= 2
+    wanted = _wanted(host)
     by_unit = {row.cgroup.rpartition("/")[2]: row.pid for row in reversed(list(procs.values()))}
     for key, uid, name, unit in wanted:
         proto, _, where = key.partition("/")

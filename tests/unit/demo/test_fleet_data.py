@@ -5,6 +5,7 @@ import pytest
 
 from console.demo.facts import inventory, packages
 from console.demo.fleet import SimHost, catalog, fleet, swarm
+from console.demo.processes import declared
 from console.demo.simulate import SimState
 from console.model.tables import TABLES
 
@@ -35,6 +36,7 @@ def test_every_table_and_section_is_filled_or_rightly_empty(host: SimHost) -> No
     assert sim.tables["packages"]
     for service in host.services:
         assert set(service.listen) <= set(sim.tables["listen"])
+    assert set(declared(host)) == set(sim.tables["listen"])
         assert all(gpu < host.gpus for gpu in service.gpus)
 
 
