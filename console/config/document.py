@@ -1,0 +1,116 @@
+"""What may stand in a configuration file: the types that every layer is checked against.
+
+The JSON Schema of ``watchfloor config schema`` and the tables of docs/configuration.md follow from
+these types, so a description here is the documentation.
+"""
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+Text = str | UnsetType
+Texts = str | list[str] | UnsetType
+Flag = bool | UnsetType
+Port = Annotated[int, Meta(ge=1, le=65_535)]
+Tier = Literal[0, 1, 2]
+Way = Literal["asyncssh", "openssh"]
+
+
+class HostDefaults(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What ``[defaults]``, ``[sites.NAME]`` and ``[groups.NAME]`` may lend to hosts."""
+
+    address: Annotated[Text, Meta(description="DNS name or IP address; {name}, {n} and ranges")] = (
+        UNSET
+    )
+    port: Annotated[Port | UnsetType, Meta(description="SSH port, 22 unless set")] = UNSET
+    user: Annotated[Text, Meta(description="account on the host, wfmon unless set")] = UNSET
+    key: Annotated[Text, Meta(description="file of the private key")] = UNSET
+    certificate: Annotated[
+        Text, Meta(description="file of the user certificate; KEY-cert.pub where it exists")
+    ] = UNSET
+    agent: Annotated[Flag, Meta(description="also offer the keys of the running SSH agent")] = UNSET
+    host_key: Annotated[Texts, Meta(description="public key line, or lines, of the host")] = UNSET
+    host_ca: Annotated[
+        Texts, Meta(description="public key line, or lines, of authorities for host certificates")
+    ] = UNSET
+    jump: Annotated[Texts, Meta(description="names of jump hosts, outermost first")] = UNSET
+    transport: Annotated[
+        Way | UnsetType, Meta(description="asyncssh, or openssh for the system's ssh program")
+    ] = UNSET
+    tier: Annotated[
+        Tier | UnsetType, Meta(description="0 agentless, 1 forced command, 2 sensor")
+    ] = UNSET
+    python: Annotated[Text, Meta(description="Python 3 on the host, tier 0 only")] = UNSET
+    compression: Annotated[Flag, Meta(description="compress the connection")] = UNSET
+    groups: Annotated[Texts, Meta(description="groups; the first one's values win")] = UNSET
+    site: Annotated[Text, Meta(description="site, for example a data centre")] = UNSET
+    zone: Annotated[Text, Meta(description="network zone")] = UNSET
+    environment: Annotated[Text, Meta(description="production, staging, ...")] = UNSET
+    risk: Annotated[Text, Meta(description="risk class in your own words")] = UNSET
+    owner: Annotated[Text, Meta(description="team or person who answers for the host")] = UNSET
+    tags: Annotated[Texts, Meta(description="free labels")] = UNSET
+    listeners: Annotated[
+        Texts, Meta(description="declared listeners: tcp/22, tcp/127.0.0.1:8000")
+    ] = UNSET
+
+
+class HostEntry(HostDefaults, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """One ``[[hosts]]``: a host, or many by a range in ``name``."""
+
+    name: Annotated[str, Meta(description="unique name; gpu[001-128] stands for 128 hosts")]
+
+
+class Ui(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, frozen=True):
+    """``[ui]``: the terminal."""
+
+    title: Annotated[str, Meta(description="shown in the title line")] = ""
+    theme: Annotated[str, Meta(description="name of the colour theme; empty: the default")] = ""
+    refresh_s: Annotated[
+        float, Meta(ge=0.1, le=60.0, description="seconds between two paints of a table")
+    ] = 0.5
+
+
+class Document(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """One whole configuration file."""
+
+    workstation: Annotated[Flag, Meta(description="show this machine as a row of its own")] = UNSET
+    history: Annotated[Flag, Meta(description="keep history and events in a database")] = UNSET
+    state_dir: Annotated[Text, Meta(description="folder of the database and of crash reports")] = (
+        UNSET
+    )
+    ui: Ui | UnsetType = UNSET
+    defaults: HostDefaults | UnsetType = UNSET
+    sites: Annotated[
+        dict[str, HostDefaults] | UnsetType, Meta(description="values for all hosts of a site")
+    ] = UNSET
+    groups: Annotated[
+        dict[str, HostDefaults] | UnsetType, Meta(description="values for all hosts of a group")
+    ] = UNSET
+    hosts: list[HostEntry] | UnsetType = UNSET
+    host_keys: Annotated[
+        dict[str, str | list[str]] | UnsetType,
+        Meta(description="host_key by host name; replaces host_key of that host"),
+    ] = UNSET
+
+
+LISTS = ("host_key", "host_ca", "jump", "groups", "tags", "listeners")
+"""Fields that may be written as one string or as a list of strings."""
+
+PATHS = ("key", "certificate")
+"""Fields that name a file, relative to the file they stand in."""
+
+SETTINGS: dict[str, Any] = {
+    "workstation": True,
+    "history": True,
+    "state_dir": "",
+    "ui.title": "",
+    "ui.theme": "",
+    "ui.refresh_s": 0.5,
+}
+"""Settings that are not about hosts, with their defaults, by dotted path."""
+
+
+def fields_of(kind: type[msgspec.Struct]) -> tuple[str, ...]:
+    """Names of the keys that a table of this kind may hold."""
+    return kind.__struct_fields__

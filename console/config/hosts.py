@@ -1,0 +1,214 @@
+"""Hosts out of the layers: defaults, sites and groups merged in, ranges expanded, all checked."""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from console.config import ranges
+from console.config.files import Layer, Table, nearest, wrong
+from console.config.hostcheck import faults, jump_fault
+from console.config.origin import Origin
+from console.errors import ConfigError
+from console.model.host import Host
+from console.text import clean
+
+_TEMPLATE = re.compile(r"\{([^{}]*)\}")
+
+Sourced = dict[str, tuple[Any, Origin]]
+"""Values of a table, each with its origin."""
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """Where a host of the result stands: its file, the element of ``[[hosts]]``, its values."""
+
+    layer: Layer
+    number: int
+    ranged: bool  # the element stands for several hosts
+    values: Sourced
+
+    @property
+    def origin(self) -> Origin:
+        """The element's place."""
+        return self.layer.origin("hosts", self.number)
+
+
+class Fleet(msgspec.Struct, frozen=True):
+    """All hosts in order, with where each comes from."""
+
+    hosts: tuple[Host, ...]
+    entries: dict[str, Entry]
+    unused_keys: tuple[str, ...]  # names in [host_keys] that are no host
+
+
+class _Lent(msgspec.Struct):
+    """What hosts inherit, merged over the layers key by key."""
+
+    defaults: Sourced
+    sites: dict[str, Sourced]
+    groups: dict[str, Sourced]
+    host_keys: Sourced
+
+
+def build(layers: Sequence[Layer]) -> Fleet:
+    """Make the hosts of all layers, later layers after earlier ones.
+
+    Raises ConfigError for a value that makes no sense, two hosts with one name, more hosts than
+    ``ranges.MAX_NAMES``, and jump hosts that do not exist or form a loop.
+    """
+    lent = _lent(layers)
+    _count(layers)
+    hosts: dict[str, Host] = {}
+    entries: dict[str, Entry] = {}
+    for layer in layers:
+        for number, table in enumerate(layer.data.get("hosts", ())):
+            for host, entry in _expand(layer, number, table, lent):
+                before = entries.get(host.name)
+                if before is not None:
+                    raise ConfigError(
+                        f"host {host.name!r} is there twice: {before.origin} and {entry.origin}",
+                        where=str(entry.origin),
+                        hint="Rename or remove one of them.",
+                    )
+                hosts[host.name], entries[host.name] = host, entry
+    _check_jumps(hosts, entries)
+    unused = tuple(name for name in lent.host_keys if name not in hosts)
+    return Fleet(tuple(hosts.values()), entries, unused)
+
+
+def _lent(layers: Sequence[Layer]) -> _Lent:
+    lent = _Lent({}, {}, {}, {})
+    for layer in layers:
+        data = layer.data
+        lent.defaults |= _sourced(layer, ("defaults",), data.get("defaults", {}))
+        lent.host_keys |= _sourced(layer, ("host_keys",), data.get("host_keys", {}))
+        for key, into in (("sites", lent.sites), ("groups", lent.groups)):
+            for name, table in data.get(key, {}).items():
+                into.setdefault(name, {}).update(_sourced(layer, (key, name), table))
+    return lent
+
+
+def _sourced(layer: Layer, path: tuple[str | int, ...], table: Table) -> Sourced:
+    return {key: (value, layer.origin(*path, key)) for key, value in table.items()}
+
+
+def _count(layers: Sequence[Layer]) -> None:
+    """Refuse too many hosts before one is made."""
+    total = 0
+    for layer in layers:
+        for number, table in enumerate(layer.data.get("hosts", ())):
+            total += _parse(layer, number, "name", table["name"]).count
+            if total > ranges.MAX_NAMES:
+                raise wrong(
+                    layer,
+                    ("hosts", number, "name"),
+                    f"more than {ranges.MAX_NAMES:,} hosts together",
+                    "One console holds about a thousand.",
+                )
+
+
+def _parse(layer: Layer, number: int, field: str, text: str) -> ranges.Range:
+    try:
+        return ranges.parse(text)
+    except ConfigError as exc:
+        raise wrong(layer, ("hosts", number, field), exc.message, exc.hint) from exc
+
+
+def _expand(layer: Layer, number: int, table: Table, lent: _Lent) -> list[tuple[Host, Entry]]:
+    values = _merge(_sourced(layer, ("hosts", number), table), lent)
+    names = _parse(layer, number, "name", table["name"])
+    expanded = names.expand()
+    addresses = _addresses(str(values.get("address", ("",))[0]), expanded, values, layer, number)
+    entry = Entry(layer, number, bool(names.brackets), values)
+    fields = {key: value for key, (value, _) in values.items()}
+    out = []
+    checked = False
+    for (name, _), address in zip(expanded, addresses, strict=True):
+        own = {**fields, "name": name, "address": address}
+        if name in own.get("jump", ()) and "jump" not in table:
+            own["jump"] = []  # an inherited way through the host itself
+        if name in lent.host_keys:
+            own["host_key"] = lent.host_keys[name][0]
+        host = msgspec.convert(own, Host)
+        # The hosts of a range differ in name, address and host key only.
+        for field, fault in faults(host):
+            if field in ("name", "address", "host_key") or not checked:
+                origin = _origin_of(field, name, values, lent, entry)
+                raise ConfigError(f"host {clean(name, 80)!r}, {field}: {fault}", where=str(origin))
+        checked = True
+        out.append((host, entry))
+    return out
+
+
+def _origin_of(field: str, name: str, values: Sourced, lent: _Lent, entry: Entry) -> Origin:
+    if field == "host_key" and name in lent.host_keys:
+        return lent.host_keys[name][1]
+    return values[field][1] if field in values else entry.origin
+
+
+def _merge(own: Sourced, lent: _Lent) -> Sourced:
+    """Values of a host: its own, else of its groups (the first wins), its site, the defaults."""
+    names = own.get("groups", lent.defaults.get("groups", ((), None)))[0]
+    merged = dict(own)
+    for group in names:
+        merged = {**lent.groups.get(group, {}), **merged}
+    site = merged.get("site", lent.defaults.get("site", ("", None)))[0]
+    return {**lent.defaults, **lent.sites.get(site, {}), **merged}
+
+
+def _addresses(
+    text: str,
+    names: list[tuple[str, tuple[str, ...]]],
+    values: Sourced,
+    layer: Layer,
+    number: int,
+) -> list[str]:
+    """The address of each name: one for one from a range, or from a template."""
+    if "{" in text:
+        return [_fill(text, name, numbers, layer, number) for name, numbers in names]
+    if not re.search(r"\[[^\[\]:]*\]", text):
+        return [text] * len(names) if text else [""] * len(names)
+    found = _parse(layer, number, "address", text)
+    if found.count != len(names):
+        origin = values["address"][1]
+        raise ConfigError(
+            f"address stands for {found.count:,} hosts and name for {len(names):,}",
+            where=str(origin),
+            hint="Give both the same ranges, or write the address with {name} or {n}.",
+        )
+    return [address for address, _ in found.expand()]
+
+
+def _fill(text: str, name: str, numbers: tuple[str, ...], layer: Layer, number: int) -> str:
+    known = {"name": name, **{f"n{i}": str(int(n)) for i, n in enumerate(numbers, 1)}}
+    if numbers:
+        known["n"] = known["n1"]
+
+    def one(match: re.Match[str]) -> str:
+        if match[1] not in known:
+            hint = f"Known here: {', '.join('{' + key + '}' for key in known)}."
+            raise wrong(layer, ("hosts", number, "address"), f"unknown {match[0]}", hint)
+        return known[match[1]]
+
+    return _TEMPLATE.sub(one, text)
+
+
+def _check_jumps(hosts: Mapping[str, Host], entries: Mapping[str, Entry]) -> None:
+    jumps = {name: host.jump for name, host in hosts.items()}
+    seen: set[tuple[str, ...]] = set()
+    on_the_way = {hop for jump in jumps.values() for hop in jump}
+    for name, jump in jumps.items():
+        if not jump or (jump in seen and name not in on_the_way):
+            continue  # the same way as of another host that is no jump host either
+        fault = jump_fault(name, jumps)
+        if fault:
+            values = entries[name].values
+            unknown = next((hop for hop in jump if hop not in hosts), "")
+            raise ConfigError(
+                f"host {name!r}: {fault}",
+                where=str(values["jump"][1]),
+                hint=nearest(unknown, hosts) if unknown else "",
+            )
+        if name not in on_the_way:
+            seen.add(jump)
