@@ -36,8 +36,8 @@ def test_every_table_and_section_is_filled_or_rightly_empty(host: SimHost) -> No
     assert sim.tables["packages"]
     for service in host.services:
         assert set(service.listen) <= set(sim.tables["listen"])
-    assert set(declared(host)) == set(sim.tables["listen"])
         assert all(gpu < host.gpus for gpu in service.gpus)
+    assert set(declared(host)) == set(sim.tables["listen"])
 
 
 def test_driver_packages_carry_the_driver_s_version() -> None:
