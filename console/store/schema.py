@@ -13,9 +13,10 @@ MIGRATIONS: tuple[str, ...] = (
         kind TEXT NOT NULL,
         at REAL NOT NULL,
         key TEXT NOT NULL,
-        facts TEXT NOT NULL
+        facts TEXT NOT NULL,
+        kept INTEGER NOT NULL DEFAULT (unixepoch())
     );
-    CREATE INDEX event_by_time ON event (at);
+    CREATE INDEX event_by_time ON event (kept);
     CREATE INDEX event_by_host ON event (host, at);
     CREATE TABLE history (
         host TEXT NOT NULL,

@@ -198,8 +198,9 @@ def _insert(db: sqlite3.Connection, rows: list[Row]) -> None:
 
 
 def _trim(db: sqlite3.Connection) -> None:
+    """Forget what is too old by this machine's clock: a host's own clock may say anything."""
     newest = db.execute("SELECT unixepoch()").fetchone()[0]
-    db.execute("DELETE FROM event WHERE at < ?", (newest - EVENT_DAYS * 86_400,))
+    db.execute("DELETE FROM event WHERE kept < ?", (newest - EVENT_DAYS * 86_400,))
     db.execute("DELETE FROM event WHERE id <= (SELECT max(id) FROM event) - ?", (MAX_EVENTS,))
     for step, keep in STEPS.items():
         db.execute("DELETE FROM history WHERE step = ? AND at < ?", (step, newest - keep))
