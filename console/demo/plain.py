@@ -6,17 +6,18 @@ from collections.abc import Iterator, Sequence
 from console.demo.run import Begun
 from console.demo.timeline import Stage
 from console.engine.protocol import Engine
+from console.headless.plain import summary, words
 from console.model.event import Event
 from console.model.host import HostState
-from console.model.view import FleetSnapshot, HostView
+from console.model.view import HostView
+from console.model.words import sentence
 
 ROUND_S = 10.0
 FOLD_S = 5.0
 """The first event of a kind on a host is told at once, what follows it within this time as one."""
-UNTOLD = ("host.state", "host.key-changed", "process.new")
+UNTOLD = ("host.state", "host.key-changed", "process.new", "log.line")
 """Told as a change of state, or too many on a machine at work."""
 NAME = 13
-TOLD = ("source", "address", "port", "name", "path", "xid", "error", "gpu", "command")
 
 
 class PlainLog:
@@ -45,14 +46,14 @@ class PlainLog:
         yield from self._events(now)
         if now >= self._next_round:
             if self._next_round:
-                yield _line(now, "fleet", overview(snapshot))
+                yield _line(now, "fleet", summary(snapshot))
             self._next_round = now + ROUND_S
 
     def _changes(self, views: Sequence[HostView], now: float) -> Iterator[str]:
         for view in views:
             before = self._states.get(view.name, HostState.CONNECTING)
             if before is not view.state:
-                yield _line(now, view.name, f"{view.state.value:10} {host_line(view)}".rstrip())
+                yield _line(now, view.name, f"{view.state.value:10} {words(view)}")
             self._states[view.name] = view.state
 
     def _events(self, now: float) -> Iterator[str]:
@@ -69,45 +70,9 @@ class PlainLog:
 
 def _event(events: Sequence[Event], now: float) -> str:
     last = events[-1]
-    told = [f"{key}={last.facts[key]}" for key in TOLD if last.facts.get(key) is not None]
-    times = [f"x{len(events)}"] if len(events) > 1 else []
-    # A key with a slash is put together from facts that are told anyway.
-    key = [last.key] if last.key and not (told and "/" in last.key) else []
-    return _line(now, last.host, " ".join([last.kind, *times, *key, *told]))
+    more = f" (and {len(events) - 1} more like it)" if len(events) > 1 else ""
+    return _line(now, last.host, sentence(last) + more)
 
 
 def _line(at: float, who: str, what: str) -> str:
     return f"{time.strftime('%H:%M:%S', time.gmtime(at))}Z  {who:{NAME}} {what}"
-
-
-def host_line(view: HostView) -> str:
-    """A host in a few words; why it is not LIVE where it is not."""
-    if view.state is not HostState.LIVE:
-        return view.reason
-    out = []
-    fast = view.fast
-    if view.gpus:
-        loads = [gpu.fast.util_pct for gpu in view.gpus if gpu.fast.util_pct is not None]
-        mean = f" {sum(loads) / len(loads):.0f}%" if loads else ""
-        out.append(f"{len(view.gpus)} x {view.gpus[0].static.name or 'GPU'}{mean}")
-    if fast is not None and fast.cpu_pct is not None:
-        out.append(f"cpu {fast.cpu_pct:.0f}%")
-    if fast is not None and fast.tx_bps is not None:
-        out.append(f"out {fast.tx_bps / 1e6:.1f} MB/s")
-    out.append(f"{len(view.listeners)} listeners")
-    return ", ".join(out)
-
-
-def overview(snapshot: FleetSnapshot) -> str:
-    """The whole fleet in one line."""
-    views = [view for view in snapshot.hosts if not view.workstation]
-    by_state: dict[str, int] = {}
-    for view in views:
-        by_state[view.state.value] = by_state.get(view.state.value, 0) + 1
-    states = ", ".join(f"{number} {state}" for state, number in sorted(by_state.items()))
-    gpus = [gpu for view in views for gpu in view.gpus]
-    watts = sum(gpu.fast.power_w or 0 for gpu in gpus)
-    lost = sum(bool(gpu.fast.lost) for gpu in gpus)
-    egress = sum(view.fast.tx_bps or 0 for view in views if view.fast is not None)
-    tail = f", {lost} lost" if lost else ""
-    return f"{states}; {len(gpus)} GPUs{tail}, {watts / 1e3:.1f} kW; out {egress / 1e6:.0f} MB/s"
