@@ -15,14 +15,14 @@ import select
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import psutil
 
 from console.hostside.probe.denied import Denied
 from console.hostside.probe.listeners import Listeners
-from console.hostside.probe.owners import look
+from console.hostside.probe.owners import Holdings, look
 from console.hostside.probe.place import Place
 from console.hostside.probe.proctable import ProcessTable
 from console.hostside.probe.sockdiag import SockDiag
@@ -108,9 +108,10 @@ def against_psutil(times: int) -> list[dict[str, Any]]:
     def everyone() -> list[Any]:
         return list(table.by_pid.values())
 
-    listeners = Listeners(
-        place, diag, table, lambda: look(place, everyone()), lambda *_: None, denied
-    )
+    def owners(few: Iterable[int] | None = None) -> Holdings:
+        return look(place, everyone())
+
+    listeners = Listeners(place, diag, table, owners, lambda *_: None, denied)
 
     def processes() -> None:
         table.scan()
@@ -213,7 +214,7 @@ def empty_interpreter() -> tuple[float, float]:
     return taken, int(line.split()[1]) / 1024
 
 
-def running(seconds: float, processes: int) -> list[dict[str, Any]]:
+def running(warm: float, seconds: float, processes: int) -> list[dict[str, Any]]:
     """The whole probe: its first frame, its share of a core, its memory."""
     starts = []
     for _ in range(3):
@@ -224,8 +225,9 @@ def running(seconds: float, processes: int) -> list[dict[str, Any]]:
     empty_ms, empty_mib = min(empty_interpreter() for _ in range(3))
     probe = Running()
     try:
-        # A start costs once; what is asked for is the share of a probe that runs for days.
-        probe.read(12, lambda frame: False)
+        # A start costs once, and who is idle is known after a minute: what is asked for is the
+        # share of a probe that runs for days.
+        probe.read(warm, lambda frame: False)
         before, at, received = probe.seconds(), time.monotonic(), probe.bytes
         probe.read(seconds, lambda frame: False)
         passed = time.monotonic() - at
@@ -288,5 +290,5 @@ def run(quick: bool) -> list[dict[str, Any]]:
     with load(processes, sockets):
         return [
             *against_psutil(5 if quick else 30),
-            *running(20.0 if quick else 60.0, processes),
+            *running(12.0 if quick else 75.0, 20.0 if quick else 60.0, processes),
         ]

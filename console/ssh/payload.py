@@ -8,6 +8,7 @@ the same stream.
 
 import shlex
 import zlib
+from base64 import b64encode
 from functools import cache
 from importlib import util
 from pathlib import Path
@@ -27,8 +28,11 @@ LOADER = (
 PACKAGE = "watchfloor_probe"
 SENSOR_COMMAND = "watchfloor-probe"
 
+# Files stay packed until they are imported: the NVML binding alone is as large as all the rest.
 _BOOT = '''\
 import sys
+from binascii import a2b_base64
+from zlib import decompress
 from _frozen_importlib import ModuleSpec
 
 class Finder:
@@ -62,10 +66,11 @@ class Finder:
         return None
 
     def exec_module(self, module):
-        """Compile and run; the source is no longer needed then."""
+        """Unpack, compile and run."""
         where = self.path(module.__name__)
         module.__file__ = "probe:" + where
-        exec(compile(FILES[where], "probe:" + where, "exec", dont_inherit=True), module.__dict__)
+        text = decompress(a2b_base64(FILES[where]))
+        exec(compile(text, "probe:" + where, "exec", dont_inherit=True), module.__dict__)
 
 sys.meta_path.insert(0, Finder())
 from watchfloor_probe.main import end_on_signal, run
@@ -93,12 +98,16 @@ def payload() -> Payload:
     if binding is not None:
         files["pynvml.py"] = binding.read_bytes()
     sha256 = sha256_of(files)
-    listing = "".join(f"    {name!r}: {files[name]!r},\n" for name in sorted(files))
+    listing = "".join(f"    {name!r}: {_packed(files[name])!r},\n" for name in sorted(files))
     text = (
         f"PACKAGE = {PACKAGE!r}\nVERSION = {__version__!r}\nSHA256 = {sha256!r}\n"
         f"FILES = {{\n{listing}}}\n{_BOOT}"
     )
     return Payload(zlib.compress(text.encode(), 9), sha256, LOADER)
+
+
+def _packed(data: bytes) -> str:
+    return b64encode(zlib.compress(data, 9)).decode()
 
 
 def _probe_folder() -> Path:

@@ -42,7 +42,7 @@ class Listeners:
     """Table ``listen``.
 
     ``sample`` asks the kernel for the set. When it changed, or an owner left, the holders of all
-    sockets are looked up by ``holdings`` and rows are made new. Events are emitted for what
+    sockets are looked up by ``owners`` and rows are made new. Events are emitted for what
     appears or goes after the first sample. A UDP socket in the ephemeral range must be there at
     two ticks: most are clients that wait for one answer.
     """
@@ -52,14 +52,14 @@ class Listeners:
         place: Place,
         diag: SockDiag,
         table: ProcessTable,
-        holdings: Callable[[], Holdings],
+        owners: Callable[[], Holdings],
         event: Event,
         denied: Denied,
     ) -> None:
         self._place = place
         self._diag = diag
         self._table = table
-        self._holdings = holdings
+        self._owners = owners
         self._event = event
         self._denied = denied
         self._low, self._high = ephemeral_range(place)
@@ -96,6 +96,14 @@ class Listeners:
                 self._asked.pop(key, None)
         self._first = False
         return True
+
+    def owner(self, address: str, port: int) -> int | None:
+        """Process that serves connections to this local TCP address and port."""
+        for host in (address, "0.0.0.0", "::"):  # noqa: S104  # names of sockets, none is opened
+            found = self._owner.get(key_of("tcp", host, port))
+            if found is not None:
+                return found[0]
+        return None
 
     def _current(self) -> dict[str, tuple[int, int]]:
         """Inode and user by key; of several sockets with one key (SO_REUSEPORT) the oldest."""
@@ -135,7 +143,7 @@ class Listeners:
         unknown = [key for key in now if key not in self._owner]
         if not unknown:
             return
-        held = self._holdings()
+        held = self._owners()
         refused = False
         for key in unknown:
             pid = held.sockets.get(now[key][0])

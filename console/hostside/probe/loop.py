@@ -41,6 +41,7 @@ class Loop:
     def __init__(self, place: Place, lanes: Lanes, stdin_fd: int, stdout_fd: int) -> None:
         self._place = place
         self._lanes = lanes
+        self._common = lanes.common
         self._in = stdin_fd
         self._out = stdout_fd
         self._reader = VerbReader()
@@ -59,7 +60,7 @@ class Loop:
     def run(self) -> None:
         """Until the end; children are reaped and descriptors given back as they were."""
         try:
-            self._lanes.fast()
+            self._lanes.first()
             self._fast.passed(self._place.mono())
             self._send()
             self._lanes.rest()
@@ -79,67 +80,66 @@ class Loop:
 
     def _tick(self) -> None:
         now = self._place.mono()
-        lanes = self._lanes
+        lanes, common = self._lanes, self._common
         due = False
         if now >= self._fast.next:
-            lanes.late += self._fast.passed(now)
-            began = now
-            lanes.fast()
-            lanes.cost.ran("fast", self._place.mono() - began)
+            common.late += self._fast.passed(now)
+            common.attempt("fast", lanes.fast)
             due = True
         if now >= self._slow.next:
             self._slow.passed(now)
-            began = self._place.mono()
-            lanes.slow()
-            lanes.cost.ran("slow", self._place.mono() - began)
+            common.attempt("slow", lanes.slow)
             due = True
-        if lanes.logs is not None:
-            start = lanes.logs.due()
+        readers = lanes.readers
+        if readers is not None:
+            now = self._place.mono()
+            start = readers.logs.due()
             if start is not None and now >= start:
-                lanes.attempt("logs", lanes.logs.tick)
-        # Inventory only where no tick is near: a step takes up to 20 ms.
-        inventory = lanes.inventory
-        now = self._place.mono()
-        if inventory is not None and not due and now >= inventory.due():
-            lanes.cost.ran("inventory", inventory.step())
+                common.attempt("logs", readers.logs.tick)
+            # Inventory only where no tick is near: a step takes up to 20 ms.
+            inventory = readers.inventory
+            if inventory is not None and not due and now >= inventory.due():
+                common.cost.ran("inventory", inventory.step())
         if due or self._asked or self._events_due():
             self._send()
 
     def _events_due(self) -> bool:
-        waiting = len(self._lanes.events) > 0
+        waiting = len(self._common.events) > 0
         return waiting and self._place.mono() - self._sent_at >= EVENT_GAP_S
 
     def _send(self) -> None:
         self._sent_at = self._place.mono()
         self._asked = False
-        self._output.send(self._lanes.board.bodies)
+        self._output.send(self._common.board.bodies)
 
     def _timeout(self) -> float:
-        lanes = self._lanes
         until = min(self._fast.next, self._slow.next)
-        if lanes.inventory is not None:
-            until = min(until, lanes.inventory.due())
-        if lanes.logs is not None:
-            start = lanes.logs.due()
+        readers = self._lanes.readers
+        if readers is not None:
+            if readers.inventory is not None:
+                until = min(until, readers.inventory.due())
+            start = readers.logs.due()
             until = until if start is None else min(until, start)
-        if len(lanes.events) and not self._output.blocked:
+        if len(self._common.events) and not self._output.blocked:
             until = min(until, self._sent_at + EVENT_GAP_S)
         return max(0.0, until - self._place.mono())
 
     def _wait(self) -> None:
-        lanes = self._lanes
         poll = select.poll()
         poll.register(self._in, select.POLLIN)
         if self._out != self._in:
             poll.register(self._out, select.POLLOUT if self._output.blocked else 0)
         elif self._output.blocked:
             poll.register(self._in, select.POLLIN | select.POLLOUT)
-        logs = lanes.logs.filenos() if lanes.logs is not None else []
-        for fd in logs:
-            poll.register(fd, select.POLLIN)
-        driver = lanes.gpus.fileno() if lanes.gpus is not None else -1
-        if driver >= 0:
-            poll.register(driver, select.POLLIN)
+        readers = self._lanes.readers
+        logs: list[int] = []
+        driver = -1
+        if readers is not None:
+            logs = readers.logs.filenos()
+            driver = readers.gpus.fileno() if readers.gpus is not None else -1
+        for fd in (*logs, driver):
+            if fd >= 0:
+                poll.register(fd, select.POLLIN)
         for fd, mask in poll.poll(self._timeout() * 1000):
             if fd == self._out and mask & select.POLLOUT:
                 self._output.flush()
@@ -147,10 +147,10 @@ class Loop:
                 self._ended = True
             if fd == self._in and mask & ~select.POLLOUT:
                 self._read()
-            elif fd in logs and lanes.logs is not None:
-                lanes.attempt("logs", partial(lanes.logs.ready, fd))
-            elif fd == driver:
-                lanes.attempt("gpu.events", lanes.gpu_events)
+            elif readers is not None and fd in logs:
+                self._common.attempt("logs", partial(readers.logs.ready, fd))
+            elif readers is not None and fd == driver:
+                self._common.attempt("gpu.events", readers.gpu_events)
 
     def _read(self) -> None:
         try:
@@ -166,24 +166,25 @@ class Loop:
             self._obey(verb)
 
     def _obey(self, verb: Verb) -> None:
-        lanes = self._lanes
+        lanes, board = self._lanes, self._common.board
+        readers = lanes.readers
         if verb.name == "focus":
             on = verb.argument == "on"
-            if on != lanes.focused:
+            if on != self._common.focused:
                 lanes.focus(on)
                 self._fast.period = FOCUSED_S if on else FAST_S
                 self._fast.next = self._place.mono()
         elif verb.name == "resync":
-            lanes.board.key_wanted = True
-            self._fast.next = min(
-                self._fast.next, max(self._place.mono(), self._key_at + KEY_GAP_S)
-            )
+            board.key_wanted = True
+            soonest = max(self._place.mono(), self._key_at + KEY_GAP_S)
+            self._fast.next = min(self._fast.next, soonest)
             self._key_at = self._fast.next
-            if verb.argument and lanes.logs is not None:
-                lanes.logs.resume(verb.argument)
+            if verb.argument and readers is not None:
+                readers.logs.resume(verb.argument)
         elif verb.name == "guard-doc":
-            lanes.board.doc(lanes.spool.document(verb.argument))
-            self._asked = True
+            if readers is not None:
+                board.doc(readers.spool.document(verb.argument))
+                self._asked = True
         else:
             self._complain(verb.error)
 
@@ -192,7 +193,7 @@ class Loop:
         self._bad = [at for at in self._bad if now - at < 60.0]
         if len(self._bad) < BAD_VERBS:
             self._bad.append(now)
-            self._lanes.event("probe.bad-verb", "verbs", {"error": error})
+            self._common.event("probe.bad-verb", "verbs", {"error": error})
 
     def _finish(self) -> None:
         """What is on its way gets half a second: who closed its end may still read."""

@@ -23,11 +23,14 @@ class Process:
 
     __slots__ = (
         "about",
+        "at",
+        "busy",
         "kthread",
         "name",
         "pct",
         "pid",
         "ppid",
+        "raw",
         "row",
         "rss_kib",
         "start",
@@ -41,6 +44,7 @@ class Process:
         self.pid = pid
         self.ppid = 0
         self.name = ""
+        self.raw = b""  # the name as the kernel has it
         self.state = "?"
         self.ticks = 0
         self.start = 0  # ticks after boot
@@ -48,6 +52,8 @@ class Process:
         self.threads = 0
         self.kthread = False
         self.pct = 0.0
+        self.at = 0.0  # when its processor time was last compared; 0: never
+        self.busy = 0.0  # when it was last seen to have used some
         self.uid: int | None = None
         self.about: About | None = None
         self.row: list[Any] | None = None  # as last sent
@@ -109,7 +115,10 @@ def parse_pid_stat(text: bytes, into: Process) -> bool:
         return False
     into.state = chr(fields[0][0])
     into.kthread = bool(flags & KTHREAD)
-    into.name = words(text[left + 1 : right], 64)
+    raw = text[left + 1 : right]
+    if raw != into.raw:
+        into.raw = raw
+        into.name = words(raw, 64)
     return True
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from .denied import Denied
-from .place import Place, slurp, words
+from .place import Place, slurp
 from .procs import HZ, Process, parse_pid_stat, read_about, read_uid
 
 TYPE_CHECKING = False
@@ -19,6 +19,9 @@ MAX_USERS = 16
 RSS_STEP_KIB = 256
 RSS_STEP = 0.015
 MAX_PROCESSES = 65_536
+SOONEST_S = 0.5  # shares over less than this are noise
+IDLE_S = 60.0
+IDLE_TURNS = 3
 # What is read once is read again after so many slow ticks: a process may change its user, its
 # title and its debugger. 1/6 of the table each time is a minute; unfocused, 5 minutes.
 TURNS_FOCUSED = 6
@@ -33,72 +36,94 @@ class ProcessTable:
         self._users = users
         self._denied = denied
         self._salt = salt
-        self._at: float | None = None
+        self._scans = 0
         self._turn = 0
         self._own = os.getpid()
         self.btime = 0
         self.by_pid: dict[int, Process] = {}
+        self._names: set[str] = set()
         try:
             self._userns: str | None = os.readlink(place.proc + "/1/ns/user")
         except OSError:
             self._userns = None
 
-    def pids(self) -> list[int]:
-        """All process ids now."""
-        found = [int(name) for name in os.listdir(self._place.proc) if name.isdigit()]
-        return found[:MAX_PROCESSES]
+    def pids(self) -> list[str]:
+        """All process ids now, as text."""
+        return [name for name in os.listdir(self._place.proc) if name.isdigit()][:MAX_PROCESSES]
 
     def look(self) -> tuple[list[Process], int]:
         """Processes that were not there at the last look, and the number of all."""
-        pids = self.pids()
+        names = self.pids()
+        current = set(names)
         known = self.by_pid
         new = []
-        for pid in pids:
-            if pid not in known:
-                process = self._read(pid)
-                if process is not None:
-                    known[pid] = process
+        for name in current - self._names:
+            process = self._read(int(name))
+            if process is not None:
+                if process.pid not in known:
                     new.append(process)
-        if len(known) > len(pids):
-            alive = set(pids)
-            for pid in [pid for pid in known if pid not in alive]:
-                del known[pid]
-        return new, len(pids)
+                known[process.pid] = process
+        for name in self._names - current:
+            known.pop(int(name), None)
+        self._names = current
+        return new, len(names)
 
-    def scan(self) -> list[Process]:
-        """Read every process; returns those that are new."""
+    def scan(self, everyone: bool = True) -> list[Process]:
+        """Read the processes; returns those that are new.
+
+        Without ``everyone`` those that have used no processor time for a minute are read each
+        third time only: on most hosts that is nearly all of them.
+        """
         now = self._place.mono()
-        passed = now - self._at if self._at is not None else 0.0
+        self._scans += 1
         new = []
         old = self.by_pid
         found: dict[int, Process] = {}
-        for pid in self.pids():
+        names = self.pids()
+        for pid in map(int, names):
             process = old.get(pid)
             if process is None:
                 process = self._read(pid)
                 if process is not None:
+                    process.at = process.busy = now
                     found[pid] = process
                     new.append(process)
                 continue
-            ticks, start, name = process.ticks, process.start, process.name
+            idle = now - process.busy > IDLE_S
+            if idle and not everyone and (pid + self._scans) % IDLE_TURNS:
+                found[pid] = process
+                continue
+            ticks, start, raw = process.ticks, process.start, process.raw
             if not self._stat(process):
                 continue
             if process.start != start:  # the pid was given to another process
-                process = self._read(pid)
-                if process is not None:
-                    found[pid] = process
-                    new.append(process)
-                continue
-            if process.name != name:  # it has run another program
-                process.about = None
-                process.uid = None
-            if passed >= 0.5:
-                process.pct = round(max(0, process.ticks - ticks) / HZ / passed * 100, 1)
+                process = Process(pid)
+                if not self._stat(process):
+                    continue
+                process.at = process.busy = now
+                new.append(process)
+            else:
+                if process.raw != raw:  # it has run another program
+                    process.about = None
+                    process.uid = None
+                self._share(process, ticks, now)
             found[pid] = process
         self.by_pid = found
-        if self._at is None or passed >= 0.5:
-            self._at = now
+        self._names = set(names)
         return new
+
+    @staticmethod
+    def _share(process: Process, ticks: int, now: float) -> None:
+        """Share of a core since the last time, which is left alone when that was a moment ago."""
+        spent, passed = process.ticks - ticks, now - process.at
+        if process.at and passed < SOONEST_S:
+            process.ticks = ticks
+            return
+        if process.at:
+            process.pct = round(max(0, spent) / HZ / passed * 100, 1)
+        if spent > 0 or not process.at:
+            process.busy = now
+        process.at = now
 
     def _read(self, pid: int) -> Process | None:
         process = Process(pid)
@@ -292,14 +317,3 @@ class ProcessTable:
             about.userns,
             about.digest,
         ]
-
-
-def own_caps(place: Place) -> str:
-    """Effective capabilities of this process, hexadecimal."""
-    try:
-        for line in slurp(place.proc + "/self/status", 8192).split(b"\n"):
-            if line.startswith(b"CapEff:"):
-                return words(line[7:].strip(), 32)
-    except OSError:
-        pass
-    return ""

@@ -14,11 +14,11 @@ from .place import Place, slurp_all
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from typing import NamedTuple
+    from collections.abc import Iterator, Mapping
+    from typing import NamedTuple, Optional, Tuple
 
     class Socket(NamedTuple):
-        """One socket; ``acked`` and ``received`` are bytes, 0 when not asked for."""
+        """One socket."""
 
         local: str
         port: int
@@ -26,12 +26,13 @@ if TYPE_CHECKING:
         peer_port: int
         uid: int
         inode: int
-        acked: int
-        received: int
+
+    Connection = Tuple[bytes, Optional[Socket], int, int]
+    """Identity; the socket, or None when it was known; acknowledged and received bytes."""
 else:
     from collections import namedtuple
 
-    Socket = namedtuple("Socket", "local port peer peer_port uid inode acked received")
+    Socket = namedtuple("Socket", "local port peer peer_port uid inode")
 
 ESTABLISHED = 1
 CLOSE = 7  # how an unconnected UDP socket is listed
@@ -44,12 +45,13 @@ _ERROR = 2
 _INFO = 2  # attribute INET_DIAG_INFO: struct tcp_info
 _ACKED_AT = 120  # offset of tcpi_bytes_acked in struct tcp_info; tcpi_bytes_received follows
 _HEAD = struct.Struct("=IHHII")
-_ID = struct.Struct("!BBBBHH16s16s")
-_TAIL = struct.Struct("=IIIII")
+_START = struct.Struct("=IH")
+_MESSAGE_FORM = struct.Struct("=B3x2s2s16s16s24xII")  # family, ports, addresses, user, inode
 _ATTRIBUTE = struct.Struct("=HH")
 _BYTES = struct.Struct("=QQ")
 _MESSAGE = 72
 MAX_SOCKETS = 200_000
+NOTHING: dict[bytes, object] = {}
 
 
 class Refused(OSError):
@@ -65,48 +67,87 @@ def address(family: int, raw: bytes) -> str:
     return socket.inet_ntop(socket.AF_INET6, raw[:16])
 
 
-def parse(data: bytes, names: dict[bytes, str]) -> tuple[list[Socket], bool]:
-    """Sockets in one datagram, and whether it was the last. Raises Refused for an error message.
+def messages(data: bytes) -> Iterator[tuple[int, int]]:
+    """Begin and end of each socket's message in one datagram, then (-1, -1) if it was the last.
 
-    ``names`` remembers texts of addresses; it may be an empty dictionary.
+    Raises Refused for an error message and for what does not fit together.
     """
-    found: list[Socket] = []
     at = 0
     end = len(data)
+    start = _START.unpack_from
     while at + 16 <= end:
-        length, kind = _HEAD.unpack_from(data, at)[:2]
+        length, kind = start(data, at)
         if kind == _DONE:
-            return found, True
+            yield -1, -1
+            return
         if kind == _ERROR:
             code = struct.unpack_from("=i", data, at + 16)[0] if at + 20 <= end else -errno.EIO
             raise Refused(-code if code < 0 else errno.EIO, "sock_diag")
         if length < 16 or at + length > end:
             raise Refused(errno.EBADMSG, "sock_diag: a message that does not fit")
         if kind == _SOCK_DIAG_BY_FAMILY and length >= 16 + _MESSAGE:
-            found.append(_socket(data, at + 16, at + length, names))
+            yield at + 16, at + length
         at += (length + 3) & ~3
-    return found, False
 
 
-def _socket(data: bytes, at: int, end: int, names: dict[bytes, str]) -> Socket:
-    family, _, _, _, port, peer_port, local, peer = _ID.unpack_from(data, at)
-    _, _, _, uid, inode = _TAIL.unpack_from(data, at + 52)
-    acked = received = 0
-    at += _MESSAGE
-    while at + 4 <= end:
-        length, kind = _ATTRIBUTE.unpack_from(data, at)
-        if length < 4:
-            break
-        if kind == _INFO and length >= 4 + _ACKED_AT + 16 and at + length <= end:
-            acked, received = _BYTES.unpack_from(data, at + 4 + _ACKED_AT)
-        at += (length + 3) & ~3
+def identity(data: bytes, at: int) -> bytes:
+    """What names the socket of the message at ``at``: ports, addresses, cookie, user, inode."""
+    return data[at + 4 : at + 52] + data[at + 64 : at + 72]
+
+
+class Counts:
+    """Reads byte counters; remembers where they lie, for that is the same in all messages."""
+
+    def __init__(self) -> None:
+        self._place = 0
+
+    def read(self, data: bytes, at: int, end: int) -> tuple[int, int]:
+        """Acknowledged and received bytes in the message at ``at``; zeros when it has none."""
+        attributes = at + _MESSAGE
+        if attributes >= end:
+            return 0, 0
+        place = self._place
+        if not _is_info(data, attributes + place, end):
+            place = _find_info(data, attributes, end)
+            if place < 0:
+                return 0, 0
+            self._place = place
+        acked, received = _BYTES.unpack_from(data, attributes + place + 4 + _ACKED_AT)
+        return acked, received
+
+
+def read_socket(data: bytes, at: int, names: dict[bytes, str]) -> Socket:
+    """The socket of the message at ``at``, without counters; ``names`` remembers addresses."""
+    family, port, peer_port, local, peer, uid, inode = _MESSAGE_FORM.unpack_from(data, at)
     mine = names.get(local)
     if mine is None:
         mine = names[local] = address(family, local)
     theirs = names.get(peer)
     if theirs is None:
         theirs = names[peer] = address(family, peer)
-    return Socket(mine, port, theirs, peer_port, uid, inode, acked, received)
+    ports = int.from_bytes(port, "big"), int.from_bytes(peer_port, "big")
+    return Socket(mine, ports[0], theirs, ports[1], uid, inode)
+
+
+def _is_info(data: bytes, at: int, end: int) -> bool:
+    """True when a whole INET_DIAG_INFO with byte counters lies at ``at``."""
+    if at + 4 + _ACKED_AT + 16 > end:
+        return False
+    length, kind = _ATTRIBUTE.unpack_from(data, at)
+    return bool(kind == _INFO and length >= 4 + _ACKED_AT + 16 and at + length <= end)
+
+
+def _find_info(data: bytes, at: int, end: int) -> int:
+    """Distance from ``at`` to INET_DIAG_INFO, or -1."""
+    began = at
+    while at + 4 <= end:
+        if _is_info(data, at, end):
+            return at - began
+        length = _ATTRIBUTE.unpack_from(data, at)[0]
+        if length < 4:
+            break
+        at += (length + 3) & ~3
+    return -1
 
 
 class SockDiag:
@@ -133,9 +174,25 @@ class SockDiag:
         """UDP sockets that are bound and not connected."""
         return [s for s in self._both(socket.IPPROTO_UDP, 1 << CLOSE) if s.port]
 
-    def established(self) -> list[Socket]:
-        """TCP connections with their byte counters (0 where only ``/proc/net`` answers)."""
-        return self._both(socket.IPPROTO_TCP, 1 << ESTABLISHED, info=True)
+    def established(self, known: Mapping[bytes, object] = NOTHING) -> list[Connection]:
+        """TCP connections with byte counters (0 where only ``/proc/net`` answers).
+
+        Of those in ``known``, by identity, only the counters are read: addresses cost the most.
+        """
+        found: list[Connection] = []
+        counts = Counts()
+        names: dict[bytes, str] = {}
+        for family in (socket.AF_INET, socket.AF_INET6):
+            answers = self._answers(family, socket.IPPROTO_TCP, 1 << ESTABLISHED, info=True)
+            for data, at, end in answers:
+                name = identity(data, at)
+                acked, received = counts.read(data, at, end)
+                one = None if name in known else read_socket(data, at, names)
+                found.append((name, one, acked, received))
+            if (family, socket.IPPROTO_TCP) in self._refused or self._files_only:
+                for one in self._files(family, socket.IPPROTO_TCP, 1 << ESTABLISHED):
+                    found.append((repr(one).encode(), one, 0, 0))
+        return found
 
     @property
     def counts_bytes(self) -> bool:
@@ -143,22 +200,34 @@ class SockDiag:
         tcp = (socket.AF_INET, socket.IPPROTO_TCP)
         return not self._files_only and tcp not in self._refused
 
-    def _both(self, protocol: int, states: int, info: bool = False) -> list[Socket]:
+    def _both(self, protocol: int, states: int) -> list[Socket]:
         found: list[Socket] = []
+        names: dict[bytes, str] = {}
         for family in (socket.AF_INET, socket.AF_INET6):
-            if not self._files_only and (family, protocol) not in self._refused:
-                try:
-                    found += self._dump(family, protocol, states, info)
-                    continue
-                except OSError as error:
-                    self.close()
-                    if error.errno in (errno.EAGAIN, errno.ENOBUFS, errno.EINTR):
-                        raise  # a passing state: the next tick asks again
-                    self._refused.add((family, protocol))
-            found += self._files(family, protocol, states)
+            for data, at, _ in self._answers(family, protocol, states, info=False):
+                found.append(read_socket(data, at, names))
+            if (family, protocol) in self._refused or self._files_only:
+                found += self._files(family, protocol, states)
         return found
 
-    def _dump(self, family: int, protocol: int, states: int, info: bool) -> list[Socket]:
+    def _answers(
+        self, family: int, protocol: int, states: int, info: bool
+    ) -> list[tuple[bytes, int, int]]:
+        """Messages of one dump; none when the kernel refuses, which is remembered."""
+        if self._files_only or (family, protocol) in self._refused:
+            return []
+        try:
+            return self._dump(family, protocol, states, info)
+        except OSError as error:
+            self.close()
+            if error.errno in (errno.EAGAIN, errno.ENOBUFS, errno.EINTR):
+                raise  # a passing state: the next tick asks again
+            self._refused.add((family, protocol))
+            return []
+
+    def _dump(
+        self, family: int, protocol: int, states: int, info: bool
+    ) -> list[tuple[bytes, int, int]]:
         if self._socket is None:
             kind = socket.SOCK_DGRAM | socket.SOCK_CLOEXEC
             self._socket = socket.socket(socket.AF_NETLINK, kind, _NETLINK_SOCK_DIAG)
@@ -168,12 +237,12 @@ class SockDiag:
         self._socket.send(
             _HEAD.pack(16 + len(body), _SOCK_DIAG_BY_FAMILY, _REQUEST_DUMP, 1, 0) + body
         )
-        found: list[Socket] = []
-        names: dict[bytes, str] = {}
+        found: list[tuple[bytes, int, int]] = []
         while True:
-            part, last = parse(self._socket.recv(262_144), names)
-            found += part
-            if last:
+            data = self._socket.recv(65_536)
+            found += [(data, at, end) for at, end in messages(data)]
+            if found and found[-1][1] < 0:
+                found.pop()
                 return found
             if len(found) > MAX_SOCKETS:
                 self.close()  # what else the kernel would say belongs to no later question
@@ -200,7 +269,7 @@ def parse_proc_net(text: bytes, states: int) -> Iterator[Socket]:
                 continue
             local, port = _hex_address(fields[1])
             peer, peer_port = _hex_address(fields[2])
-            yield Socket(local, port, peer, peer_port, int(fields[7]), int(fields[9]), 0, 0)
+            yield Socket(local, port, peer, peer_port, int(fields[7]), int(fields[9]))
         except ValueError:
             continue
 

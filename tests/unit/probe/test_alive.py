@@ -88,7 +88,7 @@ def test_focus_gives_the_whole_process_table_and_a_faster_pulse() -> None:
 
 def test_new_processes_and_listeners_are_events() -> None:
     with Talk() as talk:
-        talk.frame()
+        talk.until(lambda frame: frame.ps)
         code = (
             "import socket,sys\n"
             "s=socket.create_server(('127.0.0.1',0)); print(s.getsockname()[1],flush=True)\n"
@@ -279,6 +279,7 @@ def test_another_user_is_told_what_is_missing_and_which_right_gives_it() -> None
         assert first.hello is not None
         assert (first.hello.uid, int(first.hello.caps, 16)) == (65534, 0)
         key = f"tcp/127.0.0.1:{server.getsockname()[1]}"
+        talk.until(lambda frame: "listen" in frame.t)
         row = talk.tables["listen"][key]
         assert row[4:] == [os.geteuid(), None, None, None]
         assert talk.denied["listeners.owner"] == "CAP_SYS_PTRACE (tier 2)"

@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -50,11 +50,13 @@ class Readers:
     def event(self, kind: str, key: str, facts: dict[str, Any]) -> None:
         self.events.append((kind, key, facts))
 
-    def held(self) -> Holdings:
+    def held(self, few: Iterable[int] | None = None) -> Holdings:
         if self.wanted is not None:
             self.wanted.walk()
         maybe = self.wanted.maybe if self.wanted is not None else None
-        return look(self.place, list(self.table.by_pid.values()), maybe)
+        everyone = self.table.by_pid
+        chosen = everyone if few is None else few
+        return look(self.place, [everyone[pid] for pid in chosen], maybe)
 
 
 @pytest.fixture
@@ -144,6 +146,24 @@ def test_a_quiet_process_keeps_its_row(readers: Readers, child: psutil.Popen) ->
         readers.table.scan()
     assert readers.table.by_pid[child.pid].pct == 0.0
     assert readers.table.rows()[child.pid] is first
+
+
+def test_an_idle_process_is_read_in_turn_and_a_busy_one_each_time(readers: Readers) -> None:
+    with subprocess.Popen([*SLEEP[:2], "while True: pass"]) as busy:
+        readers.table.scan()
+        seen = []
+        for _ in range(12):
+            readers.now += 10.0
+            idle = [p for p in readers.table.by_pid.values() if readers.now - p.busy > 60]
+            before = {p.pid: p.at for p in idle}
+            readers.table.scan(everyone=False)
+            alive = [p for p in idle if p.pid in readers.table.by_pid]
+            if alive:
+                seen.append(sum(p.at > before[p.pid] for p in alive) / len(alive))
+            assert readers.table.by_pid[busy.pid].at == readers.now
+        busy.kill()
+    assert seen
+    assert sum(seen) / len(seen) == pytest.approx(1 / 3, abs=0.15)
 
 
 def test_what_is_new_is_told_once_and_what_ended_is_forgotten(readers: Readers) -> None:
@@ -264,13 +284,13 @@ def test_bytes_of_a_connection_are_counted_since_the_start(readers: Readers) -> 
                 assert other.recv(100) == b"before"
                 readers.table.look()
                 readers.listeners.sample()
-                readers.flows.sample(readers.listeners.ports)
+                readers.flows.sample(readers.listeners)
                 client.sendall(b"x" * 50_000)
                 left = 50_000
                 while left:
                     left -= len(other.recv(left))
                 readers.now += 10.0
-                rows = readers.flows.sample(readers.listeners.ports)
+                rows = readers.flows.sample(readers.listeners)
                 pid = os.getpid()
                 out = rows[f"out/{pid}/127.0.0.1/{port}"]
                 back = rows[f"in/{pid}/127.0.0.1/{port}"]
@@ -279,10 +299,10 @@ def test_bytes_of_a_connection_are_counted_since_the_start(readers: Readers) -> 
         assert (back[8], back[9], back[11]) == (0, 50_000, 5000.0)
         assert out[12] is True
         readers.now += 10.0
-        rows = readers.flows.sample(readers.listeners.ports)
+        rows = readers.flows.sample(readers.listeners)
         assert rows[f"out/{pid}/127.0.0.1/{port}"][7:11] == [0, 50_000, 0, 0.0]
         readers.now += 400.0
-        assert f"out/{pid}/127.0.0.1/{port}" not in readers.flows.sample(frozenset())
+        assert f"out/{pid}/127.0.0.1/{port}" not in readers.flows.sample(readers.listeners)
 
 
 def test_several_peers_of_one_network_are_one_flow(readers: Readers) -> None:
@@ -296,7 +316,7 @@ def test_several_peers_of_one_network_are_one_flow(readers: Readers) -> None:
             client.bind((f"127.9.8.{last}", 0))
             client.connect(("127.0.0.1", port))
             clients += [client, server.accept()[0]]
-        rows = readers.flows.sample(readers.listeners.ports)
+        rows = readers.flows.sample(readers.listeners)
         for one in clients:
             one.close()
         assert rows[f"in/{os.getpid()}/127.9.8.0/24/{port}"][7] == 3

@@ -50,12 +50,17 @@ def test_readers_are_calm_on_any_bytes(data: bytes) -> None:
 
 @given(st.binary(max_size=400))
 def test_netlink_answers_are_calm_on_any_bytes(data: bytes) -> None:
+    counts = sockdiag.Counts()
     try:
-        found, last = sockdiag.parse(data, {})
+        places = list(sockdiag.messages(data))
     except sockdiag.Refused:
         return
-    assert isinstance(last, bool)
-    assert all(0 <= one.port <= 65_535 for one in found)
+    for at, end in places:
+        if at >= 0:
+            one = sockdiag.read_socket(data, at, {})
+            assert 0 <= one.port <= 65_535
+            assert len(sockdiag.identity(data, at)) == 56
+            assert counts.read(data, at, end) >= (0, 0)
 
 
 def diag_message(port: int, local: bytes, inode: int, info: bytes = b"") -> bytes:
@@ -75,16 +80,20 @@ def test_a_netlink_answer_is_read_back(port: int, inode: int, count: int, tail: 
     message = diag_message(port, local, inode, info)
     message += b"\0" * (-len(message) % 4)
     done = struct.pack("=IHHII", 20, 3, 2, 1, 0) + b"\0" * 4
-    found, last = sockdiag.parse(message + done, {})
-    assert last
-    want = sockdiag.Socket("10.1.2.3", port, "10.1.2.3", 443, 1000, inode, count, count // 2)
-    assert found == [want]
+    (at, end), last = sockdiag.messages(message + done)
+    assert last == (-1, -1)
+    want = sockdiag.Socket("10.1.2.3", port, "10.1.2.3", 443, 1000, inode)
+    assert sockdiag.read_socket(message, at, {}) == want
+    assert sockdiag.Counts().read(message, at, end) == (count, count // 2)
+    bare = diag_message(port, local, inode)
+    assert sockdiag.Counts().read(bare, 16, len(bare)) == (0, 0)
+    assert sockdiag.identity(bare, 16) == sockdiag.identity(message, 16)
 
 
 def test_an_error_of_netlink_is_told() -> None:
     data = struct.pack("=IHHIIi", 20, 2, 0, 1, 0, -1)
     with pytest.raises(sockdiag.Refused) as refused:
-        sockdiag.parse(data, {})
+        list(sockdiag.messages(data))
     assert refused.value.errno == 1
 
 
