@@ -80,6 +80,9 @@ def _complete(found: Imported) -> None:
     names = {fields["name"] for fields in found.hosts}
     missing: dict[str, None] = {}
     for fields in found.hosts:
+        if fields["name"] in fields.get("jump", ()):  # a group's way out, through one of its own
+            del fields["jump"]
+            found.notes.append(f"{fields['name']}: reached directly, as it is its own jump host")
         missing |= dict.fromkeys(hop for hop in fields.get("jump", ()) if hop not in names)
     for hop in missing:
         found.hosts.append({"name": hop, "address": hop})
