@@ -17,8 +17,8 @@ class Action:
     id: str
     keys: str
     words: str
+    short: str = ""  # in the footer; "" keeps it out of there
     risk: str = "none"
-    footer: bool = True
 
     @property
     def where(self) -> str:
@@ -32,34 +32,34 @@ class Action:
 
 
 ACTIONS: tuple[Action, ...] = (
-    Action("fleet.open", "enter", "open the host under the cursor"),
-    Action("fleet.retry", "r", "connect to this host now"),
-    Action("fleet.filter", "slash", "filter rows"),
-    Action("fleet.sort", "s", "sort by the next column"),
-    Action("fleet.reverse", "S", "turn the order round"),
-    Action("host.back", "escape", "back to the fleet"),
-    Action("host.tab('overview')", "1", "overview", footer=False),
-    Action("host.tab('gpus')", "2", "GPUs", footer=False),
-    Action("host.tab('processes')", "3", "processes", footer=False),
-    Action("host.tab('network')", "4", "network", footer=False),
-    Action("host.tab('inventory')", "5", "inventory", footer=False),
-    Action("host.tab('events')", "6", "events", footer=False),
-    Action("host.next-tab", "tab,right_square_bracket", "next tab"),
-    Action("host.previous-tab", "shift+tab,left_square_bracket", "previous tab", footer=False),
-    Action("host.section", "n", "next section (network, inventory)"),
-    Action("host.filter", "slash", "filter rows"),
-    Action("host.sort", "s", "sort by the next column"),
-    Action("host.reverse", "S", "turn the order round", footer=False),
-    Action("host.retry", "r", "connect to this host now"),
-    Action("table.up", "up,k", "up", footer=False),
-    Action("table.down", "down,j", "down", footer=False),
-    Action("table.page-up", "pageup,ctrl+b", "page up", footer=False),
-    Action("table.page-down", "pagedown,ctrl+f", "page down", footer=False),
-    Action("table.first", "home,g", "first row", footer=False),
-    Action("table.last", "end,G", "last row", footer=False),
-    Action("app.help", "question_mark,f1", "help for this view"),
-    Action("app.command", "colon", "command line", footer=False),
-    Action("app.leave", "q", "leave"),
+    Action("fleet.open", "enter", "open the host under the cursor", "open"),
+    Action("fleet.retry", "r", "connect to this host now", "retry"),
+    Action("fleet.filter", "slash", "filter rows", "filter"),
+    Action("fleet.sort", "s", "sort by the next column", "sort"),
+    Action("fleet.reverse", "S", "turn the order round", "reverse"),
+    Action("host.back", "escape", "back to the fleet", "back"),
+    Action("host.tab('overview')", "1", "overview"),
+    Action("host.tab('gpus')", "2", "GPUs"),
+    Action("host.tab('processes')", "3", "processes"),
+    Action("host.tab('network')", "4", "network"),
+    Action("host.tab('inventory')", "5", "inventory"),
+    Action("host.tab('events')", "6", "events"),
+    Action("host.next-tab", "tab,right_square_bracket", "next tab", "next tab"),
+    Action("host.previous-tab", "shift+tab,left_square_bracket", "previous tab"),
+    Action("host.section", "n", "next section (network, inventory)", "section"),
+    Action("host.filter", "slash", "filter rows", "filter"),
+    Action("host.sort", "s", "sort by the next column", "sort"),
+    Action("host.reverse", "S", "turn the order round"),
+    Action("host.retry", "r", "connect to this host now", "retry"),
+    Action("table.up", "up,k", "up"),
+    Action("table.down", "down,j", "down"),
+    Action("table.page-up", "pageup,ctrl+b", "page up"),
+    Action("table.page-down", "pagedown,ctrl+f", "page down"),
+    Action("table.first", "home,g", "first row"),
+    Action("table.last", "end,G", "last row"),
+    Action("app.help", "question_mark,f1", "help for this view", "help"),
+    Action("app.command", "colon", "command line"),
+    Action("app.leave", "q", "leave", "leave"),
 )
 
 _SHOWN = {
@@ -102,5 +102,5 @@ def keys(action: Action) -> str:
 
 def footer(*places: str) -> str:
     """The line of keys at the bottom of a view."""
-    shown = [action for place in places for action in of(place) if action.footer]
-    return "  ".join(f"{keys(action).split()[0]} {action.words}" for action in shown)
+    shown = [action for place in places for action in of(place) if action.short]
+    return " " + "   ".join(f"{keys(action).split()[0]} {action.short}" for action in shown)

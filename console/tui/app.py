@@ -90,6 +90,11 @@ class ConsoleApp(App[None]):
         if isinstance(screen, WatchScreen):
             screen.show(snapshot)
 
+    def settled(self) -> bool:
+        """True when the screen in front shows the newest picture; for tests and screenshots."""
+        newest = self.engine.snapshot().version
+        return self._version == newest and self.engine.events(self._after, 1) == []
+
     def _take_events(self) -> None:
         events = self.engine.events(self._after, EVENTS_A_LOOK)
         if not events:

@@ -34,6 +34,7 @@ class WatchScreen(Screen[None]):
         super().__init__()
         self.look = look
         self._typed_for: Callable[[str], None] | None = None
+        self._typed_from = ""
 
     def body(self) -> ComposeResult:
         """The widgets between the two bars."""
@@ -68,7 +69,7 @@ class WatchScreen(Screen[None]):
     def ask(self, start: str, done: Callable[[str], None]) -> None:
         """Let the person type; ``done`` gets the text with each change."""
         typed = self.query_one("#typed", Typed)
-        self._typed_for = done
+        self._typed_for, self._typed_from = done, start
         typed.add_class("shown")
         typed.value = start
         typed.cursor_position = len(start)
@@ -93,13 +94,16 @@ class WatchScreen(Screen[None]):
         if done is not None and text.startswith(":"):
             done(text)
 
-    def end_typing(self) -> bool:
-        """Hide the typed line; False when it was not shown."""
+    def end_typing(self, *, undo: bool = False) -> bool:
+        """Hide the typed line; False when it was not shown. ``undo``: as it was before."""
         typed = self.query_one("#typed", Typed)
         if not typed.has_class("shown"):
             return False
+        done, self._typed_for = self._typed_for, None
+        if undo and done is not None and self._typed_from.startswith("/"):
+            done(self._typed_from)
         typed.remove_class("shown")
-        self._typed_for = None
+        self.tell("")
         self.set_focus(None)
         self.refocus()
         return True

@@ -72,6 +72,8 @@ class FleetScreen(WatchScreen):
     def on_mount(self) -> None:
         """Keys go to the table."""
         super().on_mount()
+        if self.look.ascii_only:
+            self.query_one("#events").styles.border_top = ("ascii", "ansi_bright_black")
         self.table.focus()
 
     def refocus(self) -> None:
@@ -117,5 +119,5 @@ class FleetScreen(WatchScreen):
 
     def key_escape(self) -> None:
         """End typing, else end the filter."""
-        if not self.end_typing() and self.table.model.filter:
+        if not self.end_typing(undo=True) and self.table.model.filter:
             self.table.filter("")

@@ -147,13 +147,13 @@ def _used(view: HostView) -> Value:
 
 
 COLUMNS: tuple[Column[HostView], ...] = (
-    Column("name", "HOST", 16, _name, lambda v: v.name, grow=True),
+    Column("name", "HOST", 22, _name, lambda v: v.name),
     Column("state", "STATE", 16, _state, lambda v: v.state.value),
     Column("gpus", "GPUS", 13, _gpus, facts.gpu_load),
     Column("gpu_mem", "GPU MEM", 11, _gpu_memory, _used, right=True, drop=4),
     Column("power", "POWER", 6, _power, facts.gpu_power, right=True, drop=5),
     Column("temp", "TEMP", 4, _heat, facts.gpu_heat, right=True, drop=2),
-    Column("worst", "WORST", 21, _trouble, lambda v: float(facts.trouble(v)[0]), drop=3),
+    Column("worst", "WORST", 21, _trouble, lambda v: float(facts.trouble(v)[0]), grow=True, drop=3),
     Column("cpu", "CPU", 4, _cpu, lambda v: v.fast.cpu_pct if v.fast else None, True, drop=6),
     Column("mem", "MEM", 4, _memory, facts.memory, right=True, drop=7),
     Column(

@@ -167,7 +167,7 @@ class HostScreen(WatchScreen):
 
     def action_back(self) -> None:
         """End typing, else end the filter, else back to the fleet."""
-        if self.end_typing():
+        if self.end_typing(undo=True):
             return
         if self.table is not None and self.table.model.filter:
             self.table.filter("")

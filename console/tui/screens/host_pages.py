@@ -14,7 +14,7 @@ from console.model.words import number, rate, size, span
 from console.tui import facts
 from console.tui.look import Cell, Look, load_style
 
-LABEL = 22
+LABEL = 24
 HistoryOf = Callable[[str, float], Series]
 PLOTS = (
     ("cpu_pct", "CPU", 100.0),

@@ -26,7 +26,9 @@ Span = Callable[[R, Look], tuple[str, Cell] | None]
 class LineTable(ScrollView, Generic[R], can_focus=True):
     """Rows of a ``TableModel`` under a fixed head. The cursor follows a row's key."""
 
-    DEFAULT_CSS = "LineTable { height: 1fr; width: 100%; }"
+    DEFAULT_CSS = """
+    LineTable { height: 1fr; width: 100%; overflow-x: hidden; scrollbar-size: 1 1; }
+    """
     BINDINGS = actions.bindings("table")
 
     class Chosen(Message):
@@ -55,6 +57,7 @@ class LineTable(ScrollView, Generic[R], can_focus=True):
         self._at = 0  # index of the cursor in the order
         self._fitted: list[tuple[Column[R], int]] = []
         self._painted: dict[int, Strip] = {}
+        self._width = -1
 
     # -- rows
 
@@ -86,21 +89,25 @@ class LineTable(ScrollView, Generic[R], can_focus=True):
         else:
             self._at = max(0, min(self._at, len(order) - 1))
             self.cursor = order[self._at] if order else None
-        size = Size(self.size.width, len(order) + 1)
+        size = Size(1, len(order) + 1)
         if size != self.virtual_size:
             self.virtual_size = size
         self._repaint()
 
     def _repaint(self) -> None:
-        for y in range(self.size.height):
+        for y in range(self.room.height):
             if self._painted.get(y) != self._make(y):
-                self.refresh(Region(0, y, self.size.width, 1))
+                self.refresh(Region(0, y, self.room.width, 1))
 
     # -- painting
 
+    @property
+    def room(self) -> Size:
+        """What is left for rows beside the scroll bar."""
+        return self.scrollable_content_region.size
+
     def on_resize(self, event: Resize) -> None:
-        """Choose columns for the new width."""
-        self._fitted = fit(self.model.columns, event.size.width)
+        """Paint for the new size, with the cursor in view."""
         self._painted.clear()
         self._settle()
         self._reveal()
@@ -112,7 +119,9 @@ class LineTable(ScrollView, Generic[R], can_focus=True):
         return strip
 
     def _make(self, y: int) -> Strip:
-        width = self.size.width
+        width = self.room.width
+        if self._width != width:
+            self._width, self._fitted = width, fit(self.model.columns, width)
         if y == 0:
             return self._head(width)
         at = self.scroll_offset.y + y - 1
@@ -171,11 +180,11 @@ class LineTable(ScrollView, Generic[R], can_focus=True):
 
     def _reveal(self) -> None:
         top = self.scroll_offset.y
-        room = max(1, self.size.height - 1)
+        room = max(1, self.room.height - 1)
         if self._at < top:
-            self.scroll_to(y=self._at, animate=False, force=True)
+            self.scroll_to(y=self._at, animate=False, immediate=True)
         elif self._at >= top + room:
-            self.scroll_to(y=self._at - room + 1, animate=False, force=True)
+            self.scroll_to(y=self._at - room + 1, animate=False, immediate=True)
 
     def action_up(self) -> None:
         """One row up."""
@@ -187,11 +196,11 @@ class LineTable(ScrollView, Generic[R], can_focus=True):
 
     def action_page_up(self) -> None:
         """One screen up."""
-        self._move(self._at - max(1, self.size.height - 2))
+        self._move(self._at - max(1, self.room.height - 2))
 
     def action_page_down(self) -> None:
         """One screen down."""
-        self._move(self._at + max(1, self.size.height - 2))
+        self._move(self._at + max(1, self.room.height - 2))
 
     def action_first(self) -> None:
         """The first row."""

@@ -46,7 +46,9 @@ class Bar(Widget):
 class Page(ScrollView, can_focus=True):
     """Lines that scroll; only those that changed are painted again."""
 
-    DEFAULT_CSS = "Page { height: 1fr; width: 100%; }"
+    DEFAULT_CSS = """
+    Page { height: 1fr; width: 100%; overflow-x: hidden; scrollbar-size: 1 1; }
+    """
 
     def __init__(self, look: Look, *, id: str | None = None) -> None:
         super().__init__(id=id)
@@ -57,7 +59,7 @@ class Page(ScrollView, can_focus=True):
         """Replace the text."""
         before, self._lines = self._lines, lines
         if len(before) != len(lines):
-            self.virtual_size = Size(self.size.width, len(lines))
+            self.virtual_size = Size(1, len(lines))
             self.refresh()
             return
         top = self.scroll_offset.y
@@ -70,4 +72,4 @@ class Page(ScrollView, can_focus=True):
         """One visible line."""
         at = self.scroll_offset.y + y
         pieces = self._lines[at] if at < len(self._lines) else ()
-        return line(pieces, self.size.width, self._look)
+        return line(pieces, self.scrollable_content_region.width, self._look)

@@ -1,0 +1,56 @@
+"""Apps over an engine that stands still, and their screens as text."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from textual.pilot import Pilot
+
+from console.tui.app import ConsoleApp
+from console.tui.look import Look
+from tests.support.still_engine import StillEngine
+
+GOLDEN = Path(__file__).resolve().parents[1] / "golden/screens"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--update-golden", action="store_true", help="write the text snapshots anew")
+
+
+def text(app: ConsoleApp) -> str:
+    """What is on the screen, line by line, without the blanks at the ends."""
+    strips = app.screen._compositor.render_strips()
+    return "\n".join(strip.text.rstrip() for strip in strips) + "\n"
+
+
+async def settle(pilot: Pilot[None]) -> None:
+    """Wait until the newest picture is drawn and nothing is left to do."""
+    app = pilot.app
+    assert isinstance(app, ConsoleApp)
+    deadline = time.monotonic() + 10
+    while not app.settled():
+        assert time.monotonic() < deadline, "the screen does not come to rest"
+        await pilot.pause()
+    await pilot.pause()
+
+
+def make_app(engine: StillEngine, *, ascii_only: bool = False) -> ConsoleApp:
+    """The real app over ``engine``."""
+    return ConsoleApp(lambda ask: engine, title="test", look=Look(ascii_only=ascii_only))
+
+
+@pytest.fixture
+def golden(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
+    """Compare a screen with its snapshot; `--update-golden` writes it instead."""
+
+    def check(name: str, shown: str) -> None:
+        path = GOLDEN / f"{name}.txt"
+        if request.config.getoption("--update-golden"):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(shown, encoding="utf-8")
+        assert shown == path.read_text(encoding="utf-8"), f"read {path} and see `git diff`"
+
+    return check

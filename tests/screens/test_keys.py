@@ -1,0 +1,196 @@
+"""Hands on keys: cursor by host, order that stands still, filter, sort, ways back and out."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+
+import pytest
+
+from console.model.host import HostState
+from console.tui import actions
+from console.tui.screens.fleet import FleetScreen
+from console.tui.screens.host import HostScreen
+from console.tui.screens.modal import HelpScreen
+from tests.screens.conftest import make_app, settle, text
+from tests.support.still_engine import StillEngine, gpu, view
+
+
+def fleet_of(count: int) -> list:  # type: ignore[type-arg]
+    return [view(f"gpu{n:04}", gpus=(gpu(0, n % 100),)) for n in range(count)]
+
+
+async def test_the_cursor_follows_the_host_and_not_the_row() -> None:
+    hosts = fleet_of(20)
+    engine = StillEngine(*hosts)
+    app = make_app(engine)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        await pilot.press("down", "down", "down")
+        table = app._fleet.table
+        assert table.cursor == "gpu0003"
+        engine.show(*reversed(hosts))
+        await settle(pilot)
+        assert table.cursor == "gpu0003"
+        await pilot.press("enter")
+        await settle(pilot)
+        assert isinstance(app.screen, HostScreen)
+        assert app.screen.host == "gpu0003"
+
+
+async def test_the_order_stands_still_while_keys_are_pressed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    hosts = fleet_of(10)
+    engine = StillEngine(*hosts)
+    app = make_app(engine)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        table = app._fleet.table
+        table.model.sort_by("gpus", down=True, now=time.monotonic())
+        await pilot.press("down")
+        before = list(table.model.order)
+        changed = [view(h.name, gpus=(gpu(0, random.random() * 100),)) for h in hosts]
+        table.show(changed)
+        assert table.model.order == before
+        table.model.update(changed, time.monotonic() + 10)
+        assert table.model.order != before
+
+
+async def test_filter_sort_and_the_ways_back() -> None:
+    engine = StillEngine(view("a"), view("b", HostState.DOWN, reason="gone"), view("ab"))
+    app = make_app(engine)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        table = app._fleet.table
+        await pilot.press("slash", *"down")
+        await pilot.pause()
+        assert table.model.order == ["b"]
+        await pilot.press("enter")
+        assert table.has_focus
+        assert table.model.filter == "down"
+        await pilot.press("escape")
+        assert len(table.model.order) == 3
+        await pilot.press("slash", *"nofield>1")
+        await pilot.pause()
+        assert "no field 'nofield'" in text(app)
+        await pilot.press("escape", "S", "s")
+        assert (table.model.sort, table.model.down) == ("name", True)
+        assert table.model.order == ["b", "ab", "a"]
+
+
+async def test_every_key_of_the_registry_does_something() -> None:
+    app = make_app(StillEngine(view("a"), view("b")))
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        for place, owner in (
+            ("fleet", FleetScreen), ("host", HostScreen), ("table", type(app._fleet.table)),
+            ("app", type(app)),
+        ):  # fmt: skip
+            for action in actions.of(place):
+                name = action.name.partition("(")[0]
+                assert hasattr(owner, f"action_{name}"), action.id
+        ids = [action.id for action in actions.ACTIONS]
+        assert len(ids) == len(set(ids))
+
+
+async def test_a_host_is_focused_while_it_is_looked_at() -> None:
+    engine = StillEngine(view("a"), view("b"))
+    app = make_app(engine)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        await pilot.press("enter")
+        await settle(pilot)
+        assert engine.asked[-1] == ("focus", "a")
+        for key in "23456":
+            await pilot.press(key)
+        await pilot.press("tab")
+        assert getattr(app.screen, "tab", "") == "overview"
+        await pilot.press("5", "n", "n", "r")
+        await settle(pilot)
+        assert ("retry", "a") in engine.asked
+        await pilot.press("escape")
+        await settle(pilot)
+        assert isinstance(app.screen, FleetScreen)
+        assert engine.asked[-1:] == [("focus",)]
+        await pilot.press("escape")
+        assert isinstance(app.screen, FleetScreen), "Esc is always safe"
+
+
+@pytest.mark.parametrize("keys", [("q",), ("colon", *"quit", "enter"), ("colon", *"q", "enter")])
+async def test_ways_out_end_with_0_and_stop_the_engine(keys: tuple[str, ...]) -> None:
+    engine = StillEngine(view("a"))
+    app = make_app(engine)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        assert engine.running
+        await pilot.press(*keys)
+        await settle(pilot)
+    assert app.return_code == 0
+    assert not engine.running
+
+
+async def test_commands_and_help() -> None:
+    app = make_app(StillEngine(view("a"), view("b")))
+    async with app.run_test(size=(100, 30)) as pilot:
+        await settle(pilot)
+        await pilot.press("colon", *"host b", "enter")
+        await settle(pilot)
+        assert isinstance(app.screen, HostScreen)
+        assert app.screen.host == "b"
+        await pilot.press("question_mark")
+        await settle(pilot)
+        assert isinstance(app.screen, HelpScreen)
+        assert "back to the fleet" in text(app)
+        await pilot.press("escape")
+        await pilot.press("colon", *"nonsense", "enter")
+        await pilot.pause()
+        assert "commands:" in text(app)
+
+
+async def test_the_mouse_moves_sorts_and_opens() -> None:
+    app = make_app(StillEngine(view("a"), view("b"), view("c")))
+    async with app.run_test(size=(120, 30)) as pilot:
+        await settle(pilot)
+        table = app._fleet.table
+        await pilot.click(table, offset=(2, 3))
+        assert table.cursor == "c"
+        await pilot.click(table, offset=(1, 0))
+        assert table.model.sort == "name"
+        await pilot.click(table, offset=(2, 2), times=2)
+        await settle(pilot)
+        assert isinstance(app.screen, HostScreen)
+        assert app.screen.host == "b"
+
+
+async def test_a_passphrase_is_asked_for_and_not_shown() -> None:
+    app = make_app(StillEngine(view("a")))
+    async with app.run_test(size=(100, 30)) as pilot:
+        await settle(pilot)
+        asked = asyncio.create_task(app.ask_passphrase("/home/op/.ssh/wfmon"))
+        await settle(pilot)
+        await pilot.press(*"s3cret")
+        shown = text(app)
+        assert "/home/op/.ssh/wfmon" in shown
+        assert "s3cret" not in shown
+        await pilot.press("enter")
+        assert await asked == "s3cret"
+        asked = asyncio.create_task(app.ask_passphrase("k"))
+        await settle(pilot)
+        await pilot.press("escape")
+        assert await asked is None
+
+
+async def test_a_thousand_hosts_scroll() -> None:
+    app = make_app(StillEngine(*fleet_of(1_000)))
+    async with app.run_test(size=(160, 50)) as pilot:
+        await settle(pilot)
+        await pilot.press("end")
+        assert app._fleet.table.cursor == "gpu0999"
+        assert "gpu0999" in text(app)
+        await pilot.press("g")
+        assert "gpu0000" in text(app)
+        await pilot.press("slash", *"gpus>97")
+        await pilot.pause()
+        assert len(app._fleet.table.model.order) == 20
