@@ -221,5 +221,6 @@ def test_too_short_for_seven_hosts_is_no_success(tmp_path: Path) -> None:
         text=True,
         timeout=60,
     )
-    assert done.returncode == 1
+    assert done.returncode == 1, done.stderr
+    assert "Watch for:" in done.stderr
     assert not list(tmp_path.glob("watchfloor-demo-*"))

@@ -6,15 +6,13 @@ import stat
 import subprocess
 import sys
 import time
-import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
-import msgspec
 import pytest
 
+from console.config.loader import load
 from console.demo.run import Demo
-from console.model.host import Host
 
 CHILD = """
 import sys, time
@@ -61,8 +59,8 @@ async def test_the_inventory_it_writes_says_the_same_hosts() -> None:
     async with Demo(local=False) as demo:
         text = (demo.folder / "hosts.toml").read_text(encoding="utf-8")
         assert text == demo.inventory_toml()
-        read = msgspec.convert(tomllib.loads(text)["hosts"], tuple[Host, ...])
-        assert read == demo.hosts
+        read = load(only_file=demo.folder / "hosts.toml", env={}, cwd=demo.folder)
+        assert read.hosts == demo.hosts
 
 
 def test_a_kept_folder_stays() -> None:
