@@ -120,6 +120,12 @@ def _binding() -> Path | None:
     return Path(spec.origin) if spec is not None and spec.origin else None
 
 
+def nvml_binding() -> bytes | None:
+    """The NVML binding as it is sent along; None where it is not installed here."""
+    found = _binding()
+    return found.read_bytes() if found is not None else None
+
+
 def command(host: Host) -> str:
     """The remote command that starts the probe on ``host``, for the account's login shell.
 

@@ -1,0 +1,1 @@
+"""Makes the script that sets a host up for watching. It never runs anything anywhere."""

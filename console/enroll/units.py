@@ -1,0 +1,108 @@
+"""The systemd units of tier 2, as they are written on the host."""
+
+ROOT = "/usr/lib/watchfloor"
+RUN = "/run/watchfloor"
+ACCOUNT = "wfmon"
+SENSOR = "wfsensor"
+
+_SANDBOX = """\
+NoNewPrivileges=yes
+ProtectSystem=strict
+ProtectHome=read-only
+ProtectKernelTunables=yes
+ProtectKernelModules=yes
+ProtectControlGroups=yes
+ProtectClock=yes
+ProtectHostname=yes
+PrivateTmp=yes
+RestrictNamespaces=yes
+RestrictRealtime=yes
+RestrictSUIDSGID=yes
+LockPersonality=yes
+SystemCallArchitectures=native
+UMask=0077
+"""
+
+SOCKET_UNIT = f"""\
+[Unit]
+Description=Watchfloor sensor socket
+
+[Socket]
+ListenStream={RUN}/sensor.sock
+# Whoever may open this socket may ask the sensor its fixed questions: the monitoring account only.
+SocketUser=root
+SocketGroup={ACCOUNT}
+SocketMode=0660
+DirectoryMode=0755
+Accept=yes
+MaxConnections=8
+
+[Install]
+WantedBy=sockets.target
+"""
+
+SENSOR_UNIT = f"""\
+[Unit]
+Description=Watchfloor sensor
+CollectMode=inactive-or-failed
+
+[Service]
+ExecStart=@PYTHON@ -I -S -u {ROOT}/start.py --tier 2
+StandardInput=socket
+StandardOutput=socket
+StandardError=journal
+User={SENSOR}
+Group={SENSOR}
+SupplementaryGroups=systemd-journal
+# To see, not to change: who owns a socket (PTRACE), what only root may read (DAC_READ_SEARCH),
+# audit records. No right to write anything, anywhere.
+AmbientCapabilities=CAP_SYS_PTRACE CAP_DAC_READ_SEARCH CAP_AUDIT_READ
+CapabilityBoundingSet=CAP_SYS_PTRACE CAP_DAC_READ_SEARCH CAP_AUDIT_READ
+{_SANDBOX}\
+RestrictAddressFamilies=AF_UNIX AF_NETLINK AF_INET AF_INET6
+IPAddressDeny=any
+IPAddressAllow=localhost
+SystemCallFilter=@system-service
+SystemCallErrorNumber=EPERM
+MemoryMax=256M
+TasksMax=64
+CPUQuota=25%
+Nice=5
+"""
+
+FIREWALL_UNIT = f"""\
+[Unit]
+Description=Watchfloor: write the firewall rules where the sensor may read them
+
+[Service]
+Type=oneshot
+ExecStart=@PYTHON@ -I -S {ROOT}/firewall.py
+# root without its powers, but for the one that listing rules needs; its group may read the result.
+Group={SENSOR}
+CapabilityBoundingSet=CAP_NET_ADMIN
+{_SANDBOX}\
+ReadWritePaths={RUN}
+RestrictAddressFamilies=AF_UNIX AF_NETLINK
+IPAddressDeny=any
+SystemCallFilter=@system-service
+"""
+
+TIMER_UNIT = """\
+[Unit]
+Description=Watchfloor: look at the firewall rules every minute
+
+[Timer]
+OnBootSec=5
+OnUnitActiveSec=60
+AccuracySec=5
+
+[Install]
+WantedBy=timers.target
+"""
+
+UNITS = {
+    "watchfloor-sensor.socket": SOCKET_UNIT,
+    "watchfloor-sensor@.service": SENSOR_UNIT,
+    "watchfloor-firewall.service": FIREWALL_UNIT,
+    "watchfloor-firewall.timer": TIMER_UNIT,
+}
