@@ -50,9 +50,7 @@ class Talk:
                 )
             self._read_fd = self._write_fd = self._socket.fileno()
         else:
-            self.child = subprocess.Popen(
-                whole, stdin=subprocess.PIPE, stdout=subprocess.PIPE
-            )
+            self.child = subprocess.Popen(whole, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
             assert self.child.stdin is not None
             assert self.child.stdout is not None
             self._read_fd = self.child.stdout.fileno()

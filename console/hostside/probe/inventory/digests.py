@@ -112,7 +112,7 @@ def _without_counts(item: Any) -> Any:
 
 def effective(text: str) -> dict[str, str]:
     """The settings that count out of the output of ``sshd -T``."""
-    out = {}
+    out: dict[str, str] = {}
     for line in text.splitlines():
         name, _, value = line.strip().partition(" ")
         if name in SETTINGS:
