@@ -42,7 +42,7 @@ def run(args: argparse.Namespace) -> int:
     from console.engine.build import local_engine
     from console.headless.document import encode
     from console.headless.plain import table
-    from console.headless.status import collect
+    from console.headless.status import code, collect
 
     config = configured(args)
     names = [host.name for host in config.hosts]
