@@ -17,6 +17,10 @@ settings.register_profile("explore", settings.get_profile("repeatable"), derando
 settings.load_profile(os.environ.get("WATCHFLOOR_HYPOTHESIS", "repeatable"))
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--update-golden", action="store_true", help="write the text snapshots anew")
+
+
 @pytest.fixture(autouse=True)
 def _no_files_of_this_user(
     monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory

@@ -16,10 +16,6 @@ from tests.support.still_engine import StillEngine
 GOLDEN = Path(__file__).resolve().parents[1] / "golden/screens"
 
 
-def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--update-golden", action="store_true", help="write the text snapshots anew")
-
-
 def text(app: ConsoleApp) -> str:
     """What is on the screen, line by line, without the blanks at the ends."""
     strips = app.screen._compositor.render_strips()
