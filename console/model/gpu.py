@@ -87,6 +87,9 @@ class GpuStatic(msgspec.Struct, frozen=True, kw_only=True):
     pcie_width: int | None = None
     pcie_width_max: int | None = None
     nvlinks_active: int | None = None
+    fabric: str = ""  # of NVLink switches: "not-started", "in-progress", "ready", "failed: ..."
+    fabric_clique: int | None = None  # GPUs of one clique reach each other's memory
+    cc_certificate: str = ""  # sha256 of the certificate chain that the GPU shows
     display_active: bool | None = None
     bar1_total_mib: float | None = None
     bar1_used_mib: float | None = None

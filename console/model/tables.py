@@ -81,6 +81,7 @@ class GpuProcess(msgspec.Struct, frozen=True, array_like=True):
     tracer: int = 0
     source: str = "nvml"  # "nvml", "fdinfo", "fd"
     reliable: bool = True  # False when the driver's answer did not hold together
+    sm_pct: float | None = None  # share of the GPU's multiprocessors, newest sample of the driver
 
 
 class Opener(msgspec.Struct, frozen=True, array_like=True):

@@ -7,6 +7,9 @@
  *   0.util 87 41                  what device 0 answers; a key that is missing is NOT_SUPPORTED
  *   0.field.94 3 7                field value: nvmlValueType_t and value, or "error CODE"
  *   0.compute 4242:1048576 ...    process list: pid:bytes ("-" for bytes: not available)
+ *   0.busy 4242:900:37 ...        samples of use: pid:time in microseconds:percent
+ *   0.fabric 3 0 7                state, status and clique of the NVLink fabric
+ *   0.certificate abc             certificate chain of the device
  *   fail.nvmlInitWithFlags 18     the function returns this nvmlReturn_t
  *   0.fail.nvmlDeviceGetName 15   the same for one device; "0.fail 15" for all its functions
  *   0.hang.nvmlDeviceGetName F    the call does not return while the file F exists; also "0.hang F"
@@ -29,7 +32,7 @@
 
 enum {
     OK = 0, UNINITIALIZED = 1, INVALID = 2, NOT_SUPPORTED = 3,
-    INSUFFICIENT_SIZE = 7, TIMEOUT = 10, VERSION_MISMATCH = 25, UNKNOWN = 999
+    NOT_FOUND = 6, INSUFFICIENT_SIZE = 7, TIMEOUT = 10, VERSION_MISMATCH = 25, UNKNOWN = 999
 };
 #define MAX_DEVICES 64
 #define MAX_VALUE 1024
@@ -540,6 +543,62 @@ LIST(nvmlDeviceGetMPSComputeRunningProcesses_v3, "mps", 1)
 LIST(nvmlDeviceGetComputeRunningProcesses_v2, "compute", 0)
 LIST(nvmlDeviceGetGraphicsRunningProcesses_v2, "graphics", 0)
 LIST(nvmlDeviceGetMPSComputeRunningProcesses_v2, "mps", 0)
+#endif
+
+typedef struct { unsigned pid; unsigned long long at; unsigned sm, memory, encoder, decoder; } sample;
+
+int nvmlDeviceGetProcessUtilization(device *d, sample *out, unsigned *count, unsigned long long since)
+{
+    char value[MAX_VALUE], *rest = value, *word;
+    unsigned room = out ? *count : 0, found = 0;
+    DEVICE(d);
+    if (!look(d->index, "busy", value))
+        return NOT_SUPPORTED;
+    while ((word = strsep(&rest, " "))) {
+        sample one = {0};
+        if (sscanf(word, "%u:%llu:%u", &one.pid, &one.at, &one.sm) != 3 || one.at <= since)
+            continue;
+        if (found < room)
+            out[found] = one;
+        found++;
+    }
+    *count = found;
+    return !found ? NOT_FOUND : found > room ? INSUFFICIENT_SIZE : OK;
+}
+
+typedef struct {
+    unsigned version;
+    unsigned char cluster[16];
+    unsigned status, clique, state, health;
+} fabric_info;
+
+int nvmlDeviceGetGpuFabricInfoV(device *d, fabric_info *out)
+{
+    unsigned long long got[3];
+    DEVICE(d);
+    if (out->version != (0x2000000u | sizeof *out))
+        return VERSION_MISMATCH;
+    if (numbers(d->index, "fabric", got, 3) != 3)
+        return NOT_SUPPORTED;
+    out->state = (unsigned)got[0];
+    out->status = (unsigned)got[1];
+    out->clique = (unsigned)got[2];
+    return OK;
+}
+
+#ifndef WITHOUT_CC
+typedef struct { unsigned size, attestation_size; unsigned char chain[0x1000], attestation[0x1400]; } certificate;
+
+int nvmlDeviceGetConfComputeGpuCertificate(device *d, certificate *out)
+{
+    char value[MAX_VALUE];
+    DEVICE(d);
+    if (!look(d->index, "certificate", value))
+        return NOT_SUPPORTED;
+    out->size = (unsigned)strlen(value);
+    memcpy(out->chain, value, out->size);
+    return OK;
+}
 #endif
 
 /* ---- events ---- */

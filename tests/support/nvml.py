@@ -84,6 +84,8 @@ def h100(index: int) -> dict[str, str]:
         "restricted.1": "0",
         "encryption": "1 1",
         "display": "0",
+        "fabric": "3 0 7",
+        "certificate": f"chain-of-{index}",
         "pcie.gen": "5",
         "pcie.gen.max": "5",
         "pcie.width": "16",
@@ -91,6 +93,7 @@ def h100(index: int) -> dict[str, str]:
         "compute": "",
         "graphics": "",
         "mps": "",
+        "busy": "",
         "events": "0xff8b",
     }
     state.update({f"nvlink.{link}": "1" for link in range(18)})

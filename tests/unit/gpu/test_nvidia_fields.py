@@ -1,5 +1,6 @@
 """Every field that NVML gives arrives with the value that the library said."""
 
+import hashlib
 from collections.abc import Callable
 
 import msgspec
@@ -162,6 +163,9 @@ def test_static(build: Build, start: Start) -> None:
         pcie_width=16,
         pcie_width_max=16,
         nvlinks_active=18,
+        fabric="ready",
+        fabric_clique=7,
+        cc_certificate=hashlib.sha256(b"chain-of-0").hexdigest(),
         display_active=False,
         bar1_total_mib=131072.0,
         bar1_used_mib=1024.0,
@@ -171,6 +175,30 @@ def test_static(build: Build, start: Start) -> None:
     assert msgspec.convert(found, GpuStatic) == expected
     unset = {f for f in GpuStatic.__struct_fields__ if getattr(expected, f) is None}
     assert not unset
+
+
+@pytest.mark.parametrize(
+    ("said", "state"),
+    [("1 0 0", "not-started"), ("2 0 0", "in-progress"), ("3 999 0", "failed: error 999")],
+)
+def test_a_fabric_that_is_not_ready(build: Build, start: Start, said: str, state: str) -> None:
+    stub = build()
+    stub.put({"0.fabric": said})
+    child = start(stub)
+    open_gpus(child, 1)
+    (found,) = answer(child, "static", lambda static: "fabric" in static[0])
+    assert found["fabric"] == state
+    assert "fabric_clique" not in found
+
+
+def test_no_fabric_and_no_certificate_is_nothing_said(build: Build, start: Start) -> None:
+    stub = build()
+    stub.put({"0.fabric": "0 0 0"})
+    stub.drop("0.certificate")
+    child = start(stub)
+    open_gpus(child, 1)
+    (found,) = answer(child, "static", lambda static: "ecc_mode" in static[0])
+    assert not {"fabric", "fabric_clique", "cc_certificate"} & set(found)
 
 
 @pytest.mark.parametrize(
@@ -255,6 +283,26 @@ def test_processes(build: Build, start: Start) -> None:
         1_700_000_000.5,
     )
     assert child.ask("emitted") == []  # what runs already is not new
+
+
+def test_use_of_multiprocessors_is_the_newest_sample(build: Build, start: Start) -> None:
+    stub = build()
+    for pid in (4242, 4243):
+        stub.process(pid)
+    stub.put({"0.compute": f"4242:{1 << 30} 4243:{1 << 30}"})
+    child = start(stub)
+    open_gpus(child, 1)
+
+    def shares() -> dict[int, float | None]:
+        rows = answer(child, "processes", of_length(2))
+        return {row[2]: msgspec.convert(row, GpuProcess).sm_pct for row in rows}
+
+    assert shares() == {4242: None, 4243: None}
+    # Zero is an idle process; a share over 100 is what drivers answer for one that has ended.
+    stub.put({"0.busy": "4242:900:10 4242:1000:37 4243:950:0 4244:990:4000000000"})
+    answer(child, "processes", lambda rows: any(row[13] for row in rows))
+    stub.put({"0.busy": "4242:1000:37 4243:1001:5"})
+    answer(child, "processes", lambda rows: [row[13] for row in rows] == [None, 5.0])
 
 
 def test_a_new_process_is_an_event(build: Build, start: Start) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import hashlib
 from typing import Any, Dict
 
 from .fields_fast import mib, watts
@@ -13,6 +14,7 @@ SHUTDOWN, SLOWDOWN = 0, 1  # nvmlTemperatureThresholds_t
 APPLICATION_CLOCKS, AUTO_BOOST = 0, 1  # nvmlRestrictedAPI_t
 CC_ENVIRONMENTS = {0: "none", 1: "simulation", 2: "production"}
 CC_MULTI_GPU = {0: "none", 1: "protected-pcie", 2: "nvlink-encryption"}
+FABRIC_STATES = {1: "not-started", 2: "in-progress", 3: "ready"}  # nvmlGpuFabricState_t; 0: none
 MAX_TEXT = 200
 
 Facts = Dict[str, Any]
@@ -57,7 +59,13 @@ class StaticReader:
             self._nvml.forget(self._index)  # other calls work in MIG mode than without
         self._mig = mig
         facts = {"vendor": "nvidia"}
-        for part in (self._identity(), self._modes(mig), self._limits(), self._links()):
+        for part in (
+            self._identity(),
+            self._modes(mig),
+            self._limits(),
+            self._links(),
+            self._fabric(),
+        ):
             facts.update(part)
         return {key: value for key, value in facts.items() if value is not None}
 
@@ -83,7 +91,15 @@ class StaticReader:
             "inforom_checksum": None if checksum is None else f"0x{checksum:08x}",
             "gsp_firmware": text(self._get("nvmlDeviceGetGspFirmwareVersion")),
             "gsp_enabled": None if gsp is None else bool(gsp[0]),
+            "cc_certificate": self._certificate(),
         }
+
+    def _certificate(self) -> str | None:
+        """Digest of the chain; whether to believe it is for an attestation service to say."""
+        answer = self._get("nvmlDeviceGetConfComputeGpuCertificate")
+        if answer is None or not answer.certChainSize:
+            return None
+        return hashlib.sha256(bytes(answer.certChain[: answer.certChainSize])).hexdigest()
 
     def _modes(self, mig: Any) -> Facts:
         ecc = self._pair("nvmlDeviceGetEccMode")
@@ -134,6 +150,15 @@ class StaticReader:
             "nvlinks_active": self._nvlinks(),
         }
 
+    def _fabric(self) -> Facts:
+        shape = getattr(self._nvml.api, "c_nvmlGpuFabricInfo_v2_t", None)
+        if shape is None:
+            return {}
+        info = shape()
+        # This wrapper of the binding fills the struct and gives a code back.
+        code = self._get("nvmlDeviceGetGpuFabricInfoV", ctypes.byref(info))
+        return fabric_facts(info) if code == 0 else {}
+
     def _nvlinks(self) -> int | None:
         active: int | None = None
         for link in range(MAX_LINKS):
@@ -142,6 +167,16 @@ class StaticReader:
                 break
             active = (active or 0) + int(bool(state))
         return active
+
+
+def fabric_facts(info: Any) -> Facts:
+    """Registration with the NVLink switches (nvml.h, ``nvmlGpuFabricInfo_v2_t``)."""
+    state = FABRIC_STATES.get(info.state)
+    if state is None:
+        return {}
+    if state == "ready" and info.status:
+        return {"fabric": f"failed: error {info.status}"}
+    return {"fabric": state, "fabric_clique": info.cliqueId if state == "ready" else None}
 
 
 def system_facts(nvml: Nvml) -> Facts:

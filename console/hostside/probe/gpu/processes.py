@@ -19,6 +19,7 @@ KINDS: tuple[tuple[str, str], ...] = (
 )
 SLACK = 0.05  # of the device's memory: use changes between two calls
 MAX_PROCESSES = 2048
+MAX_SAMPLES = 8192
 
 
 class Use(NamedTuple):
@@ -29,6 +30,7 @@ class Use(NamedTuple):
     mem_mib: float | None
     source: str = "nvml"
     reliable: bool = True
+    sm_pct: float | None = None
 
 
 def plausible(
@@ -60,13 +62,31 @@ class ProcessReader:
         self._index = index
         self._exists = exists
         self._second: dict[str, bool] = {}
+        self._sampled = 0  # time of the newest sample of use, microseconds of the driver's clock
 
     def read(self, total_mib: float | None, used_mib: float | None) -> list[Use]:
         """All processes of all kinds that the driver names."""
         found: list[Use] = []
         for kind, function in KINDS:
             found += self._kind(kind, function, total_mib, used_mib)
-        return found
+        busy = self._busy() if found else {}
+        return [use._replace(sm_pct=busy.get(use.pid)) for use in found] if busy else found
+
+    def _busy(self) -> dict[int, float]:
+        """Share of the multiprocessors by pid: the newest sample since the last call.
+
+        The driver answers NOT_FOUND while nothing ran, and not at all in MIG mode.
+        """
+        function = "nvmlDeviceGetProcessUtilization"
+        samples = self._nvml.call(function, self._handle, self._sampled, index=self._index)
+        newest: dict[int, tuple[int, float]] = {}
+        for one in (samples or ())[:MAX_SAMPLES]:
+            if one.timeStamp and one.smUtil <= 100:
+                before = newest.get(one.pid)
+                if before is None or before[0] <= one.timeStamp:
+                    newest[one.pid] = (one.timeStamp, float(one.smUtil))
+        self._sampled = max([self._sampled, *(at for at, _ in newest.values())])
+        return {pid: share for pid, (_, share) in newest.items()}
 
     def _kind(self, kind: str, function: str, total: float | None, used: float | None) -> list[Use]:
         third = None if self._second.get(kind) else self._list(kind, function + "_v3")

@@ -127,6 +127,7 @@ class Table:
             facts.get("tracer") or 0,
             use.source,
             use.reliable and known,
+            use.sm_pct,
         ]
 
 
