@@ -39,6 +39,11 @@ class DemoConfig(msgspec.Struct, frozen=True, kw_only=True):
     state_dir: Path
     history: bool = True
 
+    @property
+    def known(self) -> dict[str, Host]:
+        """The hosts by name."""
+        return {host.name: host for host in self.hosts}
+
 
 class Begun(msgspec.Struct, frozen=True):
     """A stage that has begun."""

@@ -1,6 +1,6 @@
 """From a configuration to an engine over its hosts."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Protocol
 
@@ -16,6 +16,11 @@ class EngineConfig(Protocol):
     @property
     def hosts(self) -> tuple[Host, ...]:
         """The hosts to watch, in the order in which they are shown."""
+        ...
+
+    @property
+    def known(self) -> Mapping[str, Host]:
+        """All hosts by name, also those that are not watched but may be jump hosts."""
         ...
 
     @property
@@ -53,7 +58,7 @@ def local_engine(
         sources.append(Workstation())
     return LocalEngine(
         config.hosts,
-        Transports({host.name: host for host in config.hosts}, ask_passphrase),
+        Transports(config.known, ask_passphrase),
         state_dir=config.state_dir if config.history else None,
         sources=sources,
         focus=focus,

@@ -1,8 +1,11 @@
 """Jump hosts by real servers: strictly checked, shared, closed when unused; and the key scan."""
 
 import asyncio
+import json
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -235,3 +238,24 @@ async def test_a_scan_that_reaches_nobody_says_so(site: Site, tmp_path: Path) ->
         with pytest.raises(LinkError) as caught:
             await fetch_host_key(host, inventory, timing=TIMING)
         assert type(caught.value) is ConnectError
+
+
+async def test_a_jump_host_that_is_not_among_the_chosen_ones_is_still_the_way(
+    site: Site, tmp_path: Path
+) -> None:
+    """What ``--hosts gpu02`` leaves out of the fleet is not left out of the route."""
+    inventory = site.inventory("asyncssh")
+    lines = ["workstation = false", "history = false"]
+    for host in (inventory["outer"], inventory["inner"], inventory["gpu02"]):
+        lines += ["[[hosts]]", f"name = {host.name!r}", f"address = {host.address!r}"]
+        lines += [f"port = {host.port}", f"user = {host.user!r}", f"key = {host.key!r}"]
+        lines += [f"host_key = {host.host_key[0]!r}", f"jump = {list(host.jump)!r}"]
+    file = tmp_path / "fleet.toml"
+    file.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    argv = [sys.executable, "-m", "console", "--config", str(file), "--hosts", "gpu02", "status"]
+    done = await asyncio.create_subprocess_exec(*argv, "--json", stdout=subprocess.PIPE)
+    out, _ = await done.communicate()
+    (row,) = json.loads(out)["hosts"]
+    assert (row["name"], row["state"]) == ("gpu02", "LIVE"), row["reason"]
+    assert row["link"]["jump"] == ["outer", "inner"]
+    assert done.returncode == 0
