@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from console.cli.common import ask_on_terminal
 from console.config.edit import store_host_key
-from console.config.files import nearest
+from console.config.layer import nearest
 from console.config.loader import Config, load
 from console.errors import HostKeyError, UsageError
 from console.text import clean

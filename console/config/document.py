@@ -12,6 +12,7 @@ from msgspec import UNSET, Meta, UnsetType
 Text = str | UnsetType
 Texts = str | list[str] | UnsetType
 Flag = bool | UnsetType
+KeyLines = str | list[str]
 Port = Annotated[int, Meta(ge=1, le=65_535)]
 Tier = Literal[0, 1, 2]
 Way = Literal["asyncssh", "openssh"]
@@ -89,7 +90,7 @@ class Document(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, omit_de
     ] = UNSET
     hosts: list[HostEntry] | UnsetType = UNSET
     host_keys: Annotated[
-        dict[str, str | list[str]] | UnsetType,
+        dict[str, KeyLines] | UnsetType,
         Meta(description="host_key by host name; replaces host_key of that host"),
     ] = UNSET
 

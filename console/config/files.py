@@ -1,38 +1,21 @@
 """Read one configuration file: safely, checked against the types, each key with its line."""
 
-import difflib
 import os
 import re
 import stat
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
-from console.config.document import LISTS, PATHS, Document, HostDefaults, HostEntry, Ui, fields_of
-from console.config.origin import Origin, line_of, lines_of
-from console.config.origin import Path as KeyPath
+from console.config.check import check
+from console.config.document import LISTS, PATHS
+from console.config.layer import Layer, Table
+from console.config.origin import lines_of
 from console.errors import ConfigError
 from console.text import clean
 
 MAX_BYTES = 16 << 20
-
-Table = dict[str, Any]
-
-
-class Layer(msgspec.Struct, frozen=True):
-    """The content of one file, with lists as lists and paths absolute, and where each key is."""
-
-    name: str
-    file: str
-    data: Table
-    lines: dict[KeyPath, int]
-
-    def origin(self, *path: str | int) -> Origin:
-        """Where ``path`` stands."""
-        return Origin(self.name, self.file, line_of(self.lines, path))
 
 
 def read_layer(path: Path, name: str, *, found_in_cwd: bool = False) -> Layer:
@@ -46,7 +29,7 @@ def read_layer(path: Path, name: str, *, found_in_cwd: bool = False) -> Layer:
     text = _read_text(path, where, found_in_cwd)
     try:
         data = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as exc:
+    except (ValueError, RecursionError) as exc:  # ValueError alone: a number of 5,000 digits
         line = re.search(r"at line (\d+)", str(exc))
         raise ConfigError(
             f"is not TOML: {clean(str(exc), 200)}", where=f"{where}:{line[1]}" if line else where
@@ -58,14 +41,16 @@ def read_layer(path: Path, name: str, *, found_in_cwd: bool = False) -> Layer:
 
 def _read_text(path: Path, where: str, found_in_cwd: bool) -> str:
     try:
-        with path.open("rb") as file:
+        # Without waiting: a pipe that nobody writes to must not hold the program up.
+        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
             info = os.fstat(file.fileno())
             if not stat.S_ISREG(info.st_mode):
                 raise ConfigError("is not a regular file", where=where)
             _check_owner(info, where, found_in_cwd)
             raw = file.read(MAX_BYTES + 1)
-    except OSError as exc:
-        raise ConfigError(clean(exc.strerror or "cannot be read"), where=where) from exc
+    except (OSError, ValueError) as exc:
+        said = getattr(exc, "strerror", None) or "cannot be read"
+        raise ConfigError(clean(said), where=where) from exc
     if len(raw) > MAX_BYTES:
         raise ConfigError(f"is larger than {MAX_BYTES >> 20} MiB", where=where)
     try:
@@ -103,86 +88,6 @@ def _private_group(info: os.stat_result) -> bool:
         return False
     alone = set(group.gr_mem) <= {owner.pw_name}
     return alone and owner.pw_gid == group.gr_gid and group.gr_name == owner.pw_name
-
-
-def check(layer: Layer) -> None:
-    """Check the keys and types of a whole file; ConfigError names line, key and nearest key."""
-    data = layer.data
-    _known(layer, (), data, fields_of(Document))
-    for key, kind in (("ui", Ui), ("defaults", HostDefaults)):
-        _known(layer, (key,), data.get(key), fields_of(kind))
-        _typed(layer, (key,), data.get(key, {}), kind)
-    for key in ("sites", "groups"):
-        for name, table in _items(data.get(key)):
-            _known(layer, (key, name), table, fields_of(HostDefaults))
-            for barred in {"sites": ("site", "groups"), "groups": ("groups",)}[key]:
-                if isinstance(table, dict) and barred in table:
-                    raise wrong(layer, (key, name, barred), f"{barred!r} cannot be set here")
-            _typed(layer, (key, name), table, HostDefaults)
-    hosts = data.get("hosts")
-    for number, entry in enumerate(hosts if isinstance(hosts, list) else ()):
-        _known(layer, ("hosts", number), entry, fields_of(HostEntry))
-        _typed(layer, ("hosts", number), entry, HostEntry)
-    rest = {
-        key: value for key, value in data.items() if key != "hosts" or not isinstance(value, list)
-    }
-    _typed(layer, (), rest, Document)
-
-
-def wrong(layer: Layer, path: KeyPath, message: str, hint: str = "") -> ConfigError:
-    """An error about a key of a file."""
-    return ConfigError(message, where=clean(str(layer.origin(*path)), 300), hint=hint)
-
-
-def nearest(word: str, words: Iterable[str]) -> str:
-    """A hint with the word that was probably meant, or empty."""
-    close = difflib.get_close_matches(word, list(words), n=1, cutoff=0.5)
-    return f"Did you mean {close[0]!r}?" if close else ""
-
-
-def _items(table: object) -> Iterable[tuple[str, Any]]:
-    return table.items() if isinstance(table, dict) else ()
-
-
-def _known(layer: Layer, path: KeyPath, table: object, known: Iterable[str]) -> None:
-    for key, _ in _items(table):
-        if key not in known:
-            inside = f" in {dotted(path)}" if path else ""
-            hint = nearest(key, known) or f"Known keys: {', '.join(known)}."
-            message = f"unknown key {clean(key, 80)!r}{inside}"
-            raise wrong(layer, (*path, key), message, hint)
-
-
-def _typed(layer: Layer, path: KeyPath, value: object, kind: type[msgspec.Struct]) -> None:
-    try:
-        msgspec.convert(value, kind, strict=True)
-    except msgspec.ValidationError as exc:
-        message, _, place = str(exc).partition(" - at `")
-        inner = _inner(place.rstrip("`"))
-        full = (*path, *inner)
-        name = f"{dotted(full)}: " if full else ""
-        raise wrong(layer, full, name + clean(message[:1].lower() + message[1:], 200)) from exc
-
-
-def _inner(place: str) -> KeyPath:
-    """Keys of a msgspec path such as ``$.hosts[3].port``; ``[...]`` is any key of a table."""
-    path: list[str | int] = []
-    for name, index in re.findall(r"\.([A-Za-z0-9_]+)|\[(\d+|\.\.\.)\]", place.removeprefix("$")):
-        if name:
-            path.append(name)
-        elif index != "...":
-            path.append(int(index))
-        else:
-            break  # msgspec does not say which one; the line of the table is near enough
-    return tuple(path)
-
-
-def dotted(path: KeyPath) -> str:
-    """``hosts[2].port`` for ``("hosts", 2, "port")``."""
-    out = ""
-    for part in path:
-        out += f"[{part}]" if isinstance(part, int) else f".{clean(part, 80)}" if out else part
-    return out
 
 
 def _normal(data: Table, file: Path) -> Table:

@@ -7,8 +7,8 @@ from typing import Any
 import msgspec
 
 from console.config import ranges
-from console.config.files import Layer, Table, nearest, wrong
 from console.config.hostcheck import faults, jump_fault
+from console.config.layer import Layer, Table, nearest, wrong
 from console.config.origin import Origin
 from console.errors import ConfigError
 from console.model.host import Host

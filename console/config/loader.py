@@ -14,8 +14,9 @@ from typing import Any
 import msgspec
 
 from console.config.document import SETTINGS, Ui
-from console.config.files import Layer, nearest, read_layer
+from console.config.files import read_layer
 from console.config.hosts import Entry, Fleet, build
+from console.config.layer import Layer, nearest
 from console.config.origin import Origin
 from console.errors import ConfigError, UsageError
 from console.model.host import Host

@@ -8,7 +8,7 @@ Only exclusions mean all other hosts.
 import fnmatch
 from collections.abc import Sequence
 
-from console.config.files import nearest
+from console.config.layer import nearest
 from console.config.ranges import expand, split
 from console.errors import ConfigError, UsageError
 from console.model.host import Host
