@@ -1,9 +1,9 @@
 """LocalEngine: a fleet, a store and the stream of events, wired together in this process."""
 
 import asyncio
-import contextlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 from console.clock import Clock, SystemClock
 from console.engine.keeper import MINUTE, QUARTER, Keeper
@@ -17,8 +17,10 @@ from console.model.host import Host
 from console.model.link import Transport
 from console.model.view import FleetSnapshot
 from console.store.writer import EventRow, Store
+from console.text import clean
 
 LONG_S = 6 * 3600.0
+LOOK_S = 1.0
 
 
 class LocalEngine:
@@ -44,8 +46,10 @@ class LocalEngine:
         self._log = EventLog()
         self._store: Store | None = None
         self._pool = self._make_pool({})
-        self._keeper: asyncio.Task[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
         self._fold: Keeper | None = None
+        self._trouble = ""  # of the store, as last told
+        self._crashed: set[str] = set()  # tasks whose defect was told
 
     def _make_pool(self, cursors: dict[str, str]) -> Pool:
         return Pool(
@@ -69,25 +73,46 @@ class LocalEngine:
         await self._pool.start()
         if self._store is not None and self._store.usable:
             self._fold = Keeper(list(self._pool.sessions.values()), self._store, self._clock)
-            self._keeper = asyncio.create_task(self._fold.run(), name="keeper")
+            self._tasks.append(asyncio.create_task(self._fold.run(), name="keeper"))
+        self._tasks.append(asyncio.create_task(self._look(), name="engine"))
+
+    async def _look(self) -> None:
+        """Notice what goes wrong inside: a store that fails, a task that ended by a defect."""
+        while True:
+            await asyncio.sleep(LOOK_S)
+            if self._store is not None:
+                self._tell_trouble(self._store)
+            for name, error in self._pool.crashed():
+                if name not in self._crashed:
+                    self._crashed.add(name)
+                    told = {"what": clean(name), "error": clean(repr(error))}
+                    self._own_event("console.defect", told)
+
+    def _tell_trouble(self, store: Store) -> None:
+        trouble = store.trouble()
+        if trouble == self._trouble:
+            return
+        self._trouble = trouble
+        if trouble:
+            self._own_event("store.unavailable", {"reason": clean(trouble)})
+        else:
+            self._own_event("store.back", {"lost": store.lost})
 
     def _tell_of_store(self, store: Store) -> None:
-        if store.error:
-            self._own_event("store.unavailable", {"reason": store.error})
+        self._tell_trouble(store)
         if store.moved is not None:
             reason = "the database could not be read; it was moved aside and a new one made"
-            self._own_event("store.moved", {"reason": reason, "to": str(store.moved)})
+            self._own_event("store.moved", {"reason": reason, "to": clean(str(store.moved))})
 
-    def _own_event(self, kind: str, facts: dict[str, str]) -> None:
+    def _own_event(self, kind: str, facts: dict[str, Any]) -> None:
         self._emit(Event(kind=kind, host="", at=self._clock.wall(), facts=facts))
 
     async def stop(self) -> None:
         """Close every link and the store, within five seconds or so."""
-        if self._keeper is not None:
-            self._keeper.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._keeper
-            self._keeper = None
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._tasks.clear()
         await self._pool.stop()
         if self._store is not None:
             if self._fold is not None:

@@ -13,6 +13,9 @@ OLD_S = 90.0
 """How long rows from before a keyframe stand in for a table that has not come again yet."""
 JUMP_S = 5.0
 BACK_S = 0.5
+MAX_TABLES = 16 << 20
+"""Bytes of all tables of one host as JSON. Five thousand processes take two and a half MiB."""
+WEIGH_EVERY = 8 << 20
 
 
 class HostData:
@@ -37,13 +40,33 @@ class HostData:
         self._old: dict[str, Table] = {}
         self._old_until = 0.0
         self._gpus: tuple[Gpu, ...] | None = None
+        self._id_before = ""  # of the stream before this one
+        self._unweighed = 0
 
     def begin(self) -> None:
         """A new stream starts: its first frame must be a keyframe."""
         self._seq = 0
         self._mono = 0.0
+        self._id_before = self.host_id or self._id_before
         self.host_id = ""
         self.waits = True
+
+    def weigh(self, size: int) -> None:
+        """Take note of a line of ``size`` bytes. Raises ProtocolError when the tables got too big.
+
+        Rows are not weighed one by one, which would cost every host memory and time.
+        """
+        self._unweighed += size
+        if self._unweighed < WEIGH_EVERY:
+            return
+        self._unweighed = 0
+        weight = sum(table.weight() for table in self.tables.values())
+        if weight > MAX_TABLES:
+            self.tables, self._old = {}, {}
+            raise ProtocolError(
+                f"sent tables of {weight >> 20} MiB, more than {MAX_TABLES >> 20} MiB",
+                hint="no probe does that: look at what the login on that host really starts",
+            )
 
     def apply(self, decoded: Decoded, now: float) -> tuple[str, list[ProbeEvent]]:
         """Apply one frame as a whole; ``now`` is the console's monotonic time.
@@ -82,6 +105,9 @@ class HostData:
         """Events that the host did not send but that its frame shows."""
         if not self.wall:
             return []
+        if not self._seq and self._id_before not in ("", frame.host):
+            known = {"from": self._id_before, "to": frame.host}
+            return [ProbeEvent(kind="host.id-changed", at=frame.wall, facts=known)]
         if self.boot and frame.boot != self.boot:
             return [ProbeEvent(kind="host.rebooted", at=frame.wall, facts={"boot": frame.boot})]
         moved = (frame.wall - self.wall) - (frame.mono - self._mono)

@@ -1,6 +1,7 @@
 """One line to one Frame: version, form, bounds and clean text, or a ProtocolError."""
 
 import re
+from itertools import islice
 from typing import Any
 
 import msgspec
@@ -17,6 +18,12 @@ MAX_EVENTS = 2_000
 MAX_DENIED = 256
 MAX_FACTS = 32
 MAX_FACT_ITEMS = 64
+MAX_ITEMS = 64
+"""Entries of each map or list that is shown whole: users, vulnerabilities, settings."""
+MAX_FACTS_SIZE = 4096
+"""Bytes of the facts of one event, as JSON: the log keeps many events, so none may be large."""
+END_OF_TIME = 1e11
+"""The year 5138: later dates are none, and cannot be written by the usual functions."""
 
 _long_string = re.compile(rb'"[^"]{%d}' % (MAX_TEXT + 1)).search
 _long_number = re.compile(rb"[0-9]{20}").search
@@ -70,8 +77,10 @@ def decode(line: bytes) -> Decoded:
         frame = _typed(line)
         if (frame.i or frame.hello or frame.ps or frame.self or frame.e) and _long_number(line):
             return _slow(line)
-        if not frame.t and not frame.e and frame.f is not None and not frame.g and not frame.k:
-            return Decoded(_sane(frame))
+        if not (frame.k or frame.t or frame.e or frame.g or frame.i or frame.ps or frame.self) and (
+            frame.denied is None and frame.guard is None
+        ):
+            return Decoded(_sane(frame))  # a fast sample alone, as most frames are
         return _bounded(_sane(frame), is_plain=True, broken=False)
     return _slow(line)
 
@@ -122,7 +131,8 @@ def _sane(frame: Frame) -> Frame:
         raise ProtocolError("sent a host id that is not 32 hexadecimal digits")
     if not _boot_id(frame.boot):
         raise ProtocolError("sent a boot id that is none")
-    if not (0 < frame.seq < 1 << 53 and 0 <= frame.mono < 1e11 and 0 <= frame.wall < 1e11):
+    times = 0 <= frame.mono < END_OF_TIME and 0 <= frame.wall < END_OF_TIME
+    if not (times and 0 < frame.seq < 1 << 53):
         raise ProtocolError("sent a sequence number or a time that cannot be")
     fast = frame.f
     if fast is not None:
@@ -155,21 +165,56 @@ _NUMBERS = (int, float)
 def _bounded(frame: Frame, *, is_plain: bool, broken: bool) -> Decoded:
     for counters in frame.g:
         _no_impossible(counters)
+    if frame.i is not None:
+        _cut(frame.i, gpus=MAX_GPUS, nics=MAX_NICS)
+        if frame.i.kernel is not None:
+            _cut(frame.i.kernel, vulnerabilities=MAX_ITEMS, taint_flags=MAX_ITEMS)
+        if frame.i.digests is not None:
+            _cut(frame.i.digests, sshd=MAX_ITEMS)
+    if frame.ps is not None:
+        _cut(frame.ps, by_user=MAX_ITEMS, top_cpu=MAX_ITEMS, top_rss=MAX_ITEMS)
+    if frame.self is not None:
+        _cut(frame.self, lanes_ms=MAX_ITEMS)
+    _cut(frame, denied=MAX_DENIED, guard=MAX_ITEMS, g=MAX_GPUS)
     dropped = max(0, len(frame.e) - MAX_EVENTS)
     if frame.e:
-        events = tuple(_event(event) for event in frame.e[:MAX_EVENTS])
+        events = tuple(_event(event, frame.wall) for event in frame.e[:MAX_EVENTS])
         msgspec.structs.force_setattr(frame, "e", events)
-    if frame.denied is not None and len(frame.denied) > MAX_DENIED:
-        kept = dict(list(frame.denied.items())[:MAX_DENIED])
-        msgspec.structs.force_setattr(frame, "denied", kept)
     return Decoded(frame, plain=is_plain, broken_text=broken, dropped_events=dropped)
 
 
-def _event(event: ProbeEvent) -> ProbeEvent:
+def _cut(item: msgspec.Struct, **most: int) -> None:
+    """Keep the first entries of the named maps and lists, in place: ``item`` is still ours."""
+    for name, count in most.items():
+        value = getattr(item, name)
+        if value is not None and len(value) > count:
+            short = dict(islice(value.items(), count)) if type(value) is dict else value[:count]
+            msgspec.structs.force_setattr(item, name, short)
+
+
+def _event(event: ProbeEvent, wall: float) -> ProbeEvent:
+    if not 0 <= event.at < END_OF_TIME:  # a date that nobody could show
+        event = msgspec.structs.replace(event, at=wall)
     facts = event.facts
-    if len(facts) <= MAX_FACTS and not any(isinstance(v, dict | list) for v in facts.values()):
-        return event
-    return msgspec.structs.replace(event, facts=_facts(facts, 4))
+    if len(facts) > MAX_FACTS or any(isinstance(v, dict | list) for v in facts.values()):
+        facts = _facts(facts, 4)
+    if facts:
+        facts = _short(facts)
+    return event if facts is event.facts else msgspec.structs.replace(event, facts=facts)
+
+
+def _short(facts: dict[str, Any]) -> dict[str, Any]:
+    """The first facts that fit into ``MAX_FACTS_SIZE``; ``cut`` says when some did not."""
+    if len(msgspec.json.encode(facts)) <= MAX_FACTS_SIZE:
+        return facts
+    kept: dict[str, Any] = {}
+    left = MAX_FACTS_SIZE
+    for name, value in facts.items():
+        left -= len(msgspec.json.encode((name, value)))
+        if left < 0:
+            break
+        kept[name] = value
+    return {**kept, "cut": f"facts over {MAX_FACTS_SIZE} bytes were left out"}
 
 
 def _facts(value: Any, depth: int) -> Any:

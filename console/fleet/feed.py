@@ -109,14 +109,20 @@ class Feed:
         except WatchfloorError as error:
             self.stop(error)
             return
+        except Exception as defect:  # noqa: BLE001,RUF100  # one host's row, never the console
+            why = f"sent what this console failed on: {type(defect).__name__}: {defect}"
+            self.stop(ProtocolError(clean(why, 300), hint="that is a defect of Watchfloor"))
+            return
         self._flow()
         if self._end is not None and not self.done:
             self.stop(self._end[0])
 
     def _read(self, line: bytes) -> None:
+        began = time.thread_time()
         decoded = decode(line)
-        self._bucket.pay(frame_cost(len(line), len(decoded.frame.e)))
         self._receiver.frame(decoded, len(line))
+        spent = time.thread_time() - began
+        self._bucket.pay(frame_cost(len(line), len(decoded.frame.e), spent))
 
     def _may_read(self) -> bool:
         now = self._clock.mono()
@@ -124,7 +130,8 @@ class Feed:
             self._wait()
             return False
         if self._bucket.ready(now):
-            if len(self._lines) == 0 or self._bucket.tokens > self._bucket.burst / 4:
+            # Not when the buffer is empty: a flood empties it with every window that we open.
+            if self._bucket.tokens > self._bucket.burst / 4:
                 self._over_since = None
             return True
         if self._over_since is None:

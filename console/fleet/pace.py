@@ -9,6 +9,8 @@ BURST = 200.0
 BYTES_A_TOKEN = 64 * 1024
 """A long frame costs as many tokens as it has pieces of this size (20 tokens/s: 1.25 MiB/s)."""
 EVENTS_A_TOKEN = 100
+TOKENS_A_SECOND = 400.0
+"""Tokens for a second of processor time spent on reading: a host may cost 5% of a core for long."""
 GIVE_UP_S = 30.0
 """A host that is over its rate for this long in a row is dropped."""
 
@@ -39,9 +41,9 @@ class TokenBucket:
         self.tokens -= cost
 
 
-def frame_cost(size: int, events: int) -> float:
-    """Tokens for a frame of ``size`` bytes with ``events`` events."""
-    return 1.0 + size / BYTES_A_TOKEN + events / EVENTS_A_TOKEN
+def frame_cost(size: int, events: int, seconds: float) -> float:
+    """Tokens for a frame of ``size`` bytes with ``events`` events that took so long to read."""
+    return 1.0 + size / BYTES_A_TOKEN + events / EVENTS_A_TOKEN + seconds * TOKENS_A_SECOND
 
 
 def backoff(failures: int, rng: random.Random) -> float:

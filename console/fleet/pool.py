@@ -14,6 +14,7 @@ from console.model.history import Series
 from console.model.host import Host
 from console.model.link import Transport
 from console.model.view import FleetSnapshot, HostView
+from console.text import clean
 
 CONNECTS = 20
 """Attempts under way at once; more only make the event loop late (each costs 2 ms of it)."""
@@ -42,6 +43,7 @@ class Pool:
         self._version = 1
         self._made: FleetSnapshot | None = None
         self._tasks: list[asyncio.Task[None]] = []
+        self._sharing: set[tuple[str, str]] = set()  # machine ids and hosts that were told of
         around = Surroundings(
             transport=transport,
             clock=clock,
@@ -81,16 +83,31 @@ class Pool:
             async with asyncio.timeout(2):
                 await self._transport.close()
 
-    def crashed(self) -> list[BaseException]:
-        """What ended a task that should run on: a defect, to be shown and not hidden."""
+    def crashed(self) -> list[tuple[str, BaseException]]:
+        """Which tasks ended that should run on, and by what: defects, to be shown, not hidden."""
         done = [task for task in self._tasks if task.done() and not task.cancelled()]
-        return [error for task in done if (error := task.exception()) is not None]
+        told = [(task.get_name(), task.exception()) for task in done]
+        return [(name, error) for name, error in told if error is not None]
 
     async def _look(self) -> None:
         while True:
             await asyncio.sleep(LOOK_S)
             for session in self.sessions.values():
                 session.look()
+            self._compare_ids()
+
+    def _compare_ids(self) -> None:
+        """Tell once of hosts with one machine id: a cloned image, one host twice, or a lie."""
+        names: dict[str, list[str]] = {}
+        for name, session in self.sessions.items():
+            if session.data.host_id:
+                names.setdefault(session.data.host_id, []).append(name)
+        for host_id in [host_id for host_id, sharing in names.items() if len(sharing) > 1]:
+            for name in names[host_id]:
+                if (host_id, name) not in self._sharing:
+                    self._sharing.add((host_id, name))
+                    others = [other for other in names[host_id] if other != name]
+                    self.sessions[name].same_id(clean(", ".join(others), 200))
 
     def snapshot(self, dropped: int = 0) -> FleetSnapshot:
         """The newest picture: the same object until something changed."""

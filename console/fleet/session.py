@@ -117,7 +117,11 @@ class Session:
                 self._stop(ProbeError(why, hint="is its python3 there and not hung?"))
             return
         silent = now - self._frame_mono
-        if silent > STALE_END_S:
+        if self._around.full():  # then it is we who do not read
+            if silent > STALE_PERIODS * self._period() and self.status.state is HostState.LIVE:
+                why = f"not read for {silent:.0f} s: events wait for the local database"
+                self._enter(HostState.STALE, why)
+        elif silent > STALE_END_S:
             self._stop(ConnectError(f"no frame for {silent:.0f} s; the link was closed"))
         elif silent > STALE_PERIODS * self._period() and self.status.state is HostState.LIVE:
             self._enter(HostState.STALE, f"no frame for {silent:.0f} s")
@@ -216,12 +220,17 @@ class Session:
             pass
         self.status.retry_at = None
 
+    def same_id(self, others: str) -> None:
+        """Hosts of another name say that they are the same machine."""
+        self._emit("host.same-id", self.data.host_id, {"with": others})
+
     # -- what the feed tells (feed.Receiver)
 
     def frame(self, decoded: Decoded, size: int) -> None:
         """Apply one frame."""
         now = self._clock.mono()
         reason, events = self.data.apply(decoded, now)
+        self.data.weigh(size)
         wall = self._clock.wall()
         self._frame_mono = now
         self.status.frame_at = wall

@@ -13,8 +13,10 @@ from console.text import clean
 
 Key = int | str
 
-INTERNED = 100_000
+INTERNED = 50_000
 """Rows of packages that hosts share: a fleet of one image has each of them once."""
+INTERNED_SIZE = 400
+"""Longer rows are not shared, so that a host cannot fill this with text."""
 _SHARED = ("packages", "pydists")
 
 _decoders: Mapping[str, msgspec.json.Decoder[Any]] = {
@@ -61,6 +63,8 @@ def _row(name: str, decoder: msgspec.json.Decoder[Any], raw: msgspec.Raw) -> Any
     if name not in _SHARED:
         return decoder.decode(raw)
     written = bytes(raw)
+    if len(written) > INTERNED_SIZE:
+        return decoder.decode(written)
     row = _interned.get(written)
     if row is None:
         row = decoder.decode(written)
@@ -103,6 +107,10 @@ class Table:
             return True
         agrees_n = delta.n is None or delta.n == len(self.rows)
         return agrees_n and (delta.x is None or delta.x == self._sum)
+
+    def weight(self) -> int:
+        """Bytes of all rows as JSON; takes as long as writing them."""
+        return len(msgspec.json.encode(self.shown()))
 
     def shown(self) -> tuple[Any, ...]:
         """All rows: the same tuple until a change."""

@@ -68,22 +68,41 @@ def _take(lock: int, folder: Path) -> None:
 
 
 def _open(path: Path, lock: int) -> Opened:
-    moved = None
     try:
-        db = _connect(path)
-    except sqlite3.DatabaseError:
-        moved = path.with_name(f"{NAME}.broken-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}")
-        for suffix in ("", "-wal", "-shm"):
-            with contextlib.suppress(FileNotFoundError):
-                os.replace(f"{path}{suffix}", f"{moved}{suffix}")
         try:
-            db = _connect(path)
+            db, moved = _connect(path), None
         except sqlite3.DatabaseError as error:
-            raise StoreError(f"cannot be opened: {error}", where=str(path)) from None
-    uri = f"{path.absolute().as_uri()}?mode=ro"
-    # Opened in one thread, used in another, but never in two at once.
-    reader = sqlite3.connect(uri, uri=True, timeout=1, check_same_thread=False)
+            if not broken(error):  # full, read-only, busy: the file itself is good
+                raise
+            moved = _move_aside(path)
+            db = _connect(path)
+        uri = f"{path.absolute().as_uri()}?mode=ro"
+        # Opened in one thread, used in another, but never in two at once.
+        reader = sqlite3.connect(uri, uri=True, timeout=1, check_same_thread=False)
+    except (sqlite3.Error, OSError) as error:
+        why = error.strerror if isinstance(error, OSError) else error
+        raise StoreError(
+            f"cannot be opened: {why}",
+            where=str(path),
+            hint="history and journal cursors are kept in memory only; make room there, or name "
+            "another state_dir",
+        ) from None
     return Opened(db, reader, lock, moved)
+
+
+def broken(error: sqlite3.Error) -> bool:
+    """True when ``error`` says that the file is no database, or a damaged one."""
+    ours = sqlite3.SQLITE_CORRUPT if type(error) is sqlite3.DatabaseError else 0
+    code = getattr(error, "sqlite_errorcode", ours)
+    return code & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+
+
+def _move_aside(path: Path) -> Path:
+    moved = path.with_name(f"{NAME}.broken-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}")
+    for suffix in ("", "-wal", "-shm"):
+        with contextlib.suppress(FileNotFoundError):
+            os.replace(f"{path}{suffix}", f"{moved}{suffix}")
+    return moved
 
 
 def _connect(path: Path) -> sqlite3.Connection:

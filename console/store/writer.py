@@ -5,6 +5,7 @@ import json
 import queue
 import sqlite3
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ import msgspec
 from console.errors import StoreError
 from console.model.event import Event
 from console.model.history import Point
-from console.store.database import Opened, open_database
+from console.store.database import Opened, broken, open_database
 
 MAX_WAITING = 10_000
 HIGH = MAX_WAITING // 2
@@ -24,6 +25,8 @@ MAX_EVENTS = 2_000_000
 STEPS = {60: 7 * 86_400, 900: 90 * 86_400}
 """Step of kept history to how long it is kept, both in seconds."""
 TRIM_EVERY = 500
+STUCK_S = 10.0
+"""A write that takes longer stops nobody any more: watching goes on, and rows are lost."""
 
 
 class EventRow(msgspec.Struct, frozen=True):
@@ -51,7 +54,7 @@ Row = EventRow | HistoryRow
 class Store:
     """Local memory that survives the process. Nothing here blocks the caller but ``close``.
 
-    ``error`` says why nothing is kept, where that is so; all calls still work then.
+    ``error`` says why nothing is kept, while that is so; all calls still work then.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -61,6 +64,8 @@ class Store:
         self._opened: Opened | None = None
         self._queue: queue.Queue[Row | None] = queue.Queue(MAX_WAITING)
         self._thread: threading.Thread | None = None
+        self._writing_since: float | None = None
+        self._disk = False  # the last write failed for the disk's sake, not for its rows'
         try:
             self._opened = open_database(folder)
         except StoreError as error:
@@ -78,12 +83,26 @@ class Store:
         return self._thread is not None
 
     def full(self) -> bool:
-        """True while so much waits to be written that hosts should be slowed down."""
-        return self._queue.qsize() > HIGH
+        """True while so much waits to be written that hosts should be slowed down.
+
+        A disk that hangs slows nobody down for longer than ``STUCK_S``.
+        """
+        return self._queue.qsize() > HIGH and not self._stuck()
+
+    def trouble(self) -> str:
+        """Why rows are being lost now; empty while all is kept."""
+        if self._stuck():
+            return f"a write has not ended within {STUCK_S:.0f} s"
+        return self.error
+
+    def _stuck(self) -> bool:
+        since = self._writing_since
+        return since is not None and time.monotonic() - since > STUCK_S
 
     def cursors(self) -> dict[str, str]:
         """Journal cursor of each host, as last kept."""
-        return dict(self._read("SELECT host, cursor FROM cursor"))
+        rows = self._read("SELECT host, cursor FROM cursor")
+        return {host: cursor for host, cursor in rows if isinstance(cursor, str)}
 
     def put(self, row: Row) -> None:
         """Keep ``row`` soon; counted as lost when the queue is full or nothing is kept."""
@@ -99,7 +118,10 @@ class Store:
         sql = "SELECT at, numbers FROM history WHERE host = ? AND step = ? AND at >= ? ORDER BY at"
         points = []
         for at, packed in self._read(sql, host, step, int(since)):
-            values = _numbers.decode(packed).get(name)
+            try:
+                values = _numbers.decode(packed).get(name)
+            except (msgspec.MsgspecError, TypeError):  # a row that somebody else has changed
+                continue
             if values is not None:
                 points.append(Point(at, *values))
         return points
@@ -108,7 +130,7 @@ class Store:
         """The newest kept events, oldest first."""
         sql = "SELECT kind, host, at, key, facts, id FROM event ORDER BY id DESC LIMIT ?"
         return [
-            Event(kind=kind, host=host, at=at, key=key, facts=json.loads(facts), seq=seq)
+            Event(kind=kind, host=host, at=at, key=key, facts=_facts(facts), seq=seq)
             for kind, host, at, key, facts, seq in reversed(self._read(sql, limit))
         ]
 
@@ -157,20 +179,43 @@ class Store:
             batches += 1
 
     def _write(self, db: sqlite3.Connection, rows: list[Row]) -> None:
-        if rows and not self._guarded(db, lambda db: _insert(db, rows)):
+        if not rows or self._guarded(db, lambda db: _insert(db, rows)):
+            return
+        if len(rows) > 1 and not self._disk:
+            for row in rows:  # one that cannot be written must not take the others with it
+                self._write(db, [row])
+        else:
             self.lost += len(rows)
 
     def _guarded(self, db: sqlite3.Connection, work: Callable[[sqlite3.Connection], None]) -> bool:
+        """Do ``work`` as one transaction; nothing that it meets ends this thread."""
+        self._writing_since = time.monotonic()
         try:
             db.execute("BEGIN IMMEDIATE")
             work(db)
             db.execute("COMMIT")
-        except sqlite3.Error as error:
-            self.error = f"cannot be written: {error}"
+        except Exception as error:  # noqa: BLE001,RUF100  # without the thread all hosts would wait
+            self._disk = isinstance(error, sqlite3.OperationalError) or (
+                isinstance(error, sqlite3.Error) and broken(error)
+            )
+            if self._disk:
+                self.error = f"cannot be written: {error}"
             with contextlib.suppress(sqlite3.Error):
                 db.execute("ROLLBACK")
             return False
+        finally:
+            self._writing_since = None
+        if self._disk:
+            self._disk, self.error = False, ""
         return True
+
+
+def _facts(written: str) -> dict[str, Any]:
+    try:
+        facts = json.loads(written)
+    except (ValueError, TypeError):
+        return {}
+    return facts if isinstance(facts, dict) else {}
 
 
 def _insert(db: sqlite3.Connection, rows: list[Row]) -> None:
