@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from console.config.loader import Config
 
+from console.errors import UsageError
 from console.text import clean
 
 
@@ -22,11 +23,24 @@ def configured(args: argparse.Namespace) -> "Config":
     from console.config.loader import load
     from console.config.select import select
 
-    config = load(only_file=args.config)
-    if args.hosts:
+    config = load(only_file=args.config, flags=flags(args))
+    if args.hosts is not None:
         chosen = select(config.hosts, args.hosts)
         config = msgspec.structs.replace(config, hosts=tuple(chosen), workstation=False)
     return config
+
+
+def flags(args: argparse.Namespace) -> dict[str, str]:
+    """The settings of ``--set KEY=VALUE``, by dotted path. Raises UsageError."""
+    out: dict[str, str] = {}
+    for text in args.settings:
+        path, equals, value = text.partition("=")
+        if not equals:
+            raise UsageError(
+                f"--set {clean(text, 80)}: no `=` in it", hint="Write --set ui.refresh_s=1."
+            )
+        out[path.strip()] = value.strip()
+    return out
 
 
 async def ask_on_terminal(path: str) -> str | None:

@@ -22,10 +22,13 @@ def read(path: Path, form: str | None) -> Imported:
 
     Raises ConfigError when it cannot be read.
     """
+    if path.exists() and not path.is_file():  # it is read twice, and a pipe only once
+        raise ConfigError("is not a regular file", where=clean(str(path), 300))
     if (form or guess(path)) == "openssh":
         from console.ssh.sshconfig import hosts_from_openssh
 
-        found = Imported(hosts_from_openssh(path), [])
+        notes: list[str] = []
+        found = Imported(hosts_from_openssh(path, notes), notes)
     else:
         from console.config.ansible import read_inventory
 
@@ -38,13 +41,13 @@ def read(path: Path, form: str | None) -> Imported:
 
 def guess(path: Path) -> str:
     """What kind of file it is, by its first meaningful lines."""
+    where = clean(str(path), 300)
     try:
         with path.open("rb") as file:
             text = file.read(65_536).decode("utf-8", "replace")
-    except OSError as exc:
-        raise ConfigError(
-            clean(exc.strerror or "cannot be read"), where=clean(str(path), 300)
-        ) from exc
+    except (OSError, ValueError) as exc:
+        said = getattr(exc, "strerror", None) or "cannot be read"
+        raise ConfigError(clean(said), where=where) from exc
     openssh = re.search(r"(?im)^\s*(host|match|include)[ \t=]+\S", text)
     ansible = re.search(r"(?m)^\s*\[[^\]\n]+\]\s*$|^[\w.-]+:\s*$|\bansible_\w+\s*[=:]", text)
     return "openssh" if openssh and not ansible else "ansible"

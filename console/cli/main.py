@@ -43,9 +43,13 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument(
         "--hosts",
         metavar="PATTERN",
-        default="",
+        default=None,
         help="only these hosts: names, gpu*, gpu[1-4], @site or @group, tag=x, !not",
     )
+    top.add_argument(
+        "--set", dest="settings", metavar="KEY=VALUE", action="append", default=[],
+        help="a setting for this run, as in `config show`; may be repeated",
+    )  # fmt: skip
     sub = top.add_subparsers(title="verbs", metavar="VERB")
     for name in VERBS:
         importlib.import_module(f"console.cli.{name}").add(sub)
@@ -90,9 +94,13 @@ def _say(text: str) -> None:
 
 def _report() -> str:
     """Write the traceback, without the values of variables, where only this user may read it."""
-    handle, path = tempfile.mkstemp(prefix="watchfloor-crash-", suffix=".txt")
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        file.write(traceback.format_exc())
+    told = traceback.format_exc()
+    try:
+        handle, path = tempfile.mkstemp(prefix="watchfloor-crash-", suffix=".txt")
+        with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace") as file:
+            file.write(told)
+    except OSError:
+        return f"here, as no file can be written:\n{told}"
     return path
 
 

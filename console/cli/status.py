@@ -25,7 +25,15 @@ def add(sub: Any) -> None:
     parser.add_argument(
         "--timeout", type=seconds, default=30.0, metavar="S", help="wait at most S seconds (30)"
     )
+    only_hosts(parser)
     parser.set_defaults(run=run)
+
+
+def only_hosts(parser: argparse.ArgumentParser) -> None:
+    """Let ``--hosts`` also stand after the verb; what is given before it stays otherwise."""
+    parser.add_argument(
+        "--hosts", metavar="PATTERN", default=argparse.SUPPRESS, help="only these hosts"
+    )
 
 
 def seconds(text: str) -> float:

@@ -5,7 +5,7 @@ import asyncio
 import sys
 from typing import TYPE_CHECKING
 
-from console.cli.common import ask_on_terminal
+from console.cli.common import ask_on_terminal, flags
 from console.config.edit import store_host_key
 from console.config.layer import nearest
 from console.config.loader import Config, load
@@ -24,7 +24,7 @@ def trust(args: argparse.Namespace) -> int:
     """
     from console.ssh.scan import fetch_host_key
 
-    config = load(only_file=args.config)
+    config = load(only_file=args.config, flags=flags(args))
     host = config.known.get(args.host)
     if host is None:
         hint = nearest(args.host, config.known) or "`watchfloor hosts list` shows all hosts."

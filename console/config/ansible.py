@@ -55,10 +55,16 @@ def read_inventory(path: Path) -> tuple[list[dict[str, Any]], list[str]]:
     try:
         with path.open("rb") as file:
             raw = file.read(MAX_BYTES + 1)
-    except OSError as exc:
-        raise ConfigError(clean(exc.strerror or "cannot be read"), where=where) from exc
+    except (OSError, ValueError) as exc:
+        said = getattr(exc, "strerror", None) or "cannot be read"
+        raise ConfigError(clean(said), where=where) from exc
     if len(raw) > MAX_BYTES:
         raise ConfigError("is too big for an inventory", where=where)
+    return parse_inventory(raw, where)
+
+
+def parse_inventory(raw: bytes, where: str) -> tuple[list[dict[str, Any]], list[str]]:
+    """The same from the bytes of a file; ``where`` names it in errors. Raises ConfigError."""
     text = raw.decode("utf-8", "replace").removeprefix("\ufeff")
     if raw.startswith(b"#!"):
         raise ConfigError(
@@ -74,7 +80,10 @@ def read_inventory(path: Path) -> tuple[list[dict[str, Any]], list[str]]:
         from console.config.ansible_ini import parse_ini
 
         groups = parse_ini(text, where)
-    return carried(groups)
+    try:
+        return carried(groups)
+    except ConfigError as exc:
+        raise ConfigError(exc.message, where=where, hint=exc.hint) from exc
 
 
 def is_yaml(text: str) -> bool:

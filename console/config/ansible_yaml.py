@@ -11,11 +11,29 @@ from console.config.ranges import MAX_NAMES
 from console.errors import ConfigError
 from console.text import clean
 
-MAX_NODES = 2_000_000
+MAX_MERGED = 10_000
+MAX_MERGES = 64
 
 
 class _Loader(yaml.SafeLoader):
     """Plain data only; every tag of Ansible's own becomes ``Opaque``."""
+
+    def flatten_mapping(self, node: yaml.MappingNode) -> None:
+        """Merge ``<<`` within bounds: nested merges of aliases double at each level."""
+        merges = [value for key, value in node.value if key.tag == "tag:yaml.org,2002:merge"]
+        if any(len(value.value) > MAX_MERGES for value in merges if _is_list(value)):
+            raise yaml.constructor.ConstructorError(None, None, "too many merges", node.start_mark)
+        super().flatten_mapping(node)
+        if merges and len(node.value) > MAX_MERGED:
+            raise yaml.constructor.ConstructorError(None, None, "merges too much", node.start_mark)
+
+
+def _is_list(node: yaml.Node) -> bool:
+    return isinstance(node, yaml.SequenceNode)
+
+
+# What the constructors of PyYAML raise for a value that does not suit its tag, besides its own.
+_MISFITS = (ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError)
 
 
 def _opaque(loader: yaml.SafeLoader, suffix: str, node: yaml.Node) -> Opaque:
@@ -30,7 +48,7 @@ def parse_yaml(text: str, where: str) -> Groups:
     """Groups of YAML text. Raises ConfigError when it is no inventory."""
     try:
         data = yaml.load(text, _Loader)  # noqa: S506  # a subclass of the safe loader
-    except (yaml.YAMLError, RecursionError, ValueError) as exc:
+    except (yaml.YAMLError, RecursionError, *_MISFITS) as exc:
         mark = getattr(exc, "problem_mark", None)
         place = f"{where}:{mark.line + 1}" if mark else where
         said = getattr(exc, "problem", None) or type(exc).__name__
@@ -70,12 +88,16 @@ class _Reader:
 
     def _take_hosts(self, group: Group, value: object, name: str) -> None:
         for pattern, variables in self._table(value, name).items():
-            names = expand(str(pattern))
+            try:
+                names = expand(str(pattern))
+            except ConfigError as exc:
+                raise self._wrong(f"group {clean(name, 80)!r}: {exc.message}") from exc
             self._hosts += len(names)
-            if self._hosts > MAX_NODES // 10:
-                raise self._wrong("too many hosts")
+            if self._hosts > 4 * MAX_NAMES:  # one host may be in several groups
+                raise self._wrong(f"more than {MAX_NAMES:,} hosts")
+            own = _plain(self._table(variables, str(pattern)))
             for host in names:
-                group.hosts.setdefault(host, {}).update(_plain(self._table(variables, host)))
+                group.hosts.setdefault(host, {}).update(own)
 
     def _table(self, value: object, name: str) -> Mapping[Any, Any]:
         if value is None or value == "":
@@ -91,4 +113,9 @@ class _Reader:
 
 
 def _plain(table: Mapping[Any, Any]) -> dict[str, Any]:
-    return {str(key): value for key, value in table.items()}
+    """The variables that say how a host is reached; an inventory may hold thousands of others."""
+    return {
+        key: value if isinstance(value, str | int | float) else Opaque()
+        for key, value in table.items()
+        if isinstance(key, str) and key.startswith("ansible_")
+    }

@@ -84,7 +84,7 @@ def _typed(layer: Layer, path: KeyPath, value: object, kind: Any) -> None:
         inner = _inner(place.rstrip("`"))
         full = (*path, *inner)
         name = f"{dotted(full)}: " if full else ""
-        said, hint = _plain(message, inner, kind)
+        said, hint = worded(message, inner, kind)
         raise wrong(layer, full, name + clean(said, 200), hint) from exc
 
 
@@ -94,7 +94,7 @@ _TOML = {"object": "table", "str": "text", "int": "whole number", "float": "numb
 }
 
 
-def _plain(message: str, inner: KeyPath, kind: Any) -> tuple[str, str]:
+def worded(message: str, inner: KeyPath, kind: Any) -> tuple[str, str]:
     """What msgspec says, in the words of TOML, and a hint where few values are possible."""
     missing = re.fullmatch(r"Object missing required field `(\w+)`", message)
     if missing:

@@ -1,11 +1,15 @@
 """Store a host key in the file that declares the host; comments and order stay as they are."""
 
+import contextlib
+import fcntl
 import os
 import tempfile
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import tomlkit
 from tomlkit.exceptions import TOMLKitError
 
@@ -19,8 +23,8 @@ def store_host_key(config: Config, name: str, line: str, *, replace: bool = Fals
     """Add ``line`` to the host keys of ``name``, or put it in place of them.
 
     A host that stands alone gets it in its own element; a host of a range in ``[host_keys]``.
-    Returns the file. Raises ConfigError when the host is not declared or the file cannot be
-    written.
+    Returns the file. Raises ConfigError when the host is not declared, when the file was changed
+    so that the host stands elsewhere now, or when it cannot be written; the file is then as before.
     """
     entry = config.entries.get(name)
     if entry is None:
@@ -29,45 +33,92 @@ def store_host_key(config: Config, name: str, line: str, *, replace: bool = Fals
     origin = config.origin(f"hosts.{name}.host_key")
     in_table = f"host_keys.{name}" in config.origins
     path = Path(origin.file if in_table else entry.layer.file).resolve()
-    before = () if replace else config.known[name].host_key
-    lines = [*before, line] if line not in before else list(before)
-    text = _read(path)
-    new = _edited(text, entry, name, lines, in_table or entry.ranged)
-    _write(path, new)
+    element = None if in_table or entry.ranged else entry
+    with _alone(path.parent):
+        text = _read(path)
+        place = _Place(path, name, element, () if replace else config.known[name].host_key, replace)
+        _write(path, _edited(text, place, line), line)
     return path
+
+
+class _Place(msgspec.Struct, frozen=True):
+    """Where in the file the key goes."""
+
+    file: Path
+    name: str
+    element: Entry | None  # None: in [host_keys]
+    known: tuple[str, ...]  # keys in force that may stand elsewhere
+    replace: bool
+
+    def table(self, document: Any) -> tuple[Any, str]:
+        """The table of a parsed file that holds the key or will, and the name in it."""
+        if self.element is None:
+            return document.setdefault("host_keys", {}), self.name
+        hosts = document.get("hosts", ())
+        number = self.element.number
+        if number >= len(hosts) or hosts[number].get("name") != self.name:
+            raise ConfigError(
+                "the file was changed since it was read; nothing was stored",
+                where=str(self.file),
+                hint="Run the command again.",
+            )
+        return hosts[number], "host_key"
+
+
+@contextlib.contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Let one of us at a time read, change and write a file of this folder."""
+    try:
+        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError as exc:
+        raise ConfigError(clean(exc.strerror or "cannot be read"), where=str(folder)) from exc
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
 
 
 def _read(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8", errors="strict")
-    except OSError as exc:
-        raise ConfigError(clean(exc.strerror or "cannot be read"), where=str(path)) from exc
+        with path.open(encoding="utf-8", newline="") as file:  # line ends stay as they are
+            return file.read()
+    except (OSError, ValueError) as exc:
+        said = getattr(exc, "strerror", None) or "cannot be read"
+        raise ConfigError(clean(said), where=str(path)) from exc
 
 
-def _edited(text: str, entry: Entry, name: str, lines: list[str], in_table: bool) -> str:
+def _edited(text: str, place: _Place, line: str) -> str:
     """``text`` with the key in it, checked to differ in nothing else."""
     try:
+        expected = tomllib.loads(text)
         document: Any = tomlkit.parse(text)
-    except TOMLKitError as exc:
-        raise ConfigError(f"cannot be edited: {clean(str(exc), 200)}") from exc
-    value: Any = lines[0] if len(lines) == 1 else _array(lines)
-    expected = tomllib.loads(text)
-    if in_table:
-        if "host_keys" not in document:
+        table, key = place.table(expected)
+        held = table.get(key, list(place.known))
+        before = [] if place.replace else [held] if isinstance(held, str) else list(held)
+        lines = before if line in before else [*before, line]
+        table[key] = lines[0] if len(lines) == 1 else lines
+        if place.element is None and "host_keys" not in document:
             document["host_keys"] = tomlkit.table()
-        document["host_keys"][name] = value
-        expected.setdefault("host_keys", {})[name] = lines[0] if len(lines) == 1 else lines
-    else:
-        document["hosts"][entry.number]["host_key"] = value
-        expected["hosts"][entry.number]["host_key"] = lines[0] if len(lines) == 1 else lines
-    new = tomlkit.dumps(document)
-    if tomllib.loads(new) != expected:
+        written, key = place.table(document)
+        written[key] = lines[0] if len(lines) == 1 else _array(lines)
+        new: str = tomlkit.dumps(document)
+        same = tomllib.loads(new) == expected
+    except (TOMLKitError, ValueError, TypeError, AttributeError) as exc:
+        raise ConfigError(
+            f"cannot be edited: {clean(str(exc), 200)}", where=str(place.file), hint=_by_hand(line)
+        ) from exc
+    if not same:
         raise ConfigError(
             "the file is written in a way that cannot be edited safely",
-            where=entry.layer.file,
-            hint=f"Add by hand: host_key = {lines!r}",
+            where=str(place.file),
+            hint=_by_hand(line),
         )
     return new
+
+
+def _by_hand(line: str) -> str:
+    return f'Nothing was stored; add by hand: host_key = "{clean(line, 8192)}"'
 
 
 def _array(lines: list[str]) -> Any:
@@ -93,7 +144,7 @@ def write_new(path: Path, text: str) -> None:
         raise ConfigError(clean(exc.strerror or "cannot be written"), where=str(path)) from exc
 
 
-def _write(path: Path, text: str) -> None:
+def _write(path: Path, text: str, line: str) -> None:
     """Replace a file at once, with the owner and mode it had."""
     temporary = ""
     try:
@@ -106,7 +157,7 @@ def _write(path: Path, text: str) -> None:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(temporary, path)
+        os.replace(temporary, path)  # whoever is killed here leaves the old file or the new one
         temporary = ""
         folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
         try:
@@ -114,7 +165,8 @@ def _write(path: Path, text: str) -> None:
         finally:
             os.close(folder)
     except OSError as exc:
-        raise ConfigError(clean(exc.strerror or "cannot be written"), where=str(path)) from exc
+        said = clean(exc.strerror or "cannot be written")
+        raise ConfigError(said, where=str(path), hint=_by_hand(line)) from exc
     finally:
         if temporary:
             os.unlink(temporary)

@@ -40,6 +40,7 @@ class Fleet(msgspec.Struct, frozen=True):
     hosts: tuple[Host, ...]
     entries: dict[str, Entry]
     unused_keys: tuple[str, ...]  # names in [host_keys] that are no host
+    unused: tuple[str, ...]  # [sites.NAME] and [groups.NAME] of which no host is, with their place
 
 
 class _Lent(msgspec.Struct):
@@ -74,7 +75,23 @@ def build(layers: Sequence[Layer]) -> Fleet:
                 hosts[host.name], entries[host.name] = host, entry
     _check_jumps(hosts, entries)
     unused = tuple(name for name in lent.host_keys if name not in hosts)
-    return Fleet(tuple(hosts.values()), entries, unused)
+    return Fleet(tuple(hosts.values()), entries, unused, _unused(layers, hosts))
+
+
+def _unused(layers: Sequence[Layer], hosts: Mapping[str, Host]) -> tuple[str, ...]:
+    """Tables for sites and groups that no host names: often one of the two is misspelt."""
+    named = {
+        "sites": {host.site for host in hosts.values()},
+        "groups": {group for host in hosts.values() for group in host.groups},
+    }
+    return tuple(
+        f"{layer.origin(key, name)}: [{key}.{clean(name, 80)}] has no host. "
+        f"{nearest(name, sorted(labels))}".strip()
+        for layer in layers
+        for key, labels in named.items()
+        for name in layer.data.get(key, ())
+        if name not in labels
+    )
 
 
 def _lent(layers: Sequence[Layer]) -> _Lent:

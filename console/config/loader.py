@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from console.config.check import unshowable, worded
 from console.config.document import SETTINGS, Ui
 from console.config.files import read_layer
 from console.config.hosts import Entry, Fleet, build
@@ -45,6 +46,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     ui: Ui = Ui()
     files: tuple[str, ...] = ()  # read, lowest layer first
     warnings: tuple[str, ...] = ()
+    unused: tuple[str, ...] = ()  # tables that no host takes values from, with their place
     origins: Mapping[str, Origin] = {}  # of settings, by dotted path
     entries: Mapping[str, Entry] = {}  # of hosts, by name
 
@@ -73,14 +75,15 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
 def load(
     *,
     only_file: Path | None = None,
-    flags: Mapping[str, object] = MappingProxyType({}),
+    flags: Mapping[str, str] = MappingProxyType({}),
     env: Mapping[str, str] | None = None,
     cwd: Path | None = None,
 ) -> Config:
     """Read and check everything.
 
     ``only_file`` (or the variable WATCHFLOOR_CONFIG) stands for all files, and then no other
-    variable counts. ``flags`` are settings by dotted path. Raises ConfigError.
+    variable counts. ``flags`` are settings by dotted path, as text. Raises ConfigError, and
+    UsageError for a flag.
     """
     variables = os.environ if env is None else env
     if only_file is None and variables.get(FILE_VARIABLE):
@@ -130,7 +133,7 @@ def _found(cwd: Path) -> list[Layer]:
 
 
 def _settings(
-    layers: list[Layer], env: Mapping[str, str], flags: Mapping[str, object]
+    layers: list[Layer], env: Mapping[str, str], flags: Mapping[str, str]
 ) -> tuple[dict[str, Any], dict[str, Origin], list[str]]:
     values = dict(SETTINGS)
     origins: dict[str, Origin] = {}
@@ -152,8 +155,10 @@ def _settings(
             warnings.append(f"variable {clean(variable, 80)} is not known. {hint}".strip())
     for path, value in flags.items():
         if path not in SETTINGS:
-            raise UsageError(f"no setting is called {path!r}", hint=nearest(path, SETTINGS))
-        values[path], origins[path] = value, Origin("flag", path)
+            hint = nearest(path, SETTINGS) or f"Known: {', '.join(SETTINGS)}."
+            raise UsageError(f"no setting is called {clean(path, 80)!r}", hint=hint)
+        values[path] = _from_text(value, SETTINGS[path], f"--set {path}")
+        origins[path] = Origin("flag", f"--set {path}")
     return values, origins, warnings
 
 
@@ -168,6 +173,9 @@ def _from_text(text: str, default: object, variable: str) -> object:
             return float(text)
         except ValueError:
             raise ConfigError(f"{clean(text, 40)!r} is not a number", where=variable) from None
+    fault = unshowable(text)
+    if fault:
+        raise ConfigError(fault, where=variable)
     return text
 
 
@@ -186,7 +194,8 @@ def _config(
     except msgspec.ValidationError as exc:
         place = str(exc).rpartition("$.")[2].rstrip("`")
         origin = origins.get(f"ui.{place}", Origin("default"))
-        raise ConfigError(f"ui.{place}: {clean(str(exc), 200)}", where=str(origin)) from exc
+        said, _ = worded(str(exc).partition(" - at `")[0], (), Ui)
+        raise ConfigError(f"ui.{place}: {clean(said, 200)}", where=str(origin)) from exc
     state_dir = settings["state_dir"]
     return Config(
         hosts=fleet.hosts,
@@ -197,6 +206,7 @@ def _config(
         ui=checked,
         files=files,
         warnings=tuple(warnings),
+        unused=fleet.unused,
         origins=MappingProxyType(origins),
         entries=MappingProxyType(fleet.entries),
     )

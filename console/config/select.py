@@ -43,6 +43,8 @@ def select(hosts: Sequence[Host], pattern: str) -> tuple[Host, ...]:
 
 
 def _matches(hosts: Sequence[Host], term: str) -> set[str]:
+    if term in ("", "@"):
+        raise UsageError("a term of a host pattern without a name")
     if term.startswith("@"):
         return {host.name for host in hosts if term[1:] in (host.site, *host.groups)}
     field, equals, value = term.partition("=")

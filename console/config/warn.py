@@ -10,7 +10,7 @@ from console.model.host import Host
 
 def findings(config: Config) -> list[str]:
     """What will keep hosts from being LIVE, one text for each cause; files are only looked at."""
-    out = list(config.warnings)
+    out = [*config.warnings, *config.unused, *_shared(config.hosts)]
     keys: dict[str, list[Host]] = {}
     for host in config.hosts:
         if host.key:
@@ -31,16 +31,26 @@ def findings(config: Config) -> list[str]:
     return out
 
 
+def _shared(hosts: Iterable[Host]) -> Iterable[str]:
+    """Addresses that several hosts have: often a range without {name} or {n} in its address."""
+    at: dict[tuple[object, ...], list[Host]] = {}
+    for host in hosts:
+        at.setdefault((host.address, host.port, host.jump), []).append(host)
+    for (address, port, _), several in at.items():
+        if len(several) > 1:
+            yield f"one address, {address} port {port}, for several hosts: {_names(several)}"
+
+
 def key_file_fault(path: str) -> str:
     """Why a private key file cannot be used, or empty."""
     try:
         info = os.stat(path)
+        if not stat.S_ISREG(info.st_mode):
+            return "is not a regular file"
         with open(path, "rb") as file:
             private = b"PRIVATE KEY" in file.read(4096)
     except OSError as exc:
         return (exc.strerror or "cannot be read").lower()
-    if not stat.S_ISREG(info.st_mode):
-        return "is not a regular file"
     mode = stat.S_IMODE(info.st_mode)
     if private and mode & 0o077:
         return f"can be read by others (mode {mode:04o}); run: chmod 600 {path}"

@@ -28,12 +28,12 @@ Fields = dict[str, object]
 """Keys of ``[[hosts]]``: name, address, port, user, key, certificate, jump, host_key, agent."""
 
 
-def hosts_from_openssh(config_path: str | Path) -> list[Fields]:
+def hosts_from_openssh(config_path: str | Path, notes: list[str] | None = None) -> list[Fields]:
     """Hosts named in an OpenSSH client configuration, in file order.
 
-    Names with wildcards only lend settings and are left out. ``host_key`` is filled from the
-    known_hosts files that the configuration names. Raises ConfigError when the file or the ``ssh``
-    program is missing, or when ssh refuses the file.
+    Names with wildcards only lend settings and are left out; what cannot be carried over is added
+    to ``notes``. ``host_key`` is filled from the known_hosts files that the configuration names.
+    Raises ConfigError when the file or the ``ssh`` program is missing, or ssh refuses the file.
     """
     path = Path(config_path).expanduser()
     program = shutil.which("ssh")
@@ -41,7 +41,8 @@ def hosts_from_openssh(config_path: str | Path) -> list[Fields]:
         raise ConfigError("needs the ssh program", hint="Install openssh-client.")
     if not path.is_file():
         raise ConfigError("no such file", where=clean(str(path), 300))
-    return [_resolve(program, path, name) for name in host_names(path)]
+    told = notes if notes is not None else []
+    return [_resolve(program, path, name, told) for name in host_names(path)]
 
 
 def host_names(path: Path) -> list[str]:
@@ -113,7 +114,7 @@ def _included(word: str, where: str) -> list[Path]:
     return [Path(found) for found in sorted(glob.glob(pattern))]
 
 
-def _resolve(program: str, path: Path, name: str) -> Fields:
+def _resolve(program: str, path: Path, name: str, notes: list[str]) -> Fields:
     if name.startswith("-"):
         raise ConfigError(f"host name {clean(name, 80)!r} begins with a dash", where=str(path))
     try:
@@ -134,6 +135,8 @@ def _resolve(program: str, path: Path, name: str) -> Fields:
     for line in done.stdout.decode("utf-8", "replace").splitlines():
         key, _, value = line.partition(" ")
         values.setdefault(key, []).append(value)
+    if values.get("proxycommand", ["none"])[0] != "none":
+        notes.append(f"{clean(name, 80)}: ProxyCommand not carried over; set `jump` in its place")
     return _fields(name, values)
 
 
