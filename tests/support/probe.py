@@ -12,7 +12,8 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 from zlib import crc32
 
@@ -23,6 +24,16 @@ from console.model.frame import MAX_LINE, Frame, ProbeEvent
 from console.ssh.payload import payload
 
 ISOLATED = ("-I", "-S", "-u", "-c")
+
+
+@contextmanager
+def running(argv: Sequence[str]) -> Iterator[subprocess.Popen[bytes]]:
+    """A process that is ended in any case: a test that fails must not wait for it."""
+    with subprocess.Popen(list(argv)) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 class Talk:
