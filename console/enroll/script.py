@@ -11,6 +11,8 @@ from console.hostside import bundle
 
 HOME = "/var/lib/watchfloor"
 END = "WATCHFLOOR_END"
+DECLARED = '{"sources": [], "weights": [], "identifiers": []}'
+UNIT_FOLDER = "/etc/systemd/system"
 
 _HEAD = """\
 #!/bin/sh
@@ -18,19 +20,37 @@ _HEAD = """\
 #
 # What it does, all of it:
 #   - makes the account {account} (no password, shell /bin/sh) with its key file, owned by root
-#   - puts the probe into {root}: Python source, owned by root
 {more}#   - writes /etc/watchfloor/probe.json where there is none
 # Its key can then do one thing on this host: {can}.
-# It changes neither sshd's configuration nor the firewall. `watchfloor enroll {host} --print
-# --remove` prints the script that takes all of it away again.
+# It changes neither sshd's configuration nor the firewall. It may be run again, also for another
+# tier or with another key. `watchfloor enroll {host} --print --remove` prints the script that takes
+# all of it away.
 set -eu
 umask 022
+PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+export PATH
 say() {{ echo "watchfloor: $*"; }}
 stop() {{ echo "watchfloor: $*" >&2; exit 1; }}
 [ "$(id -u)" -eq 0 ] || stop "run this as root"
-python=$(command -v python3) || stop "python3 is missing"
-"$python" -I -S -c 'import sys; sys.exit(sys.version_info < (3, 8))' ||
-    stop "$python is older than 3.8"
+{needs}# A system's own interpreter, for the account cannot reach one in somebody's home.
+python=""
+for found in /usr/bin/python3 /usr/libexec/platform-python /usr/bin/python3.[89] \\
+    /usr/bin/python3.1[0-9] "$(command -v python3 || true)"; do
+    [ -x "$found" ] || continue
+    if "$found" -I -S -c 'import sys; sys.exit(sys.version_info < (3, 8))'; then
+        python=$found
+        break
+    fi
+done
+[ -n "$python" ] || stop "Python 3.8 or newer is missing: install python3"
+"""
+
+_NEEDS = """\
+[ -d /run/systemd/system ] || stop "tier 2 needs systemd, which does not run here: use --tier 1"
+"""
+
+_PROBE = """\
+#   - puts the probe into {root}: Python source, owned by root
 """
 
 _MORE = """\
@@ -42,36 +62,53 @@ _ACCOUNT = """
 # --- the account that the console logs in to
 id {account} >/dev/null 2>&1 ||
     useradd --system --home-dir {home} --no-create-home --shell /bin/sh {account}
-# No password can match, but the account is not locked: sshd refuses locked ones.
-usermod --password '*' --home {home} --shell /bin/sh {account}
-{journal}install -d -m 755 -o root -g root {home} {home}/.ssh
+{groups}# No password can match, but the account is not locked: sshd refuses locked ones.
+usermod --password '*' --home {home} --shell /bin/sh --groups "$groups" {account}
+install -d -m 755 -o root -g root {home} {home}/.ssh
+"""
+
+_JOURNAL = """\
+# Telemetry of logins comes from the journal.
+groups=""
+if getent group systemd-journal >/dev/null; then groups=systemd-journal; fi
+"""
+
+_NO_GROUPS = """\
+groups=""
 """
 
 _FILES = """
 # --- the probe
 # sha256 of the archive: {sha256}
-new=$(mktemp -d /usr/lib/watchfloor.XXXXXX)
-trap 'rm -rf "$new"' EXIT
+new=$(mktemp -d {root}.XXXXXX)
+# Whatever happens from here on, the probe that was there is there again or the new one is.
+back() {{
+    rm -rf "$new"
+    if [ -d {root}.old ] && [ ! -d {root} ]; then mv {root}.old {root}; fi
+}}
+trap back EXIT
+trap 'exit 1' HUP INT TERM
 base64 -d >"$new/archive" <<'{end}'
 {data}
 {end}
-echo '{sha256}  '"$new/archive" | sha256sum -c --quiet - || stop "the archive is damaged"
+echo '{sha256}  '"$new/archive" | sha256sum -c - >/dev/null || stop "the archive is damaged"
 tar -xzf "$new/archive" -C "$new" --no-same-owner --no-same-permissions
 rm "$new/archive"
 chown -R root:root "$new"
 chmod -R u=rwX,go=rX "$new"
+"$python" -I -S "$new/start.py" --version >/dev/null || stop "the probe does not start"
 rm -rf {root}.old
 if [ -d {root} ]; then mv {root} {root}.old; fi
 mv "$new" {root}
-trap - EXIT
 rm -rf {root}.old
+trap - EXIT HUP INT TERM
 """
 
 _DECLARED = """
 # --- what this host declares: model sources, weight folders, log identifiers
 install -d -m 755 -o root -g root /etc/watchfloor
 if [ ! -e /etc/watchfloor/probe.json ]; then
-    printf '%s\\n' '{"sources": [], "weights": [], "identifiers": []}' >/etc/watchfloor/probe.json
+    printf '%s\\n' '{declared}' >/etc/watchfloor/probe.json
     chmod 644 /etc/watchfloor/probe.json
 fi
 """
@@ -83,17 +120,40 @@ id {sensor} >/dev/null 2>&1 ||
 {units}
 install -d -m 755 -o root -g root {run}
 systemctl daemon-reload
-systemctl enable --now watchfloor-sensor.socket watchfloor-firewall.timer
-systemctl restart watchfloor-sensor.socket
+systemctl --quiet enable watchfloor-sensor.socket watchfloor-firewall.timer
+# Running sensors are of the former version.
+systemctl stop 'watchfloor-sensor@*.service'
+systemctl restart watchfloor-sensor.socket watchfloor-firewall.timer
 systemctl start watchfloor-firewall.service ||
     say "the firewall rules cannot be read: see systemctl status watchfloor-firewall"
 """
 
+_NO_UNITS = """
+# --- what tier 2 left, if this host was at tier 2
+if [ -e /etc/systemd/system/watchfloor-sensor.socket ]; then
+    systemctl --quiet disable --now watchfloor-sensor.socket watchfloor-firewall.timer || true
+    systemctl stop 'watchfloor-sensor@*.service' watchfloor-firewall.service || true
+    rm -f {units}
+    systemctl daemon-reload || true
+    rm -rf {run}
+fi
+"""
+
 _TAIL = """
+# --- would sshd take it?
+sshd=$(sshd -T -C user={account},host=localhost,addr=127.0.0.1 2>/dev/null || true)
+case "$sshd" in
+*"authorizedkeysfile "*.ssh/authorized_keys*) ;;
+*authorizedkeysfile*) say "careful: sshd reads no key file below a home (AuthorizedKeysFile)" ;;
+esac
+case "$sshd" in
+*"allowusers "* | *"allowgroups "* | *"denyusers "* | *"denygroups "*)
+    say "careful: sshd limits who may log in (AllowUsers and the like); let {account} in" ;;
+esac
 say "{host} is enrolled at tier {tier}. For the inventory:"
 for file in /etc/ssh/ssh_host_ed25519_key.pub /etc/ssh/ssh_host_ecdsa_key.pub; do
     [ -r "$file" ] || continue
-    read -r kind key rest <"$file"
+    read -r kind key rest <"$file" || true
     printf '%s\\n' '[[hosts]]' 'name = "{host}"' 'user = "{account}"' 'tier = {tier}' \\
         "host_key = \\"$kind $key\\""
     break
@@ -104,23 +164,38 @@ _REMOVE = """\
 #!/bin/sh
 # Watchfloor {version}: take everything that enrolment put on {host} away again.
 set -eu
+PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+export PATH
 [ "$(id -u)" -eq 0 ] || {{ echo "run this as root" >&2; exit 1; }}
-if command -v systemctl >/dev/null 2>&1; then
-    systemctl disable --now watchfloor-sensor.socket watchfloor-firewall.timer 2>/dev/null || true
+# First the key, so that nobody logs in meanwhile.
+rm -rf {home}
+if [ -d /run/systemd/system ]; then
+    systemctl --quiet disable --now watchfloor-sensor.socket watchfloor-firewall.timer 2>/dev/null ||
+        true
     systemctl stop 'watchfloor-sensor@*.service' watchfloor-firewall.service 2>/dev/null || true
 fi
-rm -f {units}
-if command -v systemctl >/dev/null 2>&1; then systemctl daemon-reload; fi
+rm -f {units} {wants}
+if [ -d /run/systemd/system ]; then
+    systemctl daemon-reload
+    systemctl reset-failed 'watchfloor-*' 2>/dev/null || true
+fi
 for account in {account} {sensor}; do
-    pkill -KILL -u "$account" 2>/dev/null || true
+    tries=0
+    while [ "$tries" -lt 10 ] && pkill -KILL -u "$account" 2>/dev/null; do
+        tries=$((tries + 1))
+        sleep 1
+    done
     if id "$account" >/dev/null 2>&1; then userdel "$account"; fi
     if getent group "$account" >/dev/null 2>&1; then groupdel "$account"; fi
 done
-rm -rf {root} {root}.old {home} {run}
-# What the host declares may be the work of a person; it is kept beside its place.
-if [ -e /etc/watchfloor/probe.json ]; then
+rm -rf {root} {root}.old {root}.?????? {run}
+# What the host declares may be the work of a person; then it is kept beside its place.
+if [ "$(cat /etc/watchfloor/probe.json 2>/dev/null || true)" = '{declared}' ]; then
+    rm -f /etc/watchfloor/probe.json
+elif [ -e /etc/watchfloor/probe.json ]; then
     mv /etc/watchfloor/probe.json /etc/watchfloor/probe.json.removed
 fi
+rmdir /etc/watchfloor 2>/dev/null || true
 echo "watchfloor: removed"
 """
 
@@ -145,30 +220,27 @@ def install(order: Enrolment, binding: bytes | None) -> str:
     names = {
         "version": __version__, "host": order.host, "tier": order.tier, "account": ACCOUNT,
         "sensor": SENSOR, "root": ROOT, "home": HOME, "run": RUN, "end": END,
+        "declared": DECLARED,
     }  # fmt: skip
-    more = _MORE.format(**names) if order.tier == 2 else ""
+    more = (_PROBE if order.tier else "") + (_MORE if order.tier == 2 else "")
     can = {
         0: "open a shell without forwarding or terminal (for trying out only)",
         1: "start the probe as that account",
         2: "open that socket",
     }[order.tier]
-    journal = ""
-    if order.tier < 2:
-        journal = (
-            "# Telemetry of logins comes from the journal.\n"
-            f"if getent group systemd-journal >/dev/null; then "
-            f"usermod -a -G systemd-journal {ACCOUNT}; fi\n"
-        )
-    parts = [_HEAD.format(more=more, can=can, **names), _ACCOUNT.format(journal=journal, **names)]
+    needs = _NEEDS if order.tier == 2 else ""
+    parts = [_HEAD.format(more=more.format(**names), can=can, needs=needs, **names)]
+    parts.append(_ACCOUNT.format(groups=_JOURNAL if order.tier < 2 else _NO_GROUPS, **names))
     if order.tier:
         data = bundle.archive(bundle.files(binding))
-        parts.append(
-            _FILES.format(sha256=hashlib.sha256(data).hexdigest(), data=_wrapped(data), **names)
-        )
-    parts.append(_DECLARED)
+        sha256 = hashlib.sha256(data).hexdigest()
+        parts.append(_FILES.format(sha256=sha256, data=_wrapped(data), **names))
+    parts.append(_DECLARED.format(**names))
     if order.tier == 2:
-        units = "\n".join(_written(f"/etc/systemd/system/{n}", t) for n, t in UNITS.items())
+        units = "\n".join(_written(f"{UNIT_FOLDER}/{n}", t) for n, t in UNITS.items())
         parts.append(_UNITS.format(units=units, **names))
+    else:
+        parts.append(_NO_UNITS.format(units=_unit_files(), **names))
     # Last, so that nobody can log in to what is half there.
     keys = "\n# --- its key, for which the account itself may not write another\n"
     keys += _written(f"{HOME}/.ssh/authorized_keys", "\n".join(key_lines(order)) + "\n")
@@ -178,11 +250,18 @@ def install(order: Enrolment, binding: bytes | None) -> str:
 
 def remove(host: str) -> str:
     """The script that undoes ``install`` of any tier."""
-    units = " ".join(f"/etc/systemd/system/{name}" for name in UNITS)
+    wants = (
+        f"{UNIT_FOLDER}/sockets.target.wants/watchfloor-sensor.socket"
+        f" {UNIT_FOLDER}/timers.target.wants/watchfloor-firewall.timer"
+    )
     return _REMOVE.format(
         version=__version__, host=host, account=ACCOUNT, sensor=SENSOR, root=ROOT, home=HOME,
-        run=RUN, units=units,
+        run=RUN, units=_unit_files(), wants=wants, declared=DECLARED,
     )  # fmt: skip
+
+
+def _unit_files() -> str:
+    return " ".join(f"{UNIT_FOLDER}/{name}" for name in UNITS)
 
 
 def _written(path: str, text: str) -> str:

@@ -10,23 +10,23 @@ import pytest
 from console.model.frame import Frame
 from console.model.host import Host
 from console.ssh.payload import command, payload
-from tests.support.lab import LabUnavailable, base_root
+from tests.support.labroot import TIED, LabUnavailable, base_root
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(600)]
 
 
 def test_the_probe_speaks_under_python_3_9() -> None:
     try:
-        root = base_root("bullseye", "python3-minimal,procps")
+        root = base_root("bullseye", "python3,procps")
     except LabUnavailable as why:
         pytest.skip(f"no bullseye root: {why}")
     packed = payload()
     loader = command(Host(name="old", address="127.0.0.1", tier=0))
     # A chroot has no /proc of its own; the probe's own process is enough to look at.
     script = f"mount -t proc proc /proc && {loader}"
-    argv = ["unshare", "--mount", "--pid", "--fork", "--propagation", "private"]
+    argv = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--propagation", "private"]
     probe = subprocess.Popen(
-        [*argv, "chroot", str(root), "/bin/sh", "-c", script],
+        [*TIED, *argv, "chroot", str(root), "/bin/sh", "-c", script],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

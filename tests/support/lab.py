@@ -1,35 +1,49 @@
 """Real hosts for tests: Debian roots booted by systemd-nspawn, each in its own network namespace.
 
-The base root is made once by debootstrap and cached; every host is an overlay over it, so nothing
-a test does outlives the test. Addresses are 10.213.N.0/30, between one veth pair and one namespace
-a host. Nothing outside the overlay, the namespace and the pair is touched.
+Every host is an overlay over a cached base root (``labroot``) whose upper layer is a tmpfs, mounted
+in a mount namespace that only this host has. One process holds both namespaces, and it, the host
+and the test process are tied to each other: when the test process ends in whatever way, the kernel
+kills the host and takes away its mounts, its addresses and its link.
+
+Addresses are 10.213.N.0/30, between one veth pair and one namespace a host.
 """
 
 from __future__ import annotations
 
 import contextlib
 import fcntl
-import hashlib
 import os
-import shutil
 import signal
 import socket
 import subprocess
-import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import IO
 
-PACKAGES = (
-    "systemd,systemd-sysv,dbus,libpam-systemd,openssh-server,nftables,iproute2,python3,sudo,"
-    "procps,netbase,passwd,adduser"
-)
-TOOLS = ("debootstrap", "systemd-nspawn", "ip", "nsenter", "mount", "ssh-keygen")
+from tests.support.labroot import TIED, LabUnavailable, base_root, cache_dir
+
+__all__ = ["LabHost", "LabUnavailable", "base_root", "wait_until"]
+
 BOOT_SECONDS = 60.0
+OTHER_RUN_SECONDS = 120.0
+# What a container does not have by itself and a real host has.
+CAPABILITIES = "CAP_NET_ADMIN,CAP_AUDIT_READ"
 
+_HOLDER = """\
+mount -t tmpfs -o mode=755 tmpfs "$2"
+mkdir "$2/root" "$2/upper" "$2/work"
+mount -t overlay overlay -o "lowerdir=$1,upperdir=$2/upper,workdir=$2/work" "$2/root"
+ip link set lo up
+echo ready
+exec sleep infinity
+"""
 
-class LabUnavailable(Exception):
-    """Why real hosts cannot be had on this machine."""
+_IN_CGROUPS = """\
+while [ "$1" != -- ]; do echo $$ >"$1/cgroup.procs"; shift; done
+shift
+exec "$@"
+"""
 
 
 def wait_until(condition: Callable[[], bool], seconds: float, what: str) -> None:
@@ -47,39 +61,17 @@ def _call(
     return subprocess.run(argv, check=check, capture_output=True, text=True, timeout=timeout)
 
 
-def cache_dir() -> Path:
-    """Where base roots are kept between runs."""
-    base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-    return Path(base) / "watchfloor-lab"
-
-
-def base_root(suite: str = "bookworm", packages: str = PACKAGES) -> Path:
-    """The cached base root of a Debian suite; made on first use (about a minute).
-
-    Raises LabUnavailable with the reason where it cannot be made.
-    """
-    if os.geteuid() != 0:
-        raise LabUnavailable("real hosts need root")
-    missing = [tool for tool in TOOLS if shutil.which(tool) is None]
-    if missing:
-        raise LabUnavailable(f"not installed: {', '.join(missing)}")
-    digest = hashlib.sha256(packages.encode()).hexdigest()[:8]
-    target = cache_dir() / f"{suite}-{digest}"
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with (target.parent / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if target.is_dir():
-            return target
-        fresh = target.with_suffix(".new")
-        shutil.rmtree(fresh, ignore_errors=True)
-        argv = ["debootstrap", "--variant=minbase", f"--include={packages}", suite, str(fresh)]
-        done = subprocess.run(argv, check=False, capture_output=True, text=True, timeout=900)
-        if done.returncode != 0:
-            shutil.rmtree(fresh, ignore_errors=True)
-            last = (done.stdout.strip().splitlines() or ["no output"])[-1]
-            raise LabUnavailable(f"debootstrap {suite} failed: {last}")
-        fresh.rename(target)
-    return target
+def _cgroups(name: str) -> list[Path]:
+    """Where the systemd of a host keeps its units: a folder of its own, or hosts would share it."""
+    mounts = [line.split() for line in Path("/proc/self/mounts").read_text().splitlines()]
+    found = []
+    for line in Path("/proc/self/cgroup").read_text().splitlines():
+        _, kind, path = line.split(":", 2)
+        for _, mount, fstype, options, *_ in mounts:
+            unified = kind == "" and fstype == "cgroup2"
+            if unified or (kind == "name=systemd" and kind in options.split(",")):
+                found.append(Path(mount + path) / name)
+    return found
 
 
 class LabHost:
@@ -90,17 +82,30 @@ class LabHost:
         self.name = f"lab{number}"
         self.address = f"10.213.{number}.2"
         self._near = f"10.213.{number}.1"
-        self._netns = f"wflab{number}"
         self._veth = f"wflab{number}a"
-        self._folder = Path(tempfile.mkdtemp(prefix=f"watchfloor-lab{number}-"))
-        self.root = self._folder / "root"
+        self._folder = cache_dir() / "hosts" / self.name
+        self._cgroups = _cgroups(f"wflab{number}")
+        self._lock: IO[bytes] | None = None
+        self._holder: subprocess.Popen[str] | None = None
         self._nspawn: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> LabHost:
         try:
-            self._mount()
+            base = base_root()
+            self._claim()
+            self._hold(base)
+            self._furnish()
             self._network()
-            self.boot()
+            self._start()
+        except (OSError, subprocess.CalledProcessError) as error:
+            self.close()
+            said = (getattr(error, "stderr", "") or str(error)).strip()
+            raise LabUnavailable(f"{self.name} cannot be set up: {said}") from error
+        except BaseException:
+            self.close()
+            raise
+        try:
+            self._wait_booted()
         except BaseException:
             self.close()
             raise
@@ -109,12 +114,39 @@ class LabHost:
     def __exit__(self, *exc: object) -> None:
         self.close()
 
-    def _mount(self) -> None:
-        base = base_root()
-        for part in ("root", "upper", "work"):
-            (self._folder / part).mkdir()
-        options = f"lowerdir={base},upperdir={self._folder}/upper,workdir={self._folder}/work"
-        _call("mount", "-t", "overlay", "overlay", "-o", options, str(self.root))
+    @property
+    def root(self) -> Path:
+        """The host's root folder, seen through the process that holds its mounts."""
+        assert self._holder is not None
+        return Path(f"/proc/{self._holder.pid}/root{self._folder}/root")
+
+    def _claim(self) -> None:
+        """One run at a time has this number; another run is waited for."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        self._lock = self._folder.with_suffix(".lock").open("wb")
+        deadline = time.monotonic() + OTHER_RUN_SECONDS
+        while True:
+            try:
+                fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    raise LabUnavailable(f"another run has {self.name}") from None
+                time.sleep(0.5)
+
+    def _hold(self, base: Path) -> None:
+        argv = [*TIED, "unshare", "--mount", "--net", "--propagation", "private"]
+        self._holder = subprocess.Popen(
+            [*argv, "sh", "-ec", _HOLDER, "sh", str(base), str(self._folder)],
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            start_new_session=True,
+        )  # fmt: skip
+        assert self._holder.stdout is not None
+        assert self._holder.stderr is not None
+        if self._holder.stdout.readline() != "ready\n":
+            raise OSError(self._holder.stderr.read())
+
+    def _furnish(self) -> None:
         (self.root / "etc/hostname").write_text(self.name + "\n")
         (self.root / "etc/machine-id").write_text("")
         for old in (self.root / "etc/ssh").glob("ssh_host_*"):
@@ -128,35 +160,65 @@ class LabHost:
         _call("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", self.name, "-f", str(key))
 
     def _network(self) -> None:
+        assert self._holder is not None
+        pid = str(self._holder.pid)
         far = f"wflab{self.number}b"
-        _call("ip", "netns", "del", self._netns, check=False)
         _call("ip", "link", "del", self._veth, check=False)
-        _call("ip", "netns", "add", self._netns)
-        _call("ip", "link", "add", self._veth, "type", "veth", "peer", "name", far)
-        _call("ip", "link", "set", far, "netns", self._netns)
+        _call("ip", "link", "add", self._veth, "type", "veth", "peer", "name", far, "netns", pid)
         _call("ip", "addr", "add", f"{self._near}/30", "dev", self._veth)
         _call("ip", "link", "set", self._veth, "up")
-        for words in (
-            ("addr", "add", f"{self.address}/30", "dev", far),
-            ("link", "set", far, "up"),
-            ("link", "set", "lo", "up"),
-        ):
-            _call("ip", "-n", self._netns, *words)
+        inside = ("nsenter", "--target", pid, "--net", "ip")
+        _call(*inside, "addr", "add", f"{self.address}/30", "dev", far)
+        _call(*inside, "link", "set", far, "up")
 
     def boot(self) -> None:
-        """Start the host and wait until its sshd answers."""
-        with (self._folder / "console.log").open("wb") as log:
+        """Start the host again and wait until its sshd answers."""
+        self._start()
+        self._wait_booted()
+
+    def _start(self) -> None:
+        assert self._holder is not None
+        self._sweep()
+        for folder in self._cgroups:
+            folder.mkdir(exist_ok=True)
+        cgroups = [str(folder) for folder in self._cgroups]
+        pid = str(self._holder.pid)
+        with (self.root.parent / "console.log").open("wb") as log:
             self._nspawn = subprocess.Popen(
                 [
+                    *TIED, "sh", "-ec", _IN_CGROUPS, "sh", *cgroups, "--",
+                    "nsenter", "--target", pid, "--mount", "--net", "--",
+                    # systemd-nspawn leaves its host running when it is killed; a namespace of
+                    # processes ends as a whole.
+                    "unshare", "--pid", "--fork", "--kill-child", "--mount-proc",
                     "systemd-nspawn", "--quiet", "--boot", "--register=no", "--keep-unit",
-                    f"--network-namespace-path=/run/netns/{self._netns}",
-                    f"--directory={self.root}", f"--machine={self.name}",
+                    "--network-namespace-path=/proc/self/ns/net",
+                    f"--capability={CAPABILITIES}",
+                    f"--directory={self._folder}/root", f"--machine={self.name}",
                     "--resolv-conf=off", "--timezone=off", "--console=pipe",
                 ],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
             )  # fmt: skip
-        wait_until(self.answers, BOOT_SECONDS, f"{self.name} answers on port 22")
+
+    def _wait_booted(self) -> None:
+        wait_until(self._answers_or_died, BOOT_SECONDS, f"{self.name} answers on port 22")
         wait_until(self._booted, BOOT_SECONDS, f"{self.name} has booted")
+
+    def _answers_or_died(self) -> bool:
+        assert self._nspawn is not None
+        if self._nspawn.poll() is not None:
+            said = (self.root.parent / "console.log").read_text(errors="replace").strip()
+            last = said.splitlines()[-1] if said else "silent"
+            raise LabUnavailable(f"systemd-nspawn does not boot {self.name}: {last}")
+        return self.answers()
+
+    def _sweep(self) -> None:
+        """Remove the control groups of a host that has ended: the kernel keeps them."""
+        for folder in self._cgroups:
+            below = sorted(folder.rglob("*"), reverse=True) if folder.is_dir() else []
+            for group in [path for path in below if path.is_dir()] + [folder]:
+                with contextlib.suppress(OSError):
+                    group.rmdir()
 
     def _booted(self) -> bool:
         done = self.run("systemctl", "is-system-running", check=False)
@@ -174,8 +236,10 @@ class LabHost:
     def init_pid(self) -> int:
         """Pid of the host's systemd, as this machine sees it."""
         assert self._nspawn is not None
-        children = Path(f"/proc/{self._nspawn.pid}/task/{self._nspawn.pid}/children")
-        return int(children.read_text().split()[0])
+        pid = self._nspawn.pid
+        for _ in ("systemd-nspawn", "systemd"):
+            pid = int(Path(f"/proc/{pid}/task/{pid}/children").read_text().split()[0])
+        return pid
 
     def pids(self) -> list[int]:
         """All processes of the host, as this machine numbers them."""
@@ -253,8 +317,6 @@ class LabHost:
         """Power off without a shutdown."""
         if self._nspawn is None:
             return
-        with contextlib.suppress(OSError, IndexError, ValueError):
-            os.kill(self.init_pid, signal.SIGKILL)
         with contextlib.suppress(OSError):
             os.killpg(self._nspawn.pid, signal.SIGKILL)
         self._nspawn.wait(timeout=20)
@@ -263,13 +325,12 @@ class LabHost:
     def close(self) -> None:
         """Remove everything this host was."""
         self.kill()
+        if self._holder is not None:
+            self._holder.kill()
+            self._holder.communicate(timeout=20)
+            self._holder = None
         _call("ip", "link", "del", self._veth, check=False)
-        _call("ip", "netns", "del", self._netns, check=False)
-        for _ in range(20):
-            if _call("umount", str(self.root), check=False).returncode == 0:
-                break
-            if not os.path.ismount(self.root):
-                break
-            time.sleep(0.1)
-        if not os.path.ismount(self.root):
-            shutil.rmtree(self._folder, ignore_errors=True)
+        self._sweep()
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None

@@ -7,6 +7,7 @@ one file that the sensor can read but not write.
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
@@ -16,7 +17,7 @@ LIMIT = 16 << 20
 
 
 def rules() -> bytes:
-    """The rule set as JSON, empty where nft is not installed."""
+    """The rule set as JSON, empty where nft is not installed; OSError where it cannot be had."""
     try:
         done = subprocess.run(
             ["nft", "-j", "list", "ruleset"],
@@ -29,7 +30,9 @@ def rules() -> bytes:
         return b""
     if done.returncode != 0:
         raise OSError(done.returncode, done.stderr.decode("utf-8", "replace").strip()[:200])
-    return done.stdout[:LIMIT]
+    if len(done.stdout) > LIMIT:  # half a listing would look like another rule set
+        raise OSError(errno.EFBIG, f"the rules are longer than {LIMIT >> 20} MiB")
+    return done.stdout
 
 
 def main() -> int:
@@ -39,6 +42,7 @@ def main() -> int:
         fresh = TARGET + ".new"
         handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o640)
         with os.fdopen(handle, "wb") as file:
+            os.fchmod(handle, 0o640)  # whatever the umask and a file that was left behind say
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
