@@ -31,7 +31,7 @@ class Ring:
     is what one means in the half floats.
     """
 
-    __slots__ = ("_first", "_form", "_size", "_values", "folded", "step", "unit")
+    __slots__ = ("_first", "_size", "_values", "folded", "step", "unit")
 
     def __init__(
         self, step: float, *, folded: bool, keep: float = KEEP_S, unit: float = 1.0
@@ -39,14 +39,13 @@ class Ring:
         self.step = step
         self.folded = folded
         self.unit = unit
-        self._form = _three if folded else _one
         self._size = int(keep / step)
         self._values = bytearray()
         self._first = 0  # number of the oldest kept step since the epoch
 
     def add(self, at: float, value: float) -> None:
         """Take one sample. One from before the newest step is dropped."""
-        width = self._form.size
+        width = (_three if self.folded else _one).size
         number = int(at / self.step)
         held = len(self._values) // width
         if held and number > self._first + held + self._size:
@@ -80,9 +79,9 @@ class Ring:
 
     def points(self, since: float) -> Iterator[Point]:
         """Steps that end after ``since``, oldest first, without the missing ones."""
-        width = self._form.size
+        form = _three if self.folded else _one
         begin = max(0, int(since / self.step) - self._first)
-        steps = self._form.iter_unpack(bytes(self._values[begin * width :]))
+        steps = form.iter_unpack(bytes(self._values[begin * form.size :]))
         for number, step in enumerate(steps, self._first + begin):
             last = step[-1] * self.unit
             if not math.isnan(last):
