@@ -123,7 +123,7 @@ def test_sshd_says_much_that_is_no_login(message: str) -> None:
             "bob : 3 incorrect password attempts ; TTY=pts/1 ; PWD=/ ; USER=root ; "
             "ENV=X=1 ; COMMAND=/bin/sh -c mysql -pabc --password=hunter2222",
             "bob",
-            "/bin/sh -c mysql -pabc --password=[redacted]",
+            "/bin/sh -c mysql -p[redacted] --password=[redacted]",
             "root",
             "3 incorrect password attempts",
         ),

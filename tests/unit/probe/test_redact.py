@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from console.hostside.probe.redact import (
     MARK,
+    MAX_ARGUMENTS,
     argv_digest,
     command_line,
     redact,
@@ -50,6 +53,32 @@ SECRET = "Zq7vN3xK9pLw2RtY5mBc"
         ["x", "nvapi-" + SECRET],
         ["x", "eyJ" + SECRET + "." + SECRET + "." + SECRET],
         [f"title of a process --api-key {SECRET}"],
+        ["sshpass", "-p", SECRET, "ssh", "host"],
+        ["sudo", "docker", "login", "-u", "bob", "-p", SECRET, "registry.test"],
+        ["sh", "-c", f"sudo redis-cli -h x -a {SECRET} ping"],
+        ["ipmitool", "-H", "10.0.0.9", "-P", SECRET],
+        ["curl", f"-ubob:{SECRET}", "http://x"],
+        ["curl", f"--user=bob:{SECRET}", "http://x"],
+        ["x", f"--password=a,b;c&'\"{SECRET}"],
+        ["x", "--password", "--" + SECRET],
+        ["sh", "-c", f'export PASSWORD="correct horse {SECRET}"; run'],
+        ["sh", "-c", f"PASSWORD=ab\u00a0{SECRET} run"],
+        ["sh", "-c", f"PASSWORD=p\u00e4\u79d8{SECRET} run"],
+        ["curl", "-H", f"Cookie: a=b; session={SECRET}"],
+        ["curl", "-H", f"Authorization: ApiKey {SECRET}"],
+        ["curl", "-H", f"Authorization: AWS4-HMAC-SHA256 Credential=x/2, Signature={SECRET}"],
+        ["psql", f"postgres://u:pa/{SECRET}@db/x"],
+        ["psql", f"postgres://u:p@{SECRET}@db/x"],
+        ["curl", "a" * 60 + f"://u:{SECRET}@example.test"],
+        ["litellm", "--master-key", SECRET],
+        ["env", f"OPENAI_KEY={SECRET}", "run"],
+        ["curl", f"https://example.test/a?sv=1&sig={SECRET}"],
+        ["curl", f"https://example.test/a?X-Amz-Signature={SECRET}"],
+        ["x", f"AccountName=x;AccountKey={SECRET}==;E=1"],
+        ["x", '{\\"api_key\\": \\"' + SECRET + '\\"}'],
+        ["x", "{'password': 'a b " + SECRET + "'}"],
+        ["x", '{"auths":{"r":{"auth":"' + SECRET + '"}}}'],
+        ["x", "-eyJ" + SECRET + SECRET],
     ],
     ids=lambda argv: " ".join(argv)[:40],
 )
@@ -74,6 +103,10 @@ def test_a_secret_is_taken_out(argv: list[str]) -> None:
         "pam_unix(sshd:auth): authentication failure; user=bob",
         "curl http://example.test:8000/v1/models",
         "nginx: worker process",
+        "x --password-file /etc/pw --api-key-file=/x --token-path /y",
+        "docker run -p 80:80 image",
+        "curl http://example.test:8000/@bob",
+        "x --use-auth-token --port 8000",
     ],
 )
 def test_what_is_no_secret_stays(line: str) -> None:
@@ -116,4 +149,30 @@ def test_the_digest_sees_a_change_and_needs_the_salt() -> None:
 
 def test_a_cut_never_leaves_a_part_of_a_secret() -> None:
     raw = b"x\0" + b"a" * 480 + b"\0--api-key\0" + SECRET.encode() * 20
+    assert SECRET[:4] not in command_line(raw)
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [
+        *("a.", "-eyJ", "token ", "--token ", "a://", "://" + ":" * 20, "-----BEGIN ", "x:"),
+        *('"pass" ', "pass", " ", "-", "api_key_id", "sshpass -p ", "password='", "?sig="),
+        *("Cookie: a=b; ", "-u", "\\", "pass\\", '"', "eyJ", "\u00e4"),
+    ],
+)
+def test_arguments_cost_time_in_proportion_to_what_is_looked_at(piece: str) -> None:
+    """Who runs a process must not be able to stop the loop with what it is called with."""
+    for end in ("", "://", "PRIVATE KEY"):
+        whole = (piece * MAX_ARGUMENTS)[:60_000] + end
+        for raw in (whole.encode(), whole.replace(" ", "\0").encode()):
+            began = time.process_time()
+            command_line(raw)
+            redact(whole)
+            assert time.process_time() - began < 1.0  # a quadratic one takes a hundred times that
+
+
+@given(st.integers(0, MAX_ARGUMENTS), st.booleans())
+def test_where_long_arguments_are_cut_no_half_of_a_secret_shows(before: int, one: bool) -> None:
+    argv = ["x", "--api-key=" + "k" * before, "--token", SECRET * 20, "y" * MAX_ARGUMENTS]
+    raw = (" " if one else "\0").join(argv).encode()
     assert SECRET[:4] not in command_line(raw)
