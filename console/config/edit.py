@@ -136,12 +136,12 @@ def write_new(path: Path, text: str) -> None:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
-    except FileExistsError as exc:
-        raise ConfigError(
-            "is already there", where=str(path), hint="Nothing was written; give another --output."
-        ) from exc
-    except OSError as exc:
-        raise ConfigError(clean(exc.strerror or "cannot be written"), where=str(path)) from exc
+    except (OSError, ValueError) as exc:
+        if isinstance(exc, FileExistsError) and os.path.lexists(path):
+            hint = "Nothing was written; give another --output."
+            raise ConfigError("is already there", where=str(path), hint=hint) from exc
+        said = getattr(exc, "strerror", None) or "cannot be written"
+        raise ConfigError(clean(said), where=clean(str(path), 300)) from exc
 
 
 def _write(path: Path, text: str, line: str) -> None:
