@@ -1,6 +1,7 @@
 """The command line: one parser, one module a verb, nothing imported before it is needed."""
 
 import argparse
+import errno
 import importlib
 import os
 import sys
@@ -24,6 +25,7 @@ exit status:
 """
 DEFECT = 70
 INTERRUPTED = 130
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 Verb = Callable[[argparse.Namespace], int]
 
@@ -71,7 +73,9 @@ def run(argv: Sequence[str]) -> int:
 
 def _checked(verb: Verb, args: argparse.Namespace) -> int:
     try:
-        return verb(args)
+        code = verb(args)
+        sys.stdout.flush()
+        return code
     except WatchfloorError as error:
         _say(f"watchfloor: {error}")
         return error.exit_code
@@ -80,9 +84,19 @@ def _checked(verb: Verb, args: argparse.Namespace) -> int:
         return 1
     except KeyboardInterrupt:
         return INTERRUPTED
+    except OSError as error:
+        if error.errno not in FULL:
+            return _defect(error)
+        _say(f"watchfloor: the output could not be written: {error.strerror}")
+        _forget_stdout()
+        return 1
     except Exception as defect:  # noqa: BLE001,RUF100  # the last stop before the interpreter's own
-        _say(f"watchfloor: a defect of its own: {type(defect).__name__}; see {_report()}")
-        return DEFECT
+        return _defect(defect)
+
+
+def _defect(defect: Exception) -> int:
+    _say(f"watchfloor: a defect of its own: {type(defect).__name__}; see {_report()}")
+    return DEFECT
 
 
 def _say(text: str) -> None:
