@@ -19,7 +19,6 @@ _SEVERITY = {
     "gpu.process.new": WARN,
     "host.key-changed": BAD,
     "host.rebooted": WARN,
-    "kernel.xid": BAD,
     "listener.new": WARN,
     "listener.gone": INFO,
     "log.gap": WARN,
@@ -57,8 +56,19 @@ class _Facts(dict[str, Any]):
         return "?"
 
 
+MILD_XIDS = frozenset({13, 31, 43, 45, 63})
+"""Xids that a faulty program or a finished repair causes; every other one speaks of hardware."""
+
+
+def xid_severity(xid: object) -> str:
+    """``warn`` for an Xid of a program or of a finished repair, ``bad`` for any other."""
+    return WARN if xid in MILD_XIDS else BAD
+
+
 def severity(event: Event) -> str:
     """``info``, ``warn`` or ``bad``: how an operator should see it before any rule judges it."""
+    if event.kind == "kernel.xid":
+        return xid_severity(event.facts.get("xid"))
     if event.kind == "host.state":
         to = event.facts.get("to", "")
         if to in (HostState.NEW_KEY, HostState.REFUSED, HostState.DOWN):
@@ -70,14 +80,24 @@ def severity(event: Event) -> str:
 def sentence(event: Event) -> str:
     """What happened, in a few words. The text was cleaned when it arrived."""
     if event.kind == "host.state":
-        reason = event.facts.get("reason") or ""
+        reason = without_host(event.host, str(event.facts.get("reason") or ""))
         return f"is {event.facts.get('to', '?')}" + (f": {reason}" if reason else "")
+    if event.kind == "listener.new" and not event.facts.get("name"):
+        return f"new listener {event.key}, its program is not visible"
     form = _SENTENCE.get(event.kind)
     if form is None:
         rest = " ".join(f"{name}={value}" for name, value in event.facts.items())
         return f"{event.kind} {event.key} {rest}".strip()
     facts = {k: "?" if v is None else v for k, v in event.facts.items()}
     return form.format_map(_Facts(facts | {"key": event.key}))
+
+
+def without_host(name: str, reason: str) -> str:
+    """A reason without its ``NAME (ADDRESS port N): ``, for where the host stands beside it."""
+    if reason.startswith(f"{name} ("):
+        _, found, rest = reason.partition("): ")
+        return rest if found else reason
+    return reason.removeprefix(f"{name}: ")
 
 
 def size(amount: float | None, *, start: str = "B") -> str:
@@ -88,7 +108,7 @@ def size(amount: float | None, *, start: str = "B") -> str:
     while abs(amount) >= 1000 and index < len(_UNITS) - 1:
         amount /= 1024
         index += 1
-    digits = 0 if _UNITS[index] == "B" or abs(amount) >= 10 else 1
+    digits = 0 if _UNITS[index] == "B" or abs(amount) >= 10 or not amount else 1
     return f"{amount:.{digits}f}{_UNITS[index]}"
 
 

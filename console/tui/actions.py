@@ -19,6 +19,7 @@ class Action:
     words: str
     short: str = ""  # in the footer; "" keeps it out of there
     risk: str = "none"
+    typing: bool = False  # opens the typed line: keys that follow at once belong to it
 
     @property
     def where(self) -> str:
@@ -34,7 +35,7 @@ class Action:
 ACTIONS: tuple[Action, ...] = (
     Action("fleet.open", "enter", "open the host under the cursor", "open"),
     Action("fleet.retry", "r", "connect to this host now", "retry"),
-    Action("fleet.filter", "slash", "filter rows", "filter"),
+    Action("fleet.filter", "slash", "filter rows", "filter", typing=True),
     Action("fleet.sort", "s", "sort by the next column", "sort"),
     Action("fleet.reverse", "S", "turn the order round", "reverse"),
     Action("host.back", "escape", "back to the fleet", "back"),
@@ -47,7 +48,8 @@ ACTIONS: tuple[Action, ...] = (
     Action("host.next-tab", "tab,right_square_bracket", "next tab", "next tab"),
     Action("host.previous-tab", "shift+tab,left_square_bracket", "previous tab"),
     Action("host.section", "n", "next section (network, inventory)", "section"),
-    Action("host.filter", "slash", "filter rows", "filter"),
+    Action("host.previous-section", "N", "previous section"),
+    Action("host.filter", "slash", "filter rows", "filter", typing=True),
     Action("host.sort", "s", "sort by the next column", "sort"),
     Action("host.reverse", "S", "turn the order round"),
     Action("host.retry", "r", "connect to this host now", "retry"),
@@ -58,7 +60,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("table.first", "home,g", "first row"),
     Action("table.last", "end,G", "last row"),
     Action("app.help", "question_mark,f1", "help for this view", "help"),
-    Action("app.command", "colon", "command line"),
+    Action("app.command", "colon", "command line", typing=True),
     Action("app.leave", "q", "leave", "leave"),
 )
 
@@ -88,9 +90,20 @@ def of(where: str) -> Iterator[Action]:
 
 
 def bindings(where: str) -> list[BindingType]:
-    """Key bindings of one place, each under the action's id."""
+    """Key bindings of one place, each under the action's id.
+
+    One that opens the typed line is carried out before the next key is looked at. Otherwise a
+    quick ``/q`` would leave.
+    """
     return [
-        Binding(action.keys, action.name, action.words, id=action.id, show=False)
+        Binding(
+            action.keys,
+            action.name,
+            action.words,
+            id=action.id,
+            show=False,
+            priority=action.typing,
+        )
         for action in of(where)
     ]
 
@@ -103,4 +116,4 @@ def keys(action: Action) -> str:
 def footer(*places: str) -> str:
     """The line of keys at the bottom of a view."""
     shown = [action for place in places for action in of(place) if action.short]
-    return " " + "   ".join(f"{keys(action).split()[0]} {action.short}" for action in shown)
+    return " " + "  ".join(f"{keys(action).split()[0]} {action.short}" for action in shown)

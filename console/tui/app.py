@@ -55,7 +55,7 @@ class ConsoleApp(App[None]):
         self._version = -1
         self._painted = 0.0
         self._after = 0
-        self._fleet = FleetScreen(self.look, title)
+        self._fleet = FleetScreen(self.look, title, self.engine.snapshot)
         self._questions = asyncio.Lock()
 
     def get_line_filters(self) -> Sequence[LineFilter]:
@@ -87,7 +87,7 @@ class ConsoleApp(App[None]):
         self._version = snapshot.version
         self._painted = now
         screen = self.screen
-        if isinstance(screen, WatchScreen):
+        if isinstance(screen, WatchScreen) and screen.ready:
             screen.show(snapshot)
 
     def settled(self) -> bool:
@@ -166,7 +166,7 @@ class ConsoleApp(App[None]):
                 if not answer.done():
                     answer.set_result(passphrase)
 
-            self.push_screen(PassphraseScreen(path), done)
+            self.push_screen(PassphraseScreen(self.look, path), done)
             return await answer
 
     # -- actions
@@ -175,6 +175,12 @@ class ConsoleApp(App[None]):
         """Help for the view in front."""
         if isinstance(self.screen, WatchScreen):
             self.push_screen(HelpScreen(self.look, self.screen.PLACES))
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """A colon is text wherever a person types."""
+        if action == "command":
+            return isinstance(self.screen, WatchScreen) and not self.screen.typing
+        return super().check_action(action, parameters)
 
     def action_command(self) -> None:
         """Type a command: :quit, :host NAME."""

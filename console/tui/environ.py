@@ -6,7 +6,7 @@ imported for the first time, because its constants are read then.
 
 import locale
 import os
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
 
 ALLOWED = ("TEXTUAL_COLOR_SYSTEM", "TEXTUAL_FPS", "TEXTUAL_ANIMATIONS")
 
@@ -23,7 +23,17 @@ def colourless() -> bool:
     return bool(os.environ.get("NO_COLOR"))
 
 
-def ascii_only() -> bool:
-    """True when the terminal's character set has no block characters."""
-    name = locale.getpreferredencoding(False).lower().replace("-", "")
-    return "utf" not in name
+def ascii_only(env: Mapping[str, str] = os.environ) -> bool:
+    """True when the person's locale has no block characters.
+
+    Python turns the locale C into C.UTF-8 for itself, in the environment too, so that its own
+    answer says nothing about the terminal: what the person set is looked at first.
+    """
+    given = env.get("LANG", "")
+    ctype = env.get("LC_CTYPE", "")
+    coerced = ctype == "C.UTF-8" and given in ("C", "POSIX")
+    name = env.get("LC_ALL") or ("" if coerced else ctype) or given
+    if name in ("C", "POSIX"):
+        return True
+    charset = name.partition(".")[2].partition("@")[0] or locale.getpreferredencoding(False)
+    return "utf" not in charset.lower()

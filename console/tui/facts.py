@@ -4,7 +4,7 @@ from console.model.gpu import Gpu, worst_throttle
 from console.model.host import Host
 from console.model.tables import Listener
 from console.model.view import HostView
-from console.model.words import BAD, WARN
+from console.model.words import BAD, WARN, without_host, xid_severity
 
 
 def gpu_load(view: HostView) -> float | None:
@@ -48,25 +48,31 @@ def memory(view: HostView) -> float | None:
 def gpu_trouble(gpu: Gpu) -> tuple[int, str, str] | None:
     """The worst thing about one GPU: rank (greater is worse), severity and words; None if well."""
     fast, counters = gpu.fast, gpu.counters
+    who = f"GPU{gpu.index}"
+    xid = f"Xid {counters.last_xid}" if counters.last_xid else ""
+    mild = not xid or xid_severity(counters.last_xid) != BAD
     if fast.lost:
-        return 9, BAD, f"GPU{gpu.index} {fast.lost}"
-    if counters.last_xid:
-        return 8, BAD, f"Xid {counters.last_xid} GPU{gpu.index}"
+        words = f"{who} {fast.lost.removeprefix('GPU is ')}"
+        return 10, BAD, words if mild else f"{words}, {xid}"
+    if not mild:
+        return 9, BAD, f"{who} {xid}"
     if counters.remap_failure:
-        return 7, BAD, f"remap failed GPU{gpu.index}"
+        return 8, BAD, f"{who} row remap failed"
     if counters.ecc_uncorrected_volatile:
-        return 6, BAD, f"ECC {counters.ecc_uncorrected_volatile} GPU{gpu.index}"
+        return 7, BAD, f"{who} ECC {counters.ecc_uncorrected_volatile}"
     if counters.recovery_action:
-        return 5, BAD, f"needs recovery GPU{gpu.index}"
+        return 6, BAD, f"{who} needs recovery"
     if counters.remap_pending or counters.retired_pages_pending:
-        return 4, WARN, f"remap pending GPU{gpu.index}"
+        return 5, WARN, f"{who} remap pending"
+    if xid:
+        return 4, WARN, f"{who} {xid}"
     throttle = worst_throttle(fast.throttle)
     if throttle.startswith("hw-"):
-        return 3, WARN, f"{throttle} GPU{gpu.index}"
+        return 3, WARN, f"{who} {throttle}"
     if counters.ecc_uncorrected:
-        return 2, WARN, f"ECC {counters.ecc_uncorrected} ever GPU{gpu.index}"
+        return 2, WARN, f"{who} ECC {counters.ecc_uncorrected} ever"
     if throttle:
-        return 1, "", f"{throttle} GPU{gpu.index}"
+        return 1, "", f"{who} {throttle}"
     return None
 
 
@@ -74,6 +80,35 @@ def trouble(view: HostView) -> tuple[int, str, str]:
     """The worst over all GPUs of a host: rank, severity, words; (0, "", "") when all is well."""
     found = [worst for gpu in view.gpus if (worst := gpu_trouble(gpu)) is not None]
     return max(found, key=lambda item: item[0], default=(0, "", ""))
+
+
+_RISKY = {
+    "administrator": ("yes", "administrator"),
+    "ssh session": ("yes", "inside an SSH session"),
+    "forwarded agent": ("yes", "forwarded agent"),
+    "disk encryption /": ("no", "disk not encrypted"),
+    "disk encryption home": ("no", "home not encrypted"),
+    "screen lock": ("no", "no screen lock"),
+    "firewall": ("no", "no firewall"),
+}
+
+
+def risky(name: str, value: str) -> str:
+    """Why a fact about this workstation makes work from it risky, in words; "" if it does not."""
+    if name == "unencrypted keys":
+        return "unencrypted keys" if value[:1].isdigit() else ""
+    start, words = _RISKY.get(name, ("", ""))
+    return words if start and value.startswith(start) else ""
+
+
+def risks(view: HostView) -> list[str]:
+    """What makes work from this workstation risky."""
+    return [words for name, value in view.facts.items() if (words := risky(name, value))]
+
+
+def why(view: HostView) -> str:
+    """The reason of a host's state, without the host's own name, which stands beside it."""
+    return without_host(view.name, view.reason)
 
 
 def declared(host: Host, row: Listener) -> bool | None:

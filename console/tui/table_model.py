@@ -9,10 +9,13 @@ from console.tui.look import Cell, Look
 
 R = TypeVar("R")
 
+LEAST = 8
+"""Cells that a column keeps where all of them together are too wide."""
+
 
 @dataclass(frozen=True)
 class Column(Generic[R]):
-    """One column. ``width`` is in cells; a ``grow`` column takes what is left.
+    """One column. ``width`` is in cells; where there is room it grows to at most ``most``.
 
     Columns with a greater ``drop`` leave first when the screen is narrow; 0 never leaves.
     """
@@ -23,7 +26,7 @@ class Column(Generic[R]):
     cell: Callable[[R, Look], Cell]
     value: Callable[[R], Value]
     right: bool = False
-    grow: bool = False
+    most: int = 0
     drop: int = 0
 
 
@@ -36,12 +39,19 @@ def fit(columns: Sequence[Column[R]], width: int) -> list[tuple[Column[R], int]]
             break
         chosen.remove(last)
     spare = max(0, width - sum(c.width + 1 for c in chosen) + 1)
-    growing = [c for c in chosen if c.grow]
-    widths = []
-    for column in chosen:
-        extra = spare // len(growing) if column.grow and growing else 0
-        widths.append((column, column.width + extra))
-    return widths
+    widths = {column.id: column.width for column in chosen}
+    over = sum(c.width + 1 for c in chosen) - 1 - width
+    for column in sorted(chosen, key=lambda c: (c.most, c.width), reverse=True):
+        if over > 0:  # no column may leave, so the roomiest give way
+            taken = min(over, max(0, column.width - LEAST))
+            widths[column.id] -= taken
+            over -= taken
+    growing = sorted((c for c in chosen if c.most > c.width), key=lambda c: c.most - c.width)
+    for number, column in enumerate(growing):
+        extra = min(spare // (len(growing) - number), column.most - column.width)
+        widths[column.id] += extra
+        spare -= extra
+    return [(column, widths[column.id]) for column in chosen]
 
 
 class TableModel(Generic[R]):

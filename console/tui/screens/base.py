@@ -18,8 +18,11 @@ from console.tui.widgets.lines import Bar
 class Typed(Input):
     """The one line that a person types into; hidden until it is wanted."""
 
+    # The library's own rule for a focused input is as specific, and would draw a border over it.
     DEFAULT_CSS = """
-    Typed { height: 1; border: none; padding: 0; display: none; background: ansi_default; }
+    Typed, Typed:focus {
+        height: 1; border: none; padding: 0 1; display: none; background: ansi_default;
+    }
     Typed.shown { display: block; }
     """
 
@@ -35,6 +38,7 @@ class WatchScreen(Screen[None]):
         self.look = look
         self._typed_for: Callable[[str], None] | None = None
         self._typed_from = ""
+        self.ready = False  # its widgets are there
 
     def body(self) -> ComposeResult:
         """The widgets between the two bars."""
@@ -54,6 +58,7 @@ class WatchScreen(Screen[None]):
 
     def on_mount(self) -> None:
         """Keys of this view, and the newest picture at once."""
+        self.ready = True
         self.tell("")
 
     def tell(self, words: str, style: str = "warn") -> None:
@@ -73,7 +78,18 @@ class WatchScreen(Screen[None]):
         typed.add_class("shown")
         typed.value = start
         typed.cursor_position = len(start)
-        typed.focus()
+        self.set_focus(typed)  # now, not after the next key
+
+    @property
+    def typing(self) -> bool:
+        """True while the typed line is shown."""
+        return self.query_one("#typed", Typed).has_class("shown")
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """While a person types, the keys that open the typed line are text."""
+        if action == "filter" and self.typing:
+            return False
+        return super().check_action(action, parameters)
 
     def on_input_changed(self, event: Input.Changed) -> None:
         """Filter while typing; a mistake is told and changes nothing."""
@@ -97,7 +113,7 @@ class WatchScreen(Screen[None]):
     def end_typing(self, *, undo: bool = False) -> bool:
         """Hide the typed line; False when it was not shown. ``undo``: as it was before."""
         typed = self.query_one("#typed", Typed)
-        if not typed.has_class("shown"):
+        if not self.typing:
             return False
         done, self._typed_for = self._typed_for, None
         if undo and done is not None and self._typed_from.startswith("/"):
@@ -112,7 +128,10 @@ class WatchScreen(Screen[None]):
         """Give the keys back to what was looked at."""
 
     def clock(self) -> Cell:
-        """UTC and local time."""
+        """UTC, and local time where it is another."""
         now = time.time()
-        local = time.strftime("%H:%M %Z", time.localtime(now))
-        return [(f"{time.strftime('%H:%M:%S', time.gmtime(now))} UTC  {local} ", "")]
+        local = time.localtime(now)
+        words = f"{time.strftime('%H:%M:%S', time.gmtime(now))} UTC "
+        if local.tm_gmtoff:
+            words += f" {time.strftime('%H:%M %Z', local)} "
+        return [(words, "")]

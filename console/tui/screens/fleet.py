@@ -1,15 +1,16 @@
 """The fleet: one row a host, the newest events below."""
 
-import time
 from collections import Counter
+from collections.abc import Callable
 
 from textual.app import ComposeResult
+from textual.content import Content
 
 from console.model.event import Event
 from console.model.host import HostState
 from console.model.view import FleetSnapshot, HostView
-from console.model.words import INFO, sentence, severity
 from console.tui import actions
+from console.tui.events import EventRows, event_line
 from console.tui.look import Cell, Look
 from console.tui.screens.base import WatchScreen
 from console.tui.screens.fleet_columns import COLUMNS, FIELDS, note, text
@@ -17,31 +18,21 @@ from console.tui.table_model import TableModel
 from console.tui.widgets.line_table import LineTable
 from console.tui.widgets.lines import Bar
 
-EVENTS = 5
+FEWEST, MOST = 2, 20
+"""Lines of events below the hosts; between them, what the hosts leave free."""
 ROUTINE = frozenset({"process.new", "log.line", "auth.accepted", "auth.sudo"})
-EMPTY = "no hosts are configured: run `watchfloor config init`, or look at `watchfloor demo`"
-
-
-def event_line(event: Event, look: Look) -> Cell:
-    """One event as a line: when, how bad, where, what."""
-    level = severity(event)
-    style = "" if level == INFO else level
-    return [
-        (time.strftime(" %H:%M:%S ", time.gmtime(event.at)), "dim"),
-        (f"{look.mark(level)} ", style),
-        (f"{event.host} ", "bold"),
-        (sentence(event), style),
-    ]
+EMPTY = " no hosts are configured: run `watchfloor config init`, or look at `watchfloor demo`"
 
 
 def totals(snapshot: FleetSnapshot, look: Look) -> Cell:
     """How the fleet stands, in words and numbers."""
     hosts = [view for view in snapshot.hosts if not view.workstation]
     states = Counter(view.state for view in hosts)
-    pieces: list[tuple[str, str]] = [(f" {len(hosts)} hosts ", "")]
-    for state in HostState:
+    pieces: list[tuple[str, str]] = [(f" {len(hosts)} host{'' if len(hosts) == 1 else 's'} ", "")]
+    for state in reversed(HostState):  # what needs a person first: a narrow screen cuts the end
         if states[state]:
-            pieces.append((f" {look.state(state)[0]} {states[state]} {state.value} ", ""))
+            symbol, style = look.state(state)
+            pieces.append((f" {symbol} {states[state]} {state.value} ", _STRESS.get(style, "")))
     if snapshot.connecting:
         pieces.append((f" {snapshot.connecting} connecting", ""))
     lost = snapshot.dropped_events + sum(view.counts.dropped_events for view in hosts)
@@ -50,17 +41,25 @@ def totals(snapshot: FleetSnapshot, look: Look) -> Cell:
     return pieces
 
 
+_STRESS = {"bad": "bold", "warn": "bold"}
+"""The bar is reversed already; colours on it would be hard to read."""
+
+
 class FleetScreen(WatchScreen):
     """All hosts."""
 
     PLACES = ("fleet", "app")
     BINDINGS = actions.bindings("fleet")
-    CSS = "#events { height: 6; border-top: solid ansi_bright_black; }"
+    CSS = """
+    #events { height: 6; border-top: solid ansi_bright_black; border-title-color: ansi_default; }
+    """
 
-    def __init__(self, look: Look, title: str) -> None:
+    def __init__(self, look: Look, title: str, first: Callable[[], FleetSnapshot]) -> None:
         super().__init__(look)
         self._title = title
-        self._events: list[Event] = []
+        self._first = first
+        self._lines = 0
+        self._events = EventRows(MOST)
         model = TableModel(COLUMNS, lambda view: view.name, text, fields=dict(FIELDS))
         self.table: LineTable[HostView] = LineTable(model, look, span=note, empty=EMPTY, id="hosts")
 
@@ -72,9 +71,12 @@ class FleetScreen(WatchScreen):
     def on_mount(self) -> None:
         """Keys go to the table."""
         super().on_mount()
+        events = self.query_one("#events")
+        events.border_title = Content("events, newest first, UTC")
         if self.look.ascii_only:
-            self.query_one("#events").styles.border_top = ("ascii", "ansi_bright_black")
+            events.styles.border_top = ("ascii", "ansi_bright_black")
         self.table.focus()
+        self.show(self._first())
 
     def refocus(self) -> None:
         """Keys go to the table."""
@@ -83,16 +85,25 @@ class FleetScreen(WatchScreen):
     def show(self, snapshot: FleetSnapshot) -> None:
         """Draw the newest snapshot."""
         self.table.show(snapshot.hosts)
+        self._share(len(snapshot.hosts))
         name = [(" watchfloor ", "bold"), (f"{self._title} " if self._title else "", "")]
         shown = len(self.table.model.order)
         hits: Cell = [(f" {shown} shown", "")] if self.table.model.filter else []
         top = [*name, *totals(snapshot, self.look), *hits]
         self.query_one("#top", Bar).show(top, right=self.clock())
 
+    def _share(self, hosts: int) -> None:
+        """Give the events what all hosts together leave free; a filter does not move them."""
+        spare = self.size.height - hosts - 5  # bars, heads, and the line that is typed into
+        lines = max(FEWEST if self.size.height < 20 else 5, min(MOST, spare))
+        if self._lines != lines:
+            self._lines = lines
+            self.query_one("#events").styles.height = lines + 1
+
     def show_events(self, events: list[Event]) -> None:
         """Take new events; the newest that matter stay in view, what is routine makes way."""
-        self._events = [*self._events, *(e for e in events if e.kind not in ROUTINE)][-EVENTS:]
-        lines = [event_line(event, self.look) for event in reversed(self._events)]
+        self._events.add(e for e in events if e.kind not in ROUTINE)
+        lines = [event_line(row, self.look) for row in self._events.rows()]
         self.query_one("#events", Bar).show(*lines)
 
     # -- actions

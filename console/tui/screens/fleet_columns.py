@@ -33,15 +33,13 @@ def note(view: HostView, look: Look) -> tuple[str, Cell] | None:
     if view.retry_at is not None and (left := view.retry_at - time.time()) > 0:
         wait = f"  (next try in {span(left)})"
     return "state", [
-        (view.reason or "connecting", "" if style == "accent" else style),
+        (facts.why(view) or "connecting", "" if style == "accent" else style),
         (wait, "dim"),
     ]
 
 
 def _name(view: HostView, look: Look) -> Cell:
-    if view.workstation:
-        return [(view.name, "bold"), (" this machine", "dim")]
-    return [(view.name, "")]
+    return [(view.name, "bold" if view.workstation else "")]
 
 
 def _state(view: HostView, look: Look) -> Cell:
@@ -69,7 +67,8 @@ def _gpus(view: HostView, look: Look) -> Cell:
             pieces.append((f" {lost} lost", "bad"))
     mean = facts.gpu_load(view)
     if mean is not None:
-        pieces.append((f" {mean:3.0f}%", ""))
+        blank = GAUGES - sum(len(words) for words, _ in pieces)
+        pieces.append((f"{'':{max(0, blank)}} {mean:3.0f}%", ""))
     return pieces
 
 
@@ -99,6 +98,8 @@ def _heat(view: HostView, look: Look) -> Cell:
 
 
 def _trouble(view: HostView, look: Look) -> Cell:
+    if view.workstation and (risks := facts.risks(view)):
+        return [(f"{look.mark('warn')} {len(risks)} risks: {', '.join(risks)}", "warn")]
     rank, severity, words = facts.trouble(view)
     if not rank:
         return [("-", "dim")]
@@ -121,11 +122,14 @@ def _gpu_processes(view: HostView, look: Look) -> Cell:
 
 
 def _listeners(view: HostView, look: Look) -> Cell:
+    return [(str(len(view.listeners)) if view.fast else "-", "")]
+
+
+def _undeclared(view: HostView, look: Look) -> Cell:
+    if not view.spec.listeners:
+        return [("-", "dim")]
     extra = facts.undeclared(view)
-    pieces = [(str(len(view.listeners)) if view.fast else "-", "")]
-    if extra:
-        pieces.append((f" {look.mark('warn')}{extra} new", "warn"))
-    return pieces
+    return [(f"{look.mark('warn')} {extra}", "warn")] if extra else [("0", "dim")]
 
 
 def _egress(view: HostView, look: Look) -> Cell:
@@ -133,7 +137,8 @@ def _egress(view: HostView, look: Look) -> Cell:
 
 
 def _where(view: HostView, look: Look) -> Cell:
-    return [(" ".join(filter(None, (view.spec.site, view.spec.environment))), "dim")]
+    words = " ".join(filter(None, (view.spec.site, view.spec.environment)))
+    return [(words or ("this machine" if view.workstation else ""), "dim")]
 
 
 def _rank(view: HostView) -> Value:
@@ -147,25 +152,27 @@ def _used(view: HostView) -> Value:
 
 
 COLUMNS: tuple[Column[HostView], ...] = (
-    Column("name", "HOST", 22, _name, lambda v: v.name),
-    Column("state", "STATE", 16, _state, lambda v: v.state.value),
+    Column("name", "HOST", 15, _name, lambda v: v.name, most=28),
+    Column("state", "STATE", 15, _state, lambda v: v.state.value),
     Column("gpus", "GPUS", 13, _gpus, facts.gpu_load),
-    Column("gpu_mem", "GPU MEM", 11, _gpu_memory, _used, right=True, drop=4),
-    Column("power", "POWER", 6, _power, facts.gpu_power, right=True, drop=5),
+    Column("gpu_mem", "GPU MEM", 9, _gpu_memory, _used, right=True, drop=4),
+    Column("power", "POWER", 5, _power, facts.gpu_power, right=True, drop=5),
     Column("temp", "TEMP", 4, _heat, facts.gpu_heat, right=True, drop=2),
-    Column("worst", "WORST", 21, _trouble, lambda v: float(facts.trouble(v)[0]), grow=True, drop=3),
+    Column("worst", "WORST", 17, _trouble, lambda v: float(facts.trouble(v)[0]), most=48),
     Column("cpu", "CPU", 4, _cpu, lambda v: v.fast.cpu_pct if v.fast else None, True, drop=6),
     Column("mem", "MEM", 4, _memory, facts.memory, right=True, drop=7),
     Column(
         "procs", "ON GPU", 6, _gpu_processes, lambda v: float(len(v.gpu_processes)), True, drop=8
     ),
-    Column("listeners", "LISTEN", 10, _listeners, lambda v: float(len(v.listeners)), drop=1),
-    Column("egress", "EGRESS", 9, _egress, lambda v: v.fast.tx_bps if v.fast else None, right=True),
-    Column("site", "SITE", 16, _where, lambda v: v.spec.site, drop=9),
+    Column("listeners", "LISTEN", 6, _listeners, lambda v: float(len(v.listeners)), True, drop=3),
+    Column(
+        "undeclared", "UNDECL", 6, _undeclared, lambda v: float(facts.undeclared(v)), True, drop=1
+    ),
+    Column("egress", "EGRESS", 7, _egress, lambda v: v.fast.tx_bps if v.fast else None, right=True),
+    Column("site", "SITE", 14, _where, lambda v: v.spec.site, drop=9),
 )
 
 FIELDS = {
-    "undeclared": lambda v: float(facts.undeclared(v)),
     "rank": _rank,
     "owner": lambda v: v.spec.owner,
     "environment": lambda v: v.spec.environment,

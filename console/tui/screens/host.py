@@ -1,5 +1,6 @@
 """One host: overview, GPUs, processes, network, inventory, events; built when first seen."""
 
+import time
 from collections.abc import Callable
 
 from textual.app import ComposeResult
@@ -9,15 +10,18 @@ from textual.widget import Widget
 from console.model.event import Event
 from console.model.history import Series
 from console.model.view import FleetSnapshot, HostView
-from console.tui import actions
+from console.model.words import span
+from console.tui import actions, facts
+from console.tui.events import EventRows, event_line
 from console.tui.look import Cell, Look
 from console.tui.screens.base import WatchScreen
-from console.tui.screens.fleet import event_line
-from console.tui.screens.host_pages import gpus, inventory_facts, overview
-from console.tui.screens.host_tables import Section, denials, row_text, sections
+from console.tui.screens.gpu_page import gpus
+from console.tui.screens.host_pages import LABEL, inventory_facts, overview
+from console.tui.screens.host_tables import Section, denials, nothing, row_text, sections
 from console.tui.table_model import TableModel
 from console.tui.widgets.line_table import LineTable
 from console.tui.widgets.lines import Bar, Page
+from console.tui.widgets.strips import fold
 
 TABS = ("overview", "gpus", "processes", "network", "inventory", "events")
 TABLES = ("processes", "network", "inventory")
@@ -40,7 +44,7 @@ class HostScreen(WatchScreen):
         self._history = history
         self._section: dict[str, int] = {}
         self._view: HostView | None = None
-        self._events: list[Event] = []
+        self._events = EventRows(MAX_EVENTS)
         self._made: dict[str, Widget] = {}
 
     def body(self) -> ComposeResult:
@@ -62,14 +66,15 @@ class HostScreen(WatchScreen):
         if view is None:
             return
         self._view = view
-        symbol = self.look.state(view.state)[0]
-        top: Cell = [(f" {view.name} ", "bold"), (f"{symbol} {view.state.value} ", "")]
-        self.query_one("#top", Bar).show([*top, (view.reason, "")], right=self.clock())
+        symbol, age = self.look.state(view.state)[0], view.age(time.time())
+        old = "" if age is None else f"{span(age)} "
+        top: Cell = [(f" {view.name} ", "bold"), (f"{symbol} {view.state.value} {old} ", "")]
+        self.query_one("#top", Bar).show([*top, (facts.why(view), "")], right=self.clock())
         self._draw(view)
 
     def show_events(self, events: list[Event]) -> None:
         """Take new events of any host; those of this one are kept."""
-        self._events = [*self._events, *(e for e in events if e.host == self.host)][-MAX_EVENTS:]
+        self._events.add(event for event in events if event.host == self.host)
         if self.tab == "events" and events and self._view is not None:
             self._draw(self._view)
 
@@ -77,17 +82,20 @@ class HostScreen(WatchScreen):
         widget = self._made.get(self._place())
         if isinstance(widget, LineTable):
             section = self._current(view)
+            widget.empty = nothing(view, section)
             widget.show(section.rows(view))
             self._tell_section(view, section, len(widget.model.order))
         elif isinstance(widget, Page):
-            widget.show(self._page(view))
+            width = self.size.width - 1  # the scroll bar's cell, whether it is there or not
+            lines = self._page(view, width)
+            widget.show([part for cells in lines for part in fold(cells, width, LABEL + 2)])
             self.query_one("#section", Bar).show([])
 
-    def _page(self, view: HostView) -> list[Cell]:
+    def _page(self, view: HostView, width: int) -> list[Cell]:
         if self.tab == "gpus":
-            return gpus(view, self.look)
+            return gpus(view, self.look, width)
         if self.tab == "events":
-            lines = [event_line(event, self.look) for event in reversed(self._events)]
+            lines = [event_line(row, self.look, host=False) for row in self._events.rows()]
             return lines or [[(" Nothing has happened since this console began to watch.", "dim")]]
         if self.tab == "inventory":
             return inventory_facts(view, self.look)
@@ -95,16 +103,24 @@ class HostScreen(WatchScreen):
         def history(name: str, seconds: float) -> Series:
             return self._history(self.host, name, seconds)
 
-        return overview(view, self.look, history, self.size.width)
+        return overview(view, self.look, history, width)
 
     def _tell_section(self, view: HostView, section: Section, shown: int) -> None:
-        every = [*self._titles(view)]
+        every = self._titles(view)
         here = self._section.get(self.tab, 0)
         pieces: list[tuple[str, str]] = [(" ", "")]
-        for index, words in enumerate(every):
-            pieces.append((f" {words} ", "bar" if index == here else "dim"))
-        pieces.append((f"  {shown} rows", "dim"))
-        rest = [[(f"  {words}", "warn")] for words in denials(view, section)[:2]]
+        if sum(len(words) + 2 for words in every) + 14 > self.size.width:
+            pieces += [(f" {every[here]} ", "bar"), (f" {here + 1} of {len(every)}, n next", "dim")]
+        else:
+            for index, words in enumerate(every):
+                pieces.append((f" {words} ", "bar" if index == here else "dim"))
+        pieces.append((f"  {shown} row{'' if shown == 1 else 's'}", "dim"))
+        missing = denials(view, section)
+        rest: list[Cell] = [
+            [(f"  {self.look.mark('warn')} not visible: {words}", "warn")] for words in missing[:2]
+        ]
+        if len(missing) > 2:
+            rest.append([(f"  and {len(missing) - 2} more, see the overview", "warn")])
         self.query_one("#section", Bar).show(pieces, *rest)
         self.query_one("#section", Bar).styles.height = 1 + len(rest)
 
@@ -187,13 +203,17 @@ class HostScreen(WatchScreen):
         """The tab before."""
         self.action_tab(TABS[(TABS.index(self.tab) - 1) % len(TABS)])
 
-    def action_section(self) -> None:
+    def action_section(self, step: int = 1) -> None:
         """The next table of this tab."""
         if self._view is None or self.tab not in TABLES:
             return
         number = len(self._titles(self._view))
-        self._section[self.tab] = (self._section.get(self.tab, 0) + 1) % number
+        self._section[self.tab] = (self._section.get(self.tab, 0) + step) % number
         self._switch()
+
+    def action_previous_section(self) -> None:
+        """The table of this tab before."""
+        self.action_section(-1)
 
     def action_filter(self) -> None:
         """Type a filter for the table in view."""

@@ -1,18 +1,16 @@
-"""The pages of one host that are text: overview, GPUs, and the facts of the inventory."""
+"""The pages of one host that are text: the overview and the facts of the inventory."""
 
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import msgspec
-
-from console.model.gpu import THROTTLE_REASONS, Gpu
 from console.model.history import Series
 from console.model.host import HostState
 from console.model.view import HostView
 from console.model.words import number, rate, size, span
 from console.tui import facts
 from console.tui.look import Cell, Look, load_style
+from console.tui.values import values
 
 LABEL = 24
 HistoryOf = Callable[[str, float], Series]
@@ -29,7 +27,7 @@ PLOTS = (
 def fact(label: str, value: object, style: str = "") -> Cell:
     """One labelled value; what is not known is a dash."""
     text = "-" if value is None or value == "" else str(value)
-    return [(f"  {label:{LABEL}}", "dim"), (text, style if text != "-" else "dim")]
+    return [(f"  {label:{LABEL - 1}} ", "dim"), (text, style if text != "-" else "dim")]
 
 
 def title(words: str, look: Look) -> Cell:
@@ -42,7 +40,10 @@ def overview(view: HostView, look: Look, history: HistoryOf, width: int) -> list
     lines: list[Cell] = [*_standing(view, look)]
     if view.facts:
         lines += [[], title("this machine", look)]
-        lines += [fact(name, value) for name, value in view.facts.items()]
+        for name, value in view.facts.items():
+            words = facts.risky(name, value)
+            mark = f"  {look.mark('warn')} {words}" if words else ""
+            lines.append([*fact(name, value, "warn" if words else ""), (mark, "warn")])
     lines += [[], title("the last ten minutes", look), *_plots(view, look, history, width)]
     warnings = facts.insecure(view)
     if warnings:
@@ -60,7 +61,9 @@ def overview(view: HostView, look: Look, history: HistoryOf, width: int) -> list
 
 def _standing(view: HostView, look: Look) -> Iterator[Cell]:
     symbol, style = look.state(view.state)
-    yield [(f" {symbol} {view.state.value}", style), (f"  {view.reason}", style)]
+    age = view.age(time.time())
+    old = "" if age is None else f" (last frame {span(age)} ago)"
+    yield [(f" {symbol} {view.state.value}", style), (old, "dim"), (f"  {facts.why(view)}", style)]
     if view.state is HostState.NEW_KEY:
         yield [("   Compare the fingerprint with the host's console before you store it:", "")]
         yield [(f"   watchfloor hosts trust {view.name} --replace", "bold")]
@@ -164,64 +167,6 @@ def _probe(view: HostView) -> Iterator[Cell]:
             yield fact("", f"{cost.late} late ticks, {cost.dropped} events dropped", "warn")
 
 
-def gpus(view: HostView, look: Look) -> list[Cell]:
-    """Every GPU with everything it says."""
-    if not view.gpus:
-        driver = view.inventory.driver
-        if driver is not None and driver.error:
-            return [[(f" The GPU driver does not answer: {driver.error}", "bad")]]
-        return [[(" No GPU on this host.", "dim")]]
-    lines: list[Cell] = []
-    for gpu in view.gpus:
-        lines += [*_gpu_head(gpu, look), *_gpu_facts(gpu), []]
-    driver = view.inventory.driver
-    if driver is not None:
-        lines += [title("driver", look), *_struct(driver, skip=("error",))]
-    lines += [[], title("processes on GPUs", look)]
-    for row in view.gpu_processes:
-        words = f"GPU{row.gpu} {row.kind:8} pid {row.pid:<8} {row.user or '?':10} "
-        memory = size(row.mem_mib, start="M") if row.reliable else "?"
-        traced = [(f" debugger attached: pid {row.tracer}", "bad")] if row.tracer else []
-        lines.append(
-            [("  " + words, ""), (f"{memory:>6} ", ""), (row.name or "?", "bold"), *traced]
-        )
-    if not view.gpu_processes:
-        lines.append([("  none", "dim")])
-    return lines
-
-
-def _gpu_head(gpu: Gpu, look: Look) -> Iterator[Cell]:
-    fast, static = gpu.fast, gpu.static
-    yield title(f"GPU {gpu.index}  {static.name or '?'}  {static.uuid}", look)
-    worst = facts.gpu_trouble(gpu)
-    if worst is not None:
-        yield [(f"  {look.mark(worst[1])} {worst[2]}", worst[1])]
-    part = None
-    if fast.mem_used_mib is not None and fast.mem_total_mib:
-        part = 100 * fast.mem_used_mib / fast.mem_total_mib
-    yield [
-        (f"  {'busy':{LABEL}}", "dim"),
-        (look.bar(fast.util_pct, 30), "ok"),
-        (f" {number(fast.util_pct, 0, '%')}", ""),
-    ]
-    words = f" {size(fast.mem_used_mib, start='M')} of {size(fast.mem_total_mib, start='M')}"
-    yield [(f"  {'memory':{LABEL}}", "dim"), (look.bar(part, 30), "ok"), (words, "")]
-
-
-def _gpu_facts(gpu: Gpu) -> Iterator[Cell]:
-    fast = gpu.fast
-    limit = gpu.static.power_limit_w
-    yield fact("temperature", number(fast.temp_c, 0, " C"), load_style(fast.temp_c, 80, 88))
-    yield fact("power", f"{number(fast.power_w, 0, ' W')} of {number(limit, 0, ' W')}")
-    yield fact("clocks", f"SM {number(fast.sm_clock_mhz)} MHz, memory {number(fast.mem_clock_mhz)}")
-    held = [name for bit, name in THROTTLE_REASONS if (fast.throttle or 0) & bit]
-    yield fact("limited by", ", ".join(held) if fast.throttle is not None else None)
-    if fast.age_s > 5:
-        yield fact("sample", f"{fast.age_s:.0f} s old", "warn")
-    yield from _struct(gpu.counters, skip=("index",), only_known=True)
-    yield from _struct(gpu.static, skip=("index", "name", "uuid", "power_limit_w"), only_known=True)
-
-
 def inventory_facts(view: HostView, look: Look) -> list[Cell]:
     """Sections of the inventory that are not tables."""
     lines: list[Cell] = []
@@ -235,19 +180,5 @@ def inventory_facts(view: HostView, look: Look) -> list[Cell]:
     return lines or [[(" The inventory is on its way.", "dim")]]
 
 
-def _struct(item: Any, *, skip: tuple[str, ...] = (), only_known: bool = False) -> Iterator[Cell]:
-    for field in msgspec.structs.fields(item):
-        value = getattr(item, field.name)
-        if field.name in skip or (only_known and (value is None or value == "")):
-            continue
-        label = field.name.replace("_", " ")
-        if isinstance(value, dict):
-            for key, inner in value.items():
-                yield fact(str(key), inner)
-        elif isinstance(value, tuple | list):
-            yield fact(label, ", ".join(map(str, value)))
-        else:
-            yield fact(label, _YES_NO.get(value, value) if isinstance(value, bool) else value)
-
-
-_YES_NO = {True: "yes", False: "no"}
+def _struct(item: Any, *, skip: tuple[str, ...] = ()) -> Iterator[Cell]:
+    return (fact(*value) for value in values(item, skip=skip))

@@ -5,6 +5,7 @@ from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from console.model.host import HostState
 from console.model.tables import Flow, Listener, Process
 from console.model.view import HostView
 from console.model.words import rate, size, span
@@ -12,6 +13,7 @@ from console.tui import facts
 from console.tui.filter import Value
 from console.tui.look import Cell, Look
 from console.tui.table_model import Column
+from console.tui.values import yes_no
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,7 @@ def row_text(row: Any) -> str:
 def _plain(field: str) -> Callable[[Any, Look], Cell]:
     def cell(row: Any, look: Look) -> Cell:
         value = getattr(row, field)
-        return [("?", "dim")] if value is None else [(str(value), "")]
+        return [("?", "dim")] if value is None else [(yes_no(value), "")]
 
     return cell
 
@@ -97,7 +99,7 @@ PROCESSES = Section(
         column("state", "S", 1, drop=5),
         column("container", "CONTAINER", 12, drop=3),
         column("label", "LABEL", 14, drop=6),
-        Column("cmdline", "COMMAND", 24, _command, lambda r: r.cmdline, grow=True),
+        Column("cmdline", "COMMAND", 24, _command, lambda r: r.cmdline, most=1000),
     ),
     lambda view: view.processes,
     "the process table is on its way",
@@ -131,13 +133,13 @@ def listeners(view: HostView) -> Section:
         "listeners",
         (
             column("proto", "PROTO", 5),
-            column("address", "ADDRESS", 24, grow=True),
+            column("address", "ADDRESS", 24, most=40),
             column("port", "PORT", 5, right=True),
             check,
             column("name", "PROGRAM", 16),
             column("pid", "PID", 8, right=True, drop=2),
-            column("unit", "UNIT", 28, drop=3),
             column("uid", "UID", 6, right=True, drop=4),
+            column("unit", "UNIT", 28, drop=3, most=48),
         ),
         lambda view: view.listeners,
         "nothing listens",
@@ -153,7 +155,7 @@ FLOWS = Section(
     "connections",
     (
         Column("direction", "DIR", 3, _direction, lambda r: r.direction),
-        column("peer", "PEER", 22, grow=True),
+        column("peer", "PEER", 22, most=40),
         column("port", "PORT", 5, right=True),
         column("name", "PROGRAM", 16),
         column("pid", "PID", 8, right=True, drop=2),
@@ -174,7 +176,7 @@ INVENTORY = (
     Section(
         "packages",
         (
-            column("name", "PACKAGE", 28, grow=True),
+            column("name", "PACKAGE", 28, most=48),
             column("version", "VERSION", 34),
             column("arch", "ARCH", 8, drop=1),
             column("kind", "KIND", 4, drop=2),
@@ -189,7 +191,7 @@ INVENTORY = (
         (
             column("name", "DISTRIBUTION", 28),
             column("version", "VERSION", 18),
-            column("environment", "ENVIRONMENT", 40, grow=True),
+            column("environment", "ENVIRONMENT", 40, most=1000),
         ),
         lambda view: view.python,
         "no Python environment serves a model here",
@@ -199,8 +201,8 @@ INVENTORY = (
         "containers",
         (
             column("name", "NAME", 20),
-            column("image", "IMAGE", 36, grow=True),
-            column("digest", "DIGEST", 24, drop=1),
+            column("image", "IMAGE", 36, most=80),
+            column("digest", "DIGEST", 24, drop=1, most=71),
             column("runtime", "RUNTIME", 10),
             column("state", "STATE", 10),
         ),
@@ -211,13 +213,13 @@ INVENTORY = (
     Section(
         "models",
         (
-            column("source", "MODEL", 18),
-            column("version", "VERSION", 14),
+            column("source", "MODEL", 18, most=32),
+            column("version", "VERSION", 14, most=24),
             column("current", "CURRENT", 7),
             sized("size_bytes", "SIZE", 7, "B"),
             column("files", "FILES", 6, right=True),
-            column("unit", "UNIT", 20, drop=2),
-            column("path", "PATH", 30, grow=True),
+            column("unit", "UNIT", 20, drop=2, most=32),
+            column("path", "PATH", 30, most=1000),
             column("error", "ERROR", 12, drop=1),
         ),
         lambda view: view.models,
@@ -232,7 +234,7 @@ INVENTORY = (
             column("shell", "SHELL", 18),
             column("locked", "LOCKED", 6),
             column("keys", "KEYS", 4, right=True),
-            column("groups", "GROUPS", 24, grow=True),
+            column("groups", "GROUPS", 24, most=60),
             column("home", "HOME", 20, drop=1),
         ),
         lambda view: view.accounts,
@@ -242,13 +244,13 @@ INVENTORY = (
     Section(
         "mounts",
         (
-            column("key", "MOUNTED ON", 26, grow=True),
-            column("source", "SOURCE", 26),
+            column("key", "MOUNTED ON", 26, most=48),
+            column("source", "SOURCE", 26, most=40),
             column("fstype", "TYPE", 8),
             column("encrypted", "ENCRYPTED", 9),
             sized("used_mib", "USED", 6, "M"),
             sized("size_mib", "SIZE", 6, "M"),
-            column("options", "OPTIONS", 20, drop=1),
+            column("options", "OPTIONS", 20, drop=1, most=1000),
         ),
         lambda view: view.mounts,
         "no mounts are known yet",
@@ -262,7 +264,7 @@ INVENTORY = (
             column("user", "USER", 10),
             column("how", "HOW", 4),
             column("writable", "WRITES", 6),
-            column("path", "PATH", 40, grow=True),
+            column("path", "PATH", 40, most=1000),
         ),
         lambda view: view.openers,
         "nobody holds a declared weight file open",
@@ -273,7 +275,7 @@ INVENTORY = (
         (
             column("user", "USER", 14),
             column("tty", "TTY", 10),
-            column("source", "FROM", 30, grow=True),
+            column("source", "FROM", 30, most=40),
             Column(
                 "since",
                 "SINCE",
@@ -300,9 +302,20 @@ def sections(tab: str, view: HostView) -> tuple[Section, ...]:
 
 
 def denials(view: HostView, section: Section) -> list[str]:
-    """Which rights are missing for a complete table."""
+    """What is missing in a table, and the right that would show it."""
     return [
-        f"{what}: needs {right}"
+        f"{what} needs {right}"
         for what, right in view.denied.items()
-        if what.startswith(section.denied)
+        if section.denied and what.startswith(section.denied)
     ]
+
+
+def nothing(view: HostView, section: Section) -> str:
+    """Why a table has no rows: not connected, not allowed to look, or really nothing there."""
+    if view.hello is None and not view.workstation:
+        return f" nothing is known yet: the host is {view.state.value}"
+    if denials(view, section):
+        return " nothing is visible with this account"
+    if section is PROCESSES and view.state is not HostState.LIVE and not view.workstation:
+        return f" the process table comes with the next frame; the host is {view.state.value}"
+    return f" {section.empty}"

@@ -20,15 +20,28 @@ STATES = """\
  STALE       connected, but no frame for three periods: what you see is old
  DOWN        no connection; tried again with growing pauses
  REFUSED     the host refused our key twice; r tries once more
- NEW-KEY     the host showed another key than the pinned one; a person must decide
+ NEW-KEY     the host showed another key than the pinned one: a person decides
 """
 FILTER = """\
- vllm        rows with this word           !vllm      rows without it
- ~gpu-[0-9]  a regular expression          temp>80    a column's value: > < >= <= = !=
+ vllm        rows with this word           !vllm    rows without it
+ ~gpu-[0-9]  a regular expression          temp>80  a value; > < >= <= = !=
+ Terms are joined by and. A wrong field name shows the right ones.
+"""
+COLUMNS = """\
+ GPUS        one bar a GPU, how busy it is, and the mean; a cross: GPU lost
+ WORST       worst of: GPU lost, Xid, memory errors (ECC), remapping, throttling
+ LISTEN      listening sockets; UNDECL: those the inventory does not declare
+ EGRESS      bytes a second that leave the host, all interfaces
 """
 BOX = """
-#box { width: 84; max-width: 100%; height: auto; max-height: 90%; border: round ansi_bright_black;
+#box { width: 90; max-width: 100%; height: auto; max-height: 90%; border: round ansi_bright_black;
        background: ansi_default; padding: 0 1; }
+#box.plain { border: ascii ansi_bright_black; }
+"""
+
+TYPED = """
+#secret, #secret:focus { border: none; height: 1; padding: 0; background: ansi_default;
+                         text-style: reverse; }
 """
 
 
@@ -40,7 +53,10 @@ def help_lines(places: tuple[str, ...]) -> list[Cell]:
         for action in actions.of(place):
             lines.append([(f"   {actions.keys(action):14}", "accent"), (action.words, "")])
         lines.append([])
-    for head, text in (("filter", FILTER), ("host states", STATES)):
+    pages = [("filter", FILTER), ("host states", STATES)]
+    if "fleet" in places:
+        pages.insert(1, ("columns", COLUMNS))
+    for head, text in pages:
         lines += [[(f" {head}", "bold")], *([(f"  {line}", "")] for line in text.splitlines()), []]
     return lines
 
@@ -60,7 +76,7 @@ class HelpScreen(ModalScreen[None]):
 
     def compose(self) -> ComposeResult:
         """One page in a box."""
-        with Vertical(id="box"):
+        with Vertical(id="box", classes="plain" if self._look.ascii_only else ""):
             yield Page(self._look, id="help")
 
     def on_mount(self) -> None:
@@ -77,18 +93,19 @@ class HelpScreen(ModalScreen[None]):
 class PassphraseScreen(ModalScreen[str | None]):
     """Asks for the passphrase of one key. What is typed is handed on and kept nowhere."""
 
-    CSS = "PassphraseScreen { align: center middle; } Input { background: ansi_default; }" + BOX
+    CSS = "PassphraseScreen { align: center middle; }" + BOX + TYPED
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "give_up", "give up", show=False)]
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, look: Look, path: str) -> None:
         super().__init__()
+        self._look = look
         self._path = path
 
     def compose(self) -> ComposeResult:
         """The question, and a line that shows nothing of what is typed."""
-        with Vertical(id="box"):
+        with Vertical(id="box", classes="plain" if self._look.ascii_only else ""):
             yield Label(Content(f"Passphrase of {clean(self._path)}"))
-            yield Input(password=True)
+            yield Input(password=True, id="secret")
             yield Label(Content("Enter uses it once; Esc leaves hosts that need it unconnected."))
 
     def on_input_submitted(self, event: Input.Submitted) -> None:

@@ -15,7 +15,7 @@ from textual.strip import Strip
 from console.tui import actions
 from console.tui.look import Cell, Look
 from console.tui.table_model import Column, TableModel, fit
-from console.tui.widgets.strips import line, segments
+from console.tui.widgets.strips import line, plain_scroll_bar, segments
 
 R = TypeVar("R")
 
@@ -27,7 +27,9 @@ class LineTable(ScrollView, Generic[R], can_focus=True):
     """Rows of a ``TableModel`` under a fixed head. The cursor follows a row's key."""
 
     DEFAULT_CSS = """
-    LineTable { height: 1fr; width: 100%; overflow-x: hidden; scrollbar-size: 1 1; }
+    LineTable {
+        height: 1fr; width: 100%; overflow-x: hidden; scrollbar-size: 1 1; scrollbar-gutter: stable;
+    }
     """
     BINDINGS = actions.bindings("table")
 
@@ -105,6 +107,10 @@ class LineTable(ScrollView, Generic[R], can_focus=True):
     def room(self) -> Size:
         """What is left for rows beside the scroll bar."""
         return self.scrollable_content_region.size
+
+    def on_mount(self) -> None:
+        """A scroll bar that the terminal can draw."""
+        plain_scroll_bar(self, self._look)
 
     def on_resize(self, event: Resize) -> None:
         """Paint for the new size, with the cursor in view."""

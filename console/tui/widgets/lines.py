@@ -10,7 +10,7 @@ from textual.widget import Widget
 
 from console.text import cell_width
 from console.tui.look import Cell, Look
-from console.tui.widgets.strips import line
+from console.tui.widgets.strips import line, plain_scroll_bar, segments
 
 
 class Bar(Widget):
@@ -36,10 +36,10 @@ class Bar(Widget):
         width = self.size.width
         base = self._look.style(self._base) if self._base else Style()
         pieces = list(self._left[y]) if y < len(self._left) else []
-        if y == 0 and self._right:
-            spare = width - sum(cell_width(t) for t, _ in (*pieces, *self._right))
-            if spare > 0:
-                pieces += [(" " * spare, ""), *self._right]
+        room = width - sum(cell_width(text) for text, _ in self._right)
+        if y == 0 and self._right and room > width // 2:
+            left = segments(pieces, room, self._look, base)
+            return Strip(left + segments(self._right, width - room, self._look, base), width)
         return line(pieces, width, self._look, base)
 
 
@@ -47,13 +47,19 @@ class Page(ScrollView, can_focus=True):
     """Lines that scroll; only those that changed are painted again."""
 
     DEFAULT_CSS = """
-    Page { height: 1fr; width: 100%; overflow-x: hidden; scrollbar-size: 1 1; }
+    Page {
+        height: 1fr; width: 100%; overflow-x: hidden; scrollbar-size: 1 1; scrollbar-gutter: stable;
+    }
     """
 
     def __init__(self, look: Look, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self._look = look
         self._lines: Sequence[Cell] = ()
+
+    def on_mount(self) -> None:
+        """A scroll bar that the terminal can draw."""
+        plain_scroll_bar(self, self._look)
 
     def show(self, lines: Sequence[Cell]) -> None:
         """Replace the text."""

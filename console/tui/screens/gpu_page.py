@@ -1,0 +1,125 @@
+"""The GPUs of one host: first one line each, then everything that each of them says."""
+
+from collections.abc import Iterator
+
+from console.model.gpu import THROTTLE_REASONS, Gpu
+from console.model.tables import GpuProcess
+from console.model.view import HostView
+from console.model.words import number, size
+from console.text import clip
+from console.tui import facts
+from console.tui.look import Cell, Look, load_style
+from console.tui.screens.host_pages import title
+from console.tui.values import Value, values
+
+CELL = 38
+LABEL = 23
+GAP = 2
+
+
+def gpus(view: HostView, look: Look, width: int) -> list[Cell]:
+    """The page, for a screen of ``width`` cells."""
+    driver = view.inventory.driver
+    if not view.gpus:
+        if driver is not None and driver.error:
+            return [[(f" The GPU driver does not answer: {driver.error}", "bad")]]
+        return [[(" No GPU on this host.", "dim")]]
+    names = {gpu.static.name for gpu in view.gpus}
+    kind = f"{len(view.gpus)} x {names.pop() or 'GPU'}" if len(names) == 1 else "GPUs"
+    lines: list[Cell] = [
+        title(kind, look),
+        _head(width),
+        *(_row(g, look, width) for g in view.gpus),
+    ]
+    lines += [[], title("processes on GPUs", look), *_processes(view.gpu_processes, width)]
+    if driver is not None:
+        lines += [[], title("driver", look), *_grid([*values(driver, skip=("error",))], width)]
+    for gpu in view.gpus:
+        lines += [[], title(f"GPU {gpu.index}  {gpu.static.name or '?'}  {gpu.static.uuid}", look)]
+        lines += _grid([*_all(gpu)], width)
+    return lines
+
+
+def _head(width: int) -> Cell:
+    bars = " " * (2 * _bar(width))
+    half = bars[: len(bars) // 2]
+    words = f"  GPU {half} BUSY {half}     MEMORY TEMP        POWER  CLOCK  WORST"
+    return [(words, "head")]
+
+
+def _bar(width: int) -> int:
+    return max(0, min(20, (width - 76) // 4))
+
+
+def _row(gpu: Gpu, look: Look, width: int) -> Cell:
+    fast = gpu.fast
+    part = None
+    if fast.mem_used_mib is not None and fast.mem_total_mib:
+        part = 100 * fast.mem_used_mib / fast.mem_total_mib
+    memory = f"{size(fast.mem_used_mib, start='M')}/{size(fast.mem_total_mib, start='M')}"
+    power = f"{number(fast.power_w)}/{number(gpu.static.power_limit_w, 0, ' W')}"
+    worst = facts.gpu_trouble(gpu)
+    mark, words, style = "", "-", "dim"
+    if worst is not None:
+        mark, words, style = look.mark(worst[1]), worst[2].partition(" ")[2], worst[1]
+    old = f"  ({fast.age_s:.0f} s old)" if fast.age_s > 5 else ""
+    return [
+        (f"  {gpu.index:>3} ", "bold"),
+        (look.bar(fast.util_pct, _bar(width)), "ok"),
+        (f" {number(fast.util_pct, 0, '%'):>4} ", ""),
+        (look.bar(part, _bar(width)), "accent"),
+        (f" {memory:>10} ", ""),
+        (f"{number(fast.temp_c, 0, ' C'):>4} ", load_style(fast.temp_c, 80, 88)),
+        (f"{power:>12} {number(fast.sm_clock_mhz):>6}  ", ""),
+        (f"{mark} {words}".strip(), style),
+        (old, "warn"),
+    ]
+
+
+def _processes(rows: tuple[GpuProcess, ...], width: int) -> Iterator[Cell]:
+    if not rows:
+        yield [("  none", "dim")]
+    for row in sorted(rows, key=lambda row: (row.gpu, row.pid)):
+        memory = size(row.mem_mib, start="M") if row.reliable else "?"
+        room = width - 70 if width >= 110 and not row.tracer else 0
+        yield [
+            (
+                f"  {row.gpu:>3} {row.kind:8} {memory:>6}  pid {row.pid:<8} {row.user or '?':10} ",
+                "",
+            ),
+            (f"{row.name or '?':18}", "bold"),
+            (f"  debugger attached: pid {row.tracer}" if row.tracer else "", "bad"),
+            (f"  {clip(row.cmdline, room)}", "dim"),
+        ]
+
+
+def _all(gpu: Gpu) -> Iterator[Value]:
+    fast = gpu.fast
+    held = [name for bit, name in THROTTLE_REASONS if (fast.throttle or 0) & bit]
+    if fast.throttle is not None:
+        yield Value("limited by", ", ".join(held) or "nothing")
+    yield from values(
+        fast, skip=("index", "util_pct", "mem_used_mib", "throttle", "age_s", "lost"), known=True
+    )
+    yield from values(gpu.counters, skip=("index",), known=True)
+    yield from values(gpu.static, skip=("index", "name", "uuid", "mem_total_mib"), known=True)
+
+
+def _grid(items: list[Value], width: int) -> list[Cell]:
+    """Labelled values in as many columns as fit, read downwards; long ones take a line."""
+    across = max(1, (width - GAP) // CELL)
+    room = CELL - LABEL - 1
+    short = [item for item in items if len(item.text) <= room and len(item.label) < LABEL]
+    down = -(-len(short) // across)
+    lines: list[Cell] = []
+    for y in range(down):
+        pieces: list[tuple[str, str]] = [(" " * GAP, "")]
+        for item in short[y::down]:
+            pieces += [(f"{item.label:{LABEL}}", "dim"), (f"{item.text:{room}} ", item.style)]
+        lines.append(pieces)
+    lines += [
+        [(f"{'':{GAP}}{item.label:{LABEL}}", "dim"), (f" {item.text}", item.style)]
+        for item in items
+        if item not in short
+    ]
+    return lines
