@@ -147,8 +147,7 @@ def redact(text: str) -> str:
     text = _json.sub(_json_mark, text)
     text = _assigned.sub(_assigned_mark, text)
     text = _query.sub(lambda found: found[1] + MARK, text)
-    text = _bearer.sub(lambda found: found[1] + MARK, text)
-    return text
+    return _bearer.sub(lambda found: found[1] + MARK, text)
 
 
 def _hides(program: str, argument: str, before: list[str]) -> bool:

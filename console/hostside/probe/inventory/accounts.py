@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import re
+import stat
+from typing import NamedTuple
 
 from ..digest import sha256_hex
-from ..place import Place, slurp_all, words
+from ..place import Place, listing, read_file, slurp_all, words
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,17 +20,49 @@ if TYPE_CHECKING:
 MAX_ACCOUNTS = 5_000
 MAX_KEY_FILE = 1 << 20
 RIGHT = "CAP_DAC_READ_SEARCH or root (tier 2)"
-_setting = re.compile(r"^\s*AuthorizedKeysFile[\s=]+(.+?)\s*$", re.IGNORECASE | re.MULTILINE)
+DEFAULT_KEYS = (".ssh/authorized_keys", ".ssh/authorized_keys2")
+_BLANK = " \t\v\f\r"
+_digits = re.compile(r"[ \t\v\f\r]*[+-]?[0-9]{1,20}\Z")
+_setting = re.compile(r"(?im)^[ \t]*AuthorizedKeysFile[ \t=]+([^\r\n#]+)")
+_match_block = re.compile(r"(?im)^[ \t]*Match[ \t=]")
+_word = re.compile(r"\"([^\"]*)\"|(\S+)")
+_token = re.compile(r"%[hUu%]")
 
 
-def passwd(text: str) -> list[tuple[str, int, int, str, str]]:
-    """(name, uid, gid, home, shell) of each line of passwd(5); broken lines are left out."""
+class Account(NamedTuple):
+    """One line of passwd(5)."""
+
+    name: str
+    uid: int
+    gid: int
+    home: str
+    shell: str
+
+
+def _number(text: str) -> int | None:
+    """An id as the C library reads it (strtoul: blanks and a sign may stand before it)."""
+    found = _digits.match(text)
+    if found is None:
+        return None
+    value = int(found[0])
+    return value & 0xFFFF_FFFF if -(1 << 32) < value < 1 << 32 else None
+
+
+def passwd(text: str) -> list[Account]:
+    """Each account of passwd(5) that the C library would see; broken lines are left out.
+
+    A line may end early and its shell may hold colons: who reads it more strictly than the C
+    library does not see an account that can log in.
+    """
     out = []
-    for line in text.splitlines():
-        parts = line.split(":")
-        if len(parts) == 7 and parts[0] and parts[2].isdigit() and parts[3].isdigit():
-            home, shell = words(parts[5]), words(parts[6])
-            out.append((words(parts[0], 64), int(parts[2]), int(parts[3]), home, shell))
+    for line in text.split("\n"):
+        parts = line.lstrip(_BLANK).split(":", 6)
+        if len(parts) < 4 or not parts[0] or parts[0][0] in "#+-":
+            continue
+        uid, gid = _number(parts[2]), _number(parts[3])
+        if uid is not None and gid is not None:
+            _, _, home, shell = (*parts[3:], "", "", "")[:4]
+            out.append(Account(words(parts[0], 64), uid, gid, words(home), words(shell)))
     return out
 
 
@@ -36,67 +70,99 @@ def groups(text: str) -> tuple[dict[int, str], dict[str, set[str]]]:
     """Names by gid, and the groups that list a user, of group(5)."""
     names: dict[int, str] = {}
     members: dict[str, set[str]] = {}
-    for line in text.splitlines():
-        parts = line.split(":")
-        if len(parts) != 4 or not parts[2].isdigit():
+    for line in text.split("\n"):
+        parts = line.lstrip(_BLANK).split(":", 3)
+        if len(parts) < 3 or not parts[0] or parts[0][0] in "#+-":
+            continue
+        gid = _number(parts[2])
+        if gid is None:
             continue
         name = words(parts[0], 64)
-        names[int(parts[2])] = name
-        for user in filter(None, parts[3].split(",")):
-            members.setdefault(words(user, 64), set()).add(name)
+        names.setdefault(gid, name)
+        for user in filter(None, parts[3].split(",") if len(parts) > 3 else ()):
+            members.setdefault(words(user.strip(_BLANK), 64), set()).add(name)
     return names, members
 
 
 def locked(text: str) -> dict[str, bool]:
     """Whether the password of each user is locked, of shadow(5)."""
     out = {}
-    for line in text.splitlines():
+    for line in text.split("\n"):
         parts = line.split(":")
         if len(parts) >= 2:
-            out[words(parts[0], 64)] = parts[1].startswith(("!", "*")) and parts[1] != ""
+            out[words(parts[0], 64)] = parts[1].startswith(("!", "*"))
     return out
 
 
 def keys_of(text: str) -> list[str]:
     """Lines of a key file that are neither empty nor comments, with their options."""
-    lines = (line.strip() for line in text.splitlines())
+    lines = (line.strip() for line in text.split("\n"))
     return [line for line in lines if line and not line.startswith("#")]
 
 
+def key_patterns(texts: list[str]) -> list[str]:
+    """Patterns of every ``AuthorizedKeysFile`` in the files of sshd's configuration, each once.
+
+    Those of ``Match`` blocks too: a file that lets somebody in for one user is worth looking for
+    with all. sshd's own are added where no file names any outside of such a block.
+    """
+    found: dict[str, None] = {}
+    general = False
+    for text in texts:
+        for line in _setting.findall(text):
+            for quoted, bare in _word.findall(line):
+                found[quoted or bare] = None
+        general = general or bool(_setting.search(_match_block.split(text, maxsplit=1)[0]))
+    if not general:
+        found.update(dict.fromkeys(DEFAULT_KEYS))
+    return [pattern for pattern in found if pattern.lower() != "none"]
+
+
 def key_places(place: Place) -> list[str]:
-    """Patterns of ``AuthorizedKeysFile`` in sshd's configuration, else its defaults."""
+    """``key_patterns`` of sshd's configuration and of what is dropped in beside it."""
+    files = ["/etc/ssh/sshd_config"]
+    try:
+        names = listing(place.path("/etc/ssh/sshd_config.d"))
+        files = [f"/etc/ssh/sshd_config.d/{name}" for name in names] + files
+    except OSError:
+        pass
     texts = []
-    for path in ("/etc/ssh/sshd_config", "/etc/ssh/sshd_config.d"):
-        full = place.path(path)
-        files = [full]
-        if os.path.isdir(full):
-            files = [f"{full}/{name}" for name in sorted(os.listdir(full))]
-        for file in files:
-            try:
-                texts.append(slurp_all(file, MAX_KEY_FILE).decode("utf-8", "replace"))
-            except OSError:
-                continue
-    found = _setting.search("\n".join(reversed(texts)))  # sshd takes the first, drop-ins come first
-    return found[1].split() if found else [".ssh/authorized_keys", ".ssh/authorized_keys2"]
+    for file in files:
+        try:
+            texts.append(read_file(place.path(file), MAX_KEY_FILE).decode("utf-8", "replace"))
+        except OSError:
+            continue
+    return key_patterns(texts)
 
 
 def keys_of_user(
-    place: Place, user: str, uid: int, home: str, places: list[str]
-) -> list[str] | None:
-    """All keys of a user; None where a file may be there but may not be read."""
+    place: Place, account: Account, patterns: list[str]
+) -> tuple[list[str] | None, str]:
+    """All keys with which a user may log in, or None and the right that is missing.
+
+    sshd reads them as that user, so a file that the user could not read counts for nothing: a link
+    in a home to somebody else's secret makes neither a key nor a digest.
+    """
+    tokens = {"%h": account.home, "%u": account.name, "%U": str(account.uid), "%%": "%"}
     keys: list[str] = []
-    for pattern in places:
-        path = pattern.replace("%h", home).replace("%u", user).replace("%U", str(uid))
-        path = path.replace("%%", "%")
+    for pattern in patterns:
+        path = _token.sub(lambda found: tokens[found[0]], pattern)
         if not path.startswith("/"):
-            path = f"{home}/{path}"
+            path = f"{account.home}/{path}"
         try:
-            keys += keys_of(slurp_all(place.path(path), MAX_KEY_FILE).decode("utf-8", "replace"))
-        except PermissionError:
-            return None
-        except OSError:
+            about = os.stat(place.path(path))
+            own = account.uid in (0, about.st_uid)
+            if not own and not about.st_mode & (stat.S_IROTH | stat.S_IRGRP):
+                continue
+            raw = read_file(place.path(path), MAX_KEY_FILE)
+        except (FileNotFoundError, NotADirectoryError):
             continue
-    return keys
+        except PermissionError:
+            return None, RIGHT
+        except (OSError, ValueError):
+            return None, f"{path}: no ordinary file, or kept closed by a process; look on the host"
+        keys += keys_of(raw.decode("utf-8", "replace"))
+    return keys, ""
 
 
 def steps(context: Context) -> Iterator[tuple[Any, ...]]:
@@ -113,23 +179,25 @@ def steps(context: Context) -> Iterator[tuple[Any, ...]]:
     except OSError:
         shadow = None
     yield ("denied", "accounts.locked", RIGHT if shadow is None else None)
-    places = key_places(place)
-    refused = False
-    rows: list[list[Any]] = []
-    for user, uid, gid, home, shell in users[:MAX_ACCOUNTS]:
-        keys = keys_of_user(place, user, uid, home, places)
-        refused = refused or keys is None
+    patterns = key_places(place)
+    missing = ""
+    rows: dict[str, list[Any]] = {}
+    for account in users[:MAX_ACCOUNTS]:
+        keys, why = keys_of_user(place, account, patterns)
+        missing = missing or why
         digest = None
         if keys is not None:
             digest = sha256_hex("\n".join(sorted(keys)).encode()) if keys else ""
-        member = members.get(user, set()) | ({names[gid]} if gid in names else set())
-        rows.append(
-            [
-                user, uid, gid, home, shell, words(",".join(sorted(member))),
-                None if shadow is None else shadow.get(user),
-                None if keys is None else len(keys), digest,
-            ]
-        )  # fmt: skip
+        member = set(members.get(account.name, ()))
+        member |= {names[account.gid]} if account.gid in names else set()
+        # Two lines with one name are two ways in: the second has its number in its key.
+        key = account.name if account.name not in rows else f"{account.name}#{len(rows)}"
+        rows[key] = [
+            key, account.uid, account.gid, account.home, account.shell,
+            words(",".join(sorted(member))),
+            None if shadow is None else shadow.get(account.name),
+            None if keys is None else len(keys), digest,
+        ]  # fmt: skip
         yield ("step",)
-    yield ("denied", "accounts.keys", RIGHT if refused else None)
+    yield ("denied", "accounts.keys", missing or None)
     yield ("table", "accounts", rows)

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 SECONDS = 20.0
 LIMIT = 32 << 20
+KILLED = -9
 PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 
 

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import os
+import re
 import stat
-import time
 
 from ..digest import sha256_hex
-from ..place import Place, slurp_all, words
-from . import accounts
+from ..place import Place, first_line, listing, read_file, slurp_all, words
+from . import accounts, firewall
 from .child import run
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator
+    from collections.abc import Generator, Iterator, Sequence
     from typing import Any
 
     from ..inventory_lane import Context
@@ -22,18 +21,19 @@ if TYPE_CHECKING:
     Step = tuple[Any, ...]
 
 READ = "CAP_DAC_READ_SEARCH or root (tier 2)"
-ADMIN = "CAP_NET_ADMIN (tier 2)"
 ROOT = "root (tier 2)"
-SNAPSHOT = "/run/watchfloor/firewall.json"
-SNAPSHOT_S = 600
 MAX_FILES = 5_000
+MAX_FILE = 4 << 20
+MAX_INCLUDES = 200
 CHUNK = 50
+CHUNK_BYTES = 1 << 20
 UNIT_FOLDERS = ("/etc/systemd/system", "/usr/local/lib/systemd/system", "/run/systemd/transient")
 CRON_FOLDERS = (
     "/etc/crontab", "/etc/cron.d", "/etc/cron.hourly", "/etc/cron.daily", "/etc/cron.weekly",
     "/etc/cron.monthly", "/var/spool/cron", "/etc/anacrontab",
 )  # fmt: skip
 SUDO_FILES = ("/etc/sudoers", "/etc/sudoers.d")
+_include = re.compile(r"[ \t]*[#@]include(?:dir)?[ \t]+(?:\"([^\"]+)\"|((?:\\\\.|[^\s\\\\])+))")
 SETTINGS = frozenset(
     (
         *("permitrootlogin", "passwordauthentication", "kbdinteractiveauthentication"),
@@ -48,129 +48,90 @@ SETTINGS = frozenset(
 """Effective settings of sshd that decide who gets in and how."""
 
 
-def tree(place: Place, roots: tuple[str, ...]) -> Generator[Step, None, tuple[str, bool]]:
-    """One digest over all files below ``roots``, and whether something could not be read.
+def tree(place: Place, roots: Sequence[str]) -> Generator[Step, None, tuple[str, str]]:
+    """One digest over all files below ``roots``, and why it does not hold: "" where it does.
 
-    Links are part of it by where they point; no link is followed.
+    Of a link both the place it points to and what it holds there belong to it. No link to a
+    folder is followed.
     """
     lines: list[str] = []
-    refused = False
-    count = 0
-    for root in roots:
-        stack = [root]
-        while stack and count < MAX_FILES:
-            path = stack.pop()
-            count += 1
-            if count % CHUNK == 0:
-                yield ("step",)
-            try:
-                facts = os.lstat(place.path(path))
-                if stat.S_ISDIR(facts.st_mode):
-                    stack += [f"{path}/{name}" for name in os.listdir(place.path(path))]
-                elif stat.S_ISLNK(facts.st_mode):
-                    lines.append(f"{path} -> {os.readlink(place.path(path))}")
-                elif stat.S_ISREG(facts.st_mode):
-                    digest = sha256_hex(slurp_all(place.path(path)))
-                    lines.append(f"{path} {facts.st_mode:o} {facts.st_uid} {digest}")
-            except PermissionError:
-                refused = True
-            except OSError:
-                continue
+    why = ""
+    count = size = 0
+    stack = list(roots)
+    while stack:
+        path = stack.pop()
+        count += 1
+        if count > MAX_FILES:
+            return "", f"more than {MAX_FILES} files below {words(', '.join(roots), 200)}"
+        try:
+            facts = os.lstat(place.path(path))
+            if stat.S_ISDIR(facts.st_mode):
+                stack += [f"{path}/{name}" for name in listing(place.path(path))]
+            elif stat.S_ISLNK(facts.st_mode):
+                lines.append(f"{path} -> {os.readlink(place.path(path))}")
+            if stat.S_ISREG(facts.st_mode) or stat.S_ISLNK(facts.st_mode):
+                data = read_file(place.path(path), MAX_FILE)
+                size += len(data)
+                head = f"{path} {facts.st_mode:o} {facts.st_uid} {facts.st_size}"
+                lines.append(f"{head} {sha256_hex(data)}")
+        except PermissionError:
+            why = READ
+        except BlockingIOError:
+            why = why or f"{words(path, 200)} is kept closed by a process; look on the host"
+        except (OSError, ValueError):
+            pass  # gone, no file, or a link to nothing: its line above says so
+        if count % CHUNK == 0 or size > CHUNK_BYTES:
+            size = 0
+            yield ("step",)
     text = "\n".join(sorted(lines)).encode("utf-8", "surrogateescape")
-    return (sha256_hex(text) if lines else ""), refused
+    return (sha256_hex(text) if lines else ""), why
 
 
-def normalised(raw: bytes) -> tuple[str, int]:
-    """Digest and number of rules of ``nft -j list ruleset``, without what changes by itself.
+def includes(text: str, folder: str, host: str) -> list[str]:
+    """Files and folders that a file of sudoers(5) includes, as absolute paths.
 
-    Raises ValueError where it is not that.
+    ``folder`` is that of the file, ``host`` the short name of this host.
     """
-    listing = json.loads(raw or b'{"nftables": []}')
-    items = listing.get("nftables") if isinstance(listing, dict) else None
-    if not isinstance(items, list):
-        raise ValueError("not a listing of nftables")
-    kept = [item for item in items if not (isinstance(item, dict) and item.keys() & {"metainfo"})]
-    rules = sum(isinstance(item, dict) and "rule" in item for item in kept)
-    text = json.dumps(_without_counts(kept), sort_keys=True, separators=(",", ":"))
-    return sha256_hex(text.encode()), rules
+    found = []
+    for line in text.replace("\\\n", " ").split("\n"):
+        match = _include.match(line)
+        if match:
+            path = (match[1] if match[1] is not None else match[2]).replace("%h", host)
+            path = path.replace("\\ ", " ")
+            found.append(path if path.startswith("/") else f"{folder}/{path}")
+    return found
 
 
-def _without_counts(item: Any) -> Any:
-    if isinstance(item, dict):
-        out: dict[str, Any] = {
-            k: _without_counts(v) for k, v in item.items() if k not in ("handle", "packets")
-        }
-        if "counter" in out:
-            out["counter"] = None
-        if "set" in out and isinstance(out["set"], dict) and "timeout" in out["set"]:
-            out["set"].pop("elem", None)  # elements that come and go by themselves
-        return out
-    if isinstance(item, list):
-        return [_without_counts(inner) for inner in item]
-    return item
+def sudo_files(place: Place) -> Generator[Step, None, list[str]]:
+    """Everything that decides what sudo allows: its files, and what they include."""
+    host = first_line(place.proc + "/sys/kernel/hostname").split(".")[0]
+    found = list(SUDO_FILES)
+    at = 0
+    while at < len(found) < MAX_INCLUDES:
+        path = found[at]
+        at += 1
+        try:
+            files = [path]
+            if os.path.isdir(place.path(path)):
+                files = [f"{path}/{name}" for name in listing(place.path(path), MAX_INCLUDES)]
+            for file in files:
+                text = read_file(place.path(file)).decode("utf-8", "replace")
+                new = includes(text, os.path.dirname(file), host)
+                found += [one for one in new if one.rstrip("/") not in found]
+        except (OSError, ValueError):
+            continue  # what cannot be read is said where it is digested
+        yield ("step",)
+    return found[:MAX_INCLUDES]
 
 
 def effective(text: str) -> dict[str, str]:
     """The settings that count out of the output of ``sshd -T``."""
     out: dict[str, str] = {}
-    for line in text.splitlines():
+    for line in text.split("\n"):
         name, _, value = line.strip().partition(" ")
         if name in SETTINGS:
             out[name] = words(f"{out[name]} {value}" if name in out else value)
     return out
-
-
-def _snapshot(place: Place) -> bytes | None:
-    """The firewall rules as the timer of tier 2 wrote them, where they are fresh and root's."""
-    path = place.path(SNAPSHOT)
-    try:
-        facts = os.lstat(path)
-        own = stat.S_ISREG(facts.st_mode) and facts.st_uid == 0 and not facts.st_mode & 0o022
-        if own and time.time() - facts.st_mtime < SNAPSHOT_S:
-            return slurp_all(path, 16 << 20)
-    except OSError:
-        pass
-    return None
-
-
-def _firewall(place: Place) -> Generator[Step, None, dict[str, Any]]:
-    raw = _snapshot(place)
-    if raw is None:
-        done = yield from run(["nft", "-j", "list", "ruleset"])
-        if done is not None and done[0] == 0:
-            raw = done[1]
-        elif done is None:
-            return (yield from _iptables())
-    if raw is None:
-        yield ("denied", "digests.firewall", ADMIN)
-        return {}
-    yield ("denied", "digests.firewall", None)
-    try:
-        digest, rules = normalised(raw)
-    except ValueError:
-        return {}
-    return {"firewall": digest, "firewall_rules": rules, "firewall_backend": "nft"}
-
-
-def _iptables() -> Generator[Step, None, dict[str, Any]]:
-    texts = []
-    for program in ("iptables-save", "ip6tables-save"):
-        done = yield from run([program])
-        if done is None:
-            continue
-        if done[0] != 0:
-            yield ("denied", "digests.firewall", ADMIN)
-            return {}
-        texts += [
-            line for line in done[1].decode("utf-8", "replace").splitlines() if line[:1] != "#"
-        ]
-    yield ("denied", "digests.firewall", None)
-    if not texts:
-        return {"firewall": "", "firewall_rules": 0, "firewall_backend": "none"}
-    plain = [line.split(" [")[0] if line[:1] == ":" else line for line in texts]
-    rules = sum(line.startswith("-A") for line in plain)
-    digest = sha256_hex("\n".join(plain).encode())
-    return {"firewall": digest, "firewall_rules": rules, "firewall_backend": "iptables"}
 
 
 def _sshd() -> Generator[Step, None, dict[str, Any]]:
@@ -179,46 +140,50 @@ def _sshd() -> Generator[Step, None, dict[str, Any]]:
         yield ("denied", "digests.sshd_effective", None)
         return {"sshd_effective": ""}
     if done[0] != 0:
-        yield ("denied", "digests.sshd_effective", ROOT)
+        # Without root sshd finds no host key and says only that.
+        told = words(done[2].decode("utf-8", "replace").strip().split("\n")[-1], 200)
+        right = ROOT if os.geteuid() else f"an sshd that starts: {told}"
+        yield ("denied", "digests.sshd_effective", right)
         return {}
     yield ("denied", "digests.sshd_effective", None)
     text = done[1].decode("utf-8", "replace")
-    lines = "\n".join(sorted(text.splitlines()))
+    lines = "\n".join(sorted(text.split("\n")))
     return {"sshd_effective": sha256_hex(lines.encode()), "sshd": effective(text)}
 
 
-def _everybodys_keys(place: Place) -> Generator[Step, None, tuple[str, bool]]:
+def _everybodys_keys(place: Place) -> Generator[Step, None, tuple[str, str]]:
     lines: list[str] = []
-    refused = False
-    places = accounts.key_places(place)
+    why = ""
+    patterns = accounts.key_places(place)
     text = slurp_all(place.path("/etc/passwd")).decode("utf-8", "replace")
-    for user, uid, _, home, _ in accounts.passwd(text)[: accounts.MAX_ACCOUNTS]:
-        keys = accounts.keys_of_user(place, user, uid, home, places)
-        refused = refused or keys is None
-        lines += [f"{user} {key}" for key in sorted(keys or ())]
+    for account in accounts.passwd(text)[: accounts.MAX_ACCOUNTS]:
+        keys, missing = accounts.keys_of_user(place, account, patterns)
+        why = why or missing
+        lines += [f"{account.name} {key}" for key in sorted(keys or ())]
         yield ("step",)
-    return sha256_hex("\n".join(lines).encode()) if lines else "", refused
+    return sha256_hex("\n".join(lines).encode()) if lines else "", why
 
 
 def steps(context: Context) -> Iterator[tuple[Any, ...]]:
     """One section. What may not be read is missing in it and named in ``denied``."""
     place = context.place
     facts: dict[str, Any] = {}
+    sudoers = yield from sudo_files(place)
     for name, roots in (
-        ("sudoers", SUDO_FILES),
+        ("sudoers", sudoers),
         ("units", UNIT_FOLDERS),
         ("crontabs", CRON_FOLDERS),
         ("ld_preload", ("/etc/ld.so.preload",)),
     ):
-        digest, refused = yield from tree(place, roots)
-        yield ("denied", f"digests.{name}", READ if refused else None)
-        if not refused:
+        digest, why = yield from tree(place, roots)
+        yield ("denied", f"digests.{name}", why or None)
+        if not why:
             facts[name] = digest
-    digest, refused = yield from _everybodys_keys(place)
-    yield ("denied", "digests.authorized_keys", READ if refused else None)
-    if not refused:
+    digest, why = yield from _everybodys_keys(place)
+    yield ("denied", "digests.authorized_keys", why or None)
+    if not why:
         facts["authorized_keys"] = digest
     if place.real:
-        facts.update((yield from _firewall(place)))
+        facts.update((yield from firewall.firewall(place)))
         facts.update((yield from _sshd()))
     yield ("section", "digests", facts)
