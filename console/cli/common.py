@@ -21,12 +21,18 @@ def configured(args: argparse.Namespace) -> "Config":
     import msgspec
 
     from console.config.loader import load
+    from console.config.origin import Origin
     from console.config.select import select
 
     config = load(only_file=args.config, flags=flags(args))
     if args.hosts is not None:
         chosen = select(config.hosts, args.hosts)
-        config = msgspec.structs.replace(config, hosts=tuple(chosen), workstation=False)
+        config = msgspec.structs.replace(
+            config,
+            hosts=tuple(chosen),
+            workstation=False,
+            origins={**config.origins, "workstation": Origin("flag", "--hosts")},
+        )
     return config
 
 

@@ -169,9 +169,17 @@ def _merge(own: Sourced, lent: _Lent) -> Sourced:
     names = own.get("groups", lent.defaults.get("groups", ((), None)))[0]
     merged = dict(own)
     for group in names:
-        merged = {**lent.groups.get(group, {}), **merged}
+        merged = _over(lent.groups.get(group, {}), merged)
     site = merged.get("site", lent.defaults.get("site", ("", None)))[0]
-    return {**lent.defaults, **lent.sites.get(site, {}), **merged}
+    return _over(lent.defaults, _over(lent.sites.get(site, {}), merged))
+
+
+def _over(lower: Sourced, upper: Sourced) -> Sourced:
+    """Both, ``upper`` winning. A certificate is for one key: another key leaves it behind."""
+    merged = {**lower, **upper}
+    if "key" in upper and "certificate" not in upper:
+        merged.pop("certificate", None)
+    return merged
 
 
 def _addresses(

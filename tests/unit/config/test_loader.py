@@ -183,6 +183,25 @@ def test_addresses_of_a_range(tmp_path: Path, address: str, want: list[str]) -> 
     assert [host.address for host in config.hosts] == want
 
 
+def test_a_certificate_stays_with_its_key(tmp_path: Path) -> None:
+    config = alone(
+        tmp_path,
+        """
+        defaults = {key = "/k", certificate = "/c"}
+        groups.x = {key = "/g"}
+        hosts = [
+          {name = "a", address = "a"},
+          {name = "b", address = "b", key = "/b"},
+          {name = "c", address = "c", key = "/b", certificate = "/d"},
+          {name = "d", address = "d", groups = "x"},
+        ]
+        """,
+    )
+    assert [(host.key, host.certificate) for host in config.hosts] == [
+        ("/k", "/c"), ("/b", ""), ("/b", "/d"), ("/g", ""),
+    ]  # fmt: skip
+
+
 def test_the_origin_of_what_does_not_exist_is_refused(tmp_path: Path) -> None:
     config = alone(tmp_path, "[[hosts]]\nname = 'a.b'\naddress = 'a'\n")
     assert config.origin("hosts.a.b.address").line == 3
