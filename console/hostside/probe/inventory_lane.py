@@ -7,7 +7,7 @@ from .place import Place
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from typing import Any
 
     from .declared import Declared
@@ -41,7 +41,7 @@ class Context:
         tier: int,
         gpus: Any,
         listeners: Callable[[], list[list[Any]]],
-        processes: Callable[[], list[dict[str, Any]]],
+        processes: Callable[[], Iterable[dict[str, Any]]],
     ) -> None:
         self.place = place
         self.declared = declared

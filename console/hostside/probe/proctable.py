@@ -10,6 +10,7 @@ from .procs import HZ, Process, parse_pid_stat, read_about, read_uid
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from typing import Any
 
     from .users import Users
@@ -221,26 +222,22 @@ class ProcessTable:
             "exe": process.about.exe,
         }
 
-    def everyone(self) -> list[dict[str, Any]]:
-        """All processes but kernel threads, for the inventory."""
-        rows = []
+    def everyone(self) -> Iterator[dict[str, Any]]:
+        """All processes but kernel threads, for the inventory, one after the other."""
         for process in list(self.by_pid.values()):
             if process.kthread or not self.know(process) or process.about is None:
                 continue
             about = process.about
-            rows.append(
-                {
-                    "pid": process.pid,
-                    "name": process.name,
-                    "cmdline": about.cmdline,
-                    "exe": about.exe,
-                    "uid": process.uid,
-                    "cgroup": about.cgroup,
-                    "container": about.container,
-                    "unit": about.unit,
-                }
-            )
-        return rows
+            yield {
+                "pid": process.pid,
+                "name": process.name,
+                "cmdline": about.cmdline,
+                "exe": about.exe,
+                "uid": process.uid,
+                "cgroup": about.cgroup,
+                "container": about.container,
+                "unit": about.unit,
+            }
 
     def summary(self) -> dict[str, Any]:
         """Part ``ps``."""

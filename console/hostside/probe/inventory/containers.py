@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 
-from ..place import Place, slurp_all, words
+from ..place import Place, listing, read_file, words
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
     from typing import Any
 
     from ..inventory_lane import Context
@@ -18,18 +17,22 @@ if TYPE_CHECKING:
 DOCKER = "/var/lib/docker"
 PODMAN = "/var/lib/containers/storage"
 CONTAINERD = "/run/containerd/io.containerd.runtime.v2.task"
+CRIO = "/run/containers/storage/overlay-containers"
 RIGHT = "CAP_DAC_READ_SEARCH or root (tier 2)"
+NOT_IN_FILES = "the runtime's own database: image and digest of some containers are only there"
 MAX_CONTAINERS = 2_000
+CHUNK = 25
 MAX_FILE = 4 << 20
 
 _id = re.compile(r"[0-9a-f]{64}\Z")
+_digest_in = re.compile(r"sha256:[0-9a-f]{64}|\b[0-9a-f]{64}\b")
 _digest = re.compile(r"sha256:[0-9a-f]{64}\Z")
 
 
 def _load(path: str) -> Any:
     try:
-        return json.loads(slurp_all(path, MAX_FILE))
-    except ValueError:
+        return json.loads(read_file(path, MAX_FILE))
+    except (ValueError, RecursionError):
         return None
 
 
@@ -80,9 +83,62 @@ def podman_rows(listing: Any, images: Any) -> list[list[Any]]:
     return out
 
 
+def oci_row(name: str, config: Any, runtime: str) -> list[Any] | None:
+    """Row of an OCI runtime configuration (``config.json``), by what the runtime noted in it.
+
+    ``name`` is the container's id. Pods' own pause containers are left out.
+    """
+    if not isinstance(config, dict):
+        return None
+    notes = _table(config, "annotations")
+    cri = "io.kubernetes.cri-o." if runtime == "crio" else "io.kubernetes.cri."
+    kind = notes.get(cri + ("ContainerType" if runtime == "crio" else "container-type"))
+    if kind == "sandbox":
+        return None
+    shown = _text(notes.get(cri + ("Name" if runtime == "crio" else "container-name")))
+    image = _text(notes.get(cri + ("ImageName" if runtime == "crio" else "image-name")))
+    found = next(
+        (
+            match[0]
+            for key in ("io.kubernetes.cri-o.ImageRef", cri + "image-name", cri + "ImageName")
+            for match in [_digest_in.search(str(notes.get(key, "")))]
+            if match
+        ),
+        "",
+    )
+    found = found if not found or found.startswith("sha256:") else "sha256:" + found
+    return [name, shown, image, found, runtime, "running", None]
+
+
+def _oci(place: Place) -> Iterator[Any]:
+    """Containers of containerd (in each of its namespaces) and of CRI-O."""
+    places = []
+    try:
+        spaces = listing(place.path(CONTAINERD), 64)
+        places += [
+            (f"{CONTAINERD}/{space}", "", "containerd") for space in spaces if space != "moby"
+        ]
+    except FileNotFoundError:
+        pass
+    places.append((CRIO, "/userdata", "crio"))
+    for folder, inner, runtime in places:
+        try:
+            names = listing(place.path(folder), MAX_CONTAINERS)
+        except FileNotFoundError:
+            continue
+        for name in names:
+            try:
+                config = _load(place.path(f"{folder}/{name}{inner}/config.json"))
+            except (FileNotFoundError, NotADirectoryError):
+                continue
+            row = oci_row(words(name, 128), config, runtime)
+            if row is not None:
+                yield row
+
+
 def _docker(place: Place) -> Iterator[Any]:
     folder = place.path(DOCKER + "/containers")
-    for name in sorted(os.listdir(folder))[:MAX_CONTAINERS]:
+    for name in listing(folder, MAX_CONTAINERS):
         try:
             row = docker_row(_load(f"{folder}/{name}/config.v2.json"))
         except OSError:
@@ -101,10 +157,12 @@ def _podman(place: Place) -> Iterator[Any]:
     yield from podman_rows(listing, images)
 
 
-def _by_processes(context: Context) -> dict[str, list[Any]]:
+def _by_processes(context: Context) -> Generator[Any, None, dict[str, list[Any]]]:
     """Containers that show only through the control groups of their processes."""
     found: dict[str, list[Any]] = {}
-    for process in context.processes():
+    for number, process in enumerate(context.processes()):
+        if number % CHUNK == CHUNK - 1:
+            yield ("step",)
         name = process.get("container") or ""
         if name and name not in found and len(found) < MAX_CONTAINERS:
             cgroup = process.get("cgroup") or ""
@@ -122,7 +180,7 @@ def steps(context: Context) -> Iterator[tuple[Any, ...]]:
     place = context.place
     rows: dict[str, list[Any]] = {}
     refused = []
-    for runtime, source in (("docker", _docker), ("podman", _podman)):
+    for runtime, source in (("docker", _docker), ("podman", _podman), ("oci", _oci)):
         try:
             for row in source(place):
                 rows[row[0]] = row
@@ -131,8 +189,7 @@ def steps(context: Context) -> Iterator[tuple[Any, ...]]:
             refused.append(runtime)
         except OSError:
             continue
-    yield ("denied", "containers.images", RIGHT if refused else None)
-    running = _by_processes(context)
+    running = yield from _by_processes(context)
     for row in rows.values():
         live = next((known for short, known in running.items() if row[0].startswith(short)), None)
         if live is not None and row[5] == "unknown":
@@ -140,4 +197,7 @@ def steps(context: Context) -> Iterator[tuple[Any, ...]]:
     for short, row in running.items():
         if not any(full.startswith(short) for full in rows):
             rows[short] = row
+    blind = any(not row[3] and row[4] != "nspawn" for row in rows.values())
+    why = RIGHT if refused else NOT_IN_FILES if blind else None
+    yield ("denied", "containers.images", why)
     yield ("table", "containers", rows)

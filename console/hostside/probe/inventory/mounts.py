@@ -22,7 +22,11 @@ VIRTUAL = frozenset(
         *("squashfs", "fuse.lxcfs", "fuse.gvfsd-fuse", "fuse.portal"),
     )
 )
-NETWORK = frozenset(("nfs", "nfs4", "cifs", "smb3", "ceph", "glusterfs", "lustre", "beegfs", "9p"))
+NETWORK = frozenset(
+    ("nfs", "nfs4", "cifs", "smb3", "ceph", "glusterfs", "lustre", "beegfs", "9p", "afs", "gpfs")
+)
+"""File systems of a server; so is whatever a process serves (fuse): it may never answer."""
+CRYPT = {"ecryptfs": "crypt", "fuse.gocryptfs": "crypt", "fuse.encfs": "crypt"}
 MAX_MOUNTS = 512
 MAX_DEPTH = 8
 
@@ -37,7 +41,7 @@ def unescape(text: str) -> str:
 def parse(text: str) -> list[dict[str, str]]:
     """Lines of ``/proc/self/mountinfo`` (proc(5)) as dictionaries; broken lines are left out."""
     out = []
-    for line in text.splitlines():
+    for line in text.split("\n"):  # the kernel escapes the newline and nothing else that ends one
         left, dash, right = line.partition(" - ")
         before, after = left.split(" "), right.split(" ")
         if not dash or len(before) < 6 or len(after) < 2:
@@ -90,8 +94,6 @@ def _size(target: str) -> tuple[int | None, int | None]:
 
 
 def _encrypted(place: Place, mount: dict[str, str]) -> str:
-    if mount["fstype"] in ("ecryptfs", "fuse.gocryptfs", "fuse.encfs"):
-        return "crypt"
     if mount["device"].startswith("0:"):  # no block device below it that this host could see
         return "none" if mount["fstype"] == "overlay" else "unknown"
     return encryption(place, mount["device"])
@@ -102,10 +104,15 @@ def steps(context: Context) -> Iterator[tuple[Any, ...]]:
     place = context.place
     text = slurp_all(place.proc + "/self/mountinfo").decode("utf-8", "replace")
     rows: dict[str, list[Any]] = {}
+    cut: str | None = None
     for mount in parse(text):
-        if mount["fstype"] in VIRTUAL or len(rows) >= MAX_MOUNTS:
+        if mount["fstype"] in VIRTUAL:
             continue
-        remote = mount["fstype"] in NETWORK  # a dead server would hang whoever asks for its size
+        if len(rows) >= MAX_MOUNTS:
+            cut = f"a host with fewer than {MAX_MOUNTS} mounts"
+            break
+        kind = mount["fstype"]
+        remote = kind in NETWORK or kind.startswith("fuse")
         total, used = (None, None) if remote or not place.real else _size(mount["target"])
         target = mount["target"]
         rows[target] = [
@@ -113,9 +120,10 @@ def steps(context: Context) -> Iterator[tuple[Any, ...]]:
             mount["source"],
             mount["fstype"],
             mount["options"],
-            "unknown" if remote else _encrypted(place, mount),
+            CRYPT.get(kind) or ("unknown" if remote else _encrypted(place, mount)),
             total,
             used,
         ]
         yield ("step",)
+    yield ("denied", "mounts", cut)
     yield ("table", "mounts", list(rows.values()))

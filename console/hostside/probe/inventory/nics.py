@@ -8,7 +8,7 @@ import os
 import socket
 import struct
 
-from ..place import first_line, words
+from ..place import first_line, listing, words
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def drvinfo(raw: bytes) -> dict[str, str]:
 def ask(name: str) -> dict[str, str]:
     """Ask the kernel for the driver of an interface; empty where it has none to tell."""
     buffer = array.array("B", _DRVINFO.pack(ETHTOOL_GDRVINFO, *(b"",) * 6, *(0,) * 5))
-    request = struct.pack("16sP8x", name.encode()[:15], buffer.buffer_info()[0])
+    request = struct.pack("16sP8x", os.fsencode(name)[:15], buffer.buffer_info()[0])
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         try:
             fcntl.ioctl(sock.fileno(), SIOCETHTOOL, request)
@@ -106,7 +106,10 @@ def steps(context: Context) -> Iterator[tuple[Any, ...]]:
     place = context.place
     folder = place.path("/sys/class/net")
     try:
-        names = sorted(os.listdir(folder))[:MAX_NICS]
+        names = listing(folder)
+        # Real devices first: a host of many containers has more virtual ones than fit.
+        names.sort(key=lambda name: not os.path.exists(f"{folder}/{name}/device"))
+        names = names[:MAX_NICS]
     except OSError:
         names = []
     by_index: dict[int, list[str]] = {}

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import re
 
-from ..place import words
-from .child import run
+from ..place import listing, words
+from .child import KILLED, SECONDS, run
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,7 +20,8 @@ DPKG_PARTS = "/var/lib/dpkg/status.d"
 RPM_FOLDERS = ("/var/lib/rpm", "/usr/lib/sysimage/rpm", "/usr/share/rpm")
 RPM_FORMAT = "%{NAME}\\t%{EPOCHNUM}:%{VERSION}-%{RELEASE}\\t%{ARCH}\\t%{SOURCERPM}\\n"
 MAX_PACKAGES = 30_000
-CHUNK = 262_144
+CHUNK = 65_536
+MAX_STANZA = 1 << 20
 
 _source = re.compile(r"(\S+)(?: \((\S+)\))?")
 _source_rpm = re.compile(r"(.+)-([^-]+-[^-]+)\.(?:src|nosrc)\.rpm")
@@ -37,8 +38,8 @@ def stanza(text: str) -> list[Any] | None:
             fields[name] = words(value.strip(), 200)
     if not fields.get("Package") or not fields.get("Version"):
         return None
-    if "Status" in fields and not fields["Status"].endswith(" installed"):
-        return None
+    if fields.get("Status", "installed").split()[-1:] in (["not-installed"], ["config-files"]):
+        return None  # anything between that and installed has its files on the disk
     name, version, arch = fields["Package"], fields["Version"], fields.get("Architecture", "")
     found = _source.match(fields.get("Source", ""))
     source, source_version = (found[1], found[2] or version) if found else (name, version)
@@ -59,20 +60,20 @@ def rpm_row(line: str) -> list[Any] | None:
 
 def dpkg(path: str) -> Iterator[Any]:
     """Yield ``("step",)`` between pieces of the status file, and each row as a list."""
-    with open(path, encoding="utf-8", errors="replace") as file:
-        rest = ""
+    with open(path, "rb") as file:
+        rest = b""
         while True:
             piece = file.read(CHUNK)
             if not piece:
                 break
-            whole = rest + piece
-            *ready, rest = whole.split("\n\n")
+            *ready, rest = (rest + piece).split(b"\n\n")
+            rest = rest[-MAX_STANZA:]
             for text in ready:
-                row = stanza(text)
+                row = stanza(text.decode("utf-8", "replace"))
                 if row is not None:
                     yield row
             yield ("step",)
-        row = stanza(rest)
+        row = stanza(rest.decode("utf-8", "replace"))
         if row is not None:
             yield row
 
@@ -81,7 +82,7 @@ def _dpkg_files(context: Context) -> list[str]:
     place = context.place
     files = [DPKG_STATUS] if os.path.isfile(place.path(DPKG_STATUS)) else []
     try:
-        names = sorted(os.listdir(place.path(DPKG_PARTS)))
+        names = listing(place.path(DPKG_PARTS), MAX_PACKAGES)
     except OSError:
         names = []
     return files + [f"{DPKG_PARTS}/{name}" for name in names if not name.endswith(".md5sums")]
@@ -91,21 +92,35 @@ def steps(context: Context) -> Iterator[tuple[Any, ...]]:
     """The table, of both managers where both are there."""
     place = context.place
     rows: dict[str, list[Any]] = {}
+    why: str | None = None
     for file in _dpkg_files(context):
-        for item in dpkg(place.path(file)):
-            if isinstance(item, tuple):
-                yield item
-            elif len(rows) < MAX_PACKAGES:
-                rows[item[0]] = item
+        try:
+            for item in dpkg(place.path(file)):
+                if isinstance(item, tuple):
+                    yield item
+                elif len(rows) < MAX_PACKAGES:
+                    rows[item[0]] = item
+        except OSError as error:
+            why = f"read access to {file}: {error.strerror}"
     if place.real and any(os.path.isdir(folder) for folder in RPM_FOLDERS):
         done = yield from run(["rpm", "-qa", "--qf", RPM_FORMAT])
-        if done is not None:
-            refused = done[0] != 0
-            yield ("denied", "packages", "read access to the RPM database" if refused else None)
-            for number, line in enumerate(done[1].decode("utf-8", "replace").splitlines()):
-                row = rpm_row(line)
-                if row is not None and len(rows) < MAX_PACKAGES:
-                    rows[row[0]] = row
-                if number % 500 == 499:
-                    yield ("step",)
+        why = _why_not(done, bool(rows))
+        for number, line in enumerate((done[1] if done else b"").split(b"\n")):
+            row = rpm_row(line.decode("utf-8", "replace"))
+            if row is not None and len(rows) < MAX_PACKAGES:
+                rows[row[0]] = row
+            if number % 500 == 499:
+                yield ("step",)
+    if len(rows) >= MAX_PACKAGES:
+        why = f"a host with fewer than {MAX_PACKAGES} packages"
+    yield ("denied", "packages", why)
     yield ("table", "packages", rows)
+
+
+def _why_not(done: tuple[int, bytes, bytes] | None, others: bool) -> str | None:
+    """What is missing to read the RPM database; ``others``: another manager has packages."""
+    if done is None:
+        return None if others else "the program rpm: there is a database of it"
+    if done[0] == KILLED:
+        return f"an RPM database that is read in {SECONDS:g} s"
+    return "read access to the RPM database" if done[0] else None

@@ -6,6 +6,7 @@ import os
 import re
 import sys
 
+from ..counters import parse_stat
 from ..digest import sha256_hex
 from ..place import first_line, slurp, slurp_all, words
 from ..redact import redact
@@ -40,7 +41,7 @@ _assignment = re.compile(r"([A-Z_]+)=(.*)")
 def os_release(text: str) -> dict[str, str]:
     """Assignments of os-release(5), quotes taken off."""
     found = {}
-    for line in text.splitlines():
+    for line in text.split("\n"):
         match = _assignment.fullmatch(line.strip())
         if match:
             value = match[2].strip()
@@ -153,6 +154,24 @@ def _vulnerabilities(place: Place) -> dict[str, str]:
     return {words(name, 64): first_line(f"{folder}/{name}") for name in names}
 
 
+def _security_closed(folder: str) -> str | None:
+    """What is missing to read lockdown and security modules; None where nothing is."""
+    try:
+        empty = not os.listdir(folder)
+    except PermissionError:
+        return "root: securityfs is closed to others"
+    except OSError:
+        empty = True
+    return "securityfs, mounted at /sys/kernel/security" if empty else None
+
+
+def _boot_closed(place: Place) -> str | None:
+    """What is missing to read the state of Secure Boot; None where nothing is."""
+    if not os.path.isdir(place.path("/sys/firmware/efi")) or secure_boot(place) is not None:
+        return None
+    return "efivarfs, mounted and readable at /sys/firmware/efi/efivars"
+
+
 def kernel_facts(context: Context) -> Iterator[tuple[Any, ...]]:
     """Section ``kernel``."""
     place = context.place
@@ -165,10 +184,7 @@ def kernel_facts(context: Context) -> Iterator[tuple[Any, ...]]:
         iommu: bool | None = bool(os.listdir(place.path("/sys/class/iommu")))
     except OSError:
         iommu = None
-    boot = None
-    for line in slurp_all(place.proc + "/stat").split(b"\n"):
-        if line.startswith(b"btime "):
-            boot = float(line.split()[1])
+    stat = parse_stat(slurp_all(place.proc + "/stat"))
     facts: dict[str, Any] = {
         "release": first_line(place.proc + "/sys/kernel/osrelease") or uname.release,
         "version": first_line(place.proc + "/sys/kernel/version") or uname.version,
@@ -183,11 +199,11 @@ def kernel_facts(context: Context) -> Iterator[tuple[Any, ...]]:
         "iommu": iommu,
         "lsm": first_line(security + "/lsm"),
         "core_pattern": first_line(place.proc + "/sys/kernel/core_pattern"),
-        "boot_time": boot,
+        "boot_time": float(stat["btime"]) if stat.get("btime") else None,
         "vulnerabilities": _vulnerabilities(place),
     }
     for name, path in SYSCTLS:
         facts[name] = _number(place.proc + path[len("/proc") :])
-    hidden = os.path.isdir(security) and not os.access(security, os.R_OK)
-    yield ("denied", "kernel.lsm", "root: securityfs is closed to others" if hidden else None)
+    yield ("denied", "kernel.lsm", _security_closed(security))
+    yield ("denied", "kernel.secure_boot", _boot_closed(place))
     yield ("section", "kernel", {k: v for k, v in facts.items() if v is not None})
