@@ -80,14 +80,15 @@ groups=""
 _FILES = """
 # --- the probe
 # sha256 of the archive: {sha256}
-new=$(mktemp -d {root}.XXXXXX)
 # Whatever happens from here on, the probe that was there is there again or the new one is.
+new=""
 back() {{
-    rm -rf "$new"
+    [ -z "$new" ] || rm -rf "$new"
     if [ -d {root}.old ] && [ ! -d {root} ]; then mv {root}.old {root}; fi
 }}
 trap back EXIT
 trap 'exit 1' HUP INT TERM
+new=$(mktemp -d {root}.XXXXXX)
 base64 -d >"$new/archive" <<'{end}'
 {data}
 {end}
@@ -170,8 +171,8 @@ export PATH
 # First the key, so that nobody logs in meanwhile.
 rm -rf {home}
 if [ -d /run/systemd/system ]; then
-    systemctl --quiet disable --now watchfloor-sensor.socket watchfloor-firewall.timer 2>/dev/null ||
-        true
+    systemctl --quiet disable --now \\
+        watchfloor-sensor.socket watchfloor-firewall.timer 2>/dev/null || true
     systemctl stop 'watchfloor-sensor@*.service' watchfloor-firewall.service 2>/dev/null || true
 fi
 rm -f {units} {wants}
