@@ -37,7 +37,9 @@ class Denied:
 
     def replace(self, prefix: str, rights: dict[str, str]) -> None:
         """Make the keys that begin with ``prefix`` exactly ``rights``."""
-        for key in [key for key in self._known if key.startswith(prefix) and key not in rights]:
+        for key in [
+            key for key in list(self._known) if key.startswith(prefix) and key not in rights
+        ]:
             self.set(key, None)
         for key, right in rights.items():
             self.set(key, right)

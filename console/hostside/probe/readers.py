@@ -88,6 +88,8 @@ class Readers:
     def stop(self) -> None:
         """End children and threads, close what is open."""
         self._common.attempt("stop", self.logs.stop)
+        if self.inventory is not None:
+            self._common.attempt("stop", self.inventory.stop)
         if self.gpus is not None:
             self._common.attempt("stop", self.gpus.stop)
         self._common.attempt("stop", self.diag.close)

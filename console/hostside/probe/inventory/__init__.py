@@ -36,9 +36,13 @@ SOURCES: tuple[tuple[str, Callable[[Context], Iterator[Step]]], ...] = (
 
 
 def steps(context: Context) -> Iterator[Step]:
-    """All sources one after the other; raises the first failure at the very end."""
+    """All sources but those that are stuck, one after the other; raises the first failure at the
+    very end."""
     failed: Exception | None = None
-    for _, source in SOURCES:
+    for name, source in SOURCES:
+        if name in context.stuck:
+            continue
+        context.source = name
         try:
             yield from source(context)
         except Exception as error:  # one source must not hide the others
