@@ -24,5 +24,8 @@ def run(args: argparse.Namespace) -> int:
     from console.tui.app import run_app
 
     return run_app(
-        lambda ask: local_engine(config, ask_passphrase=ask), title=config.ui.title, read_only=True
+        lambda ask: local_engine(config, ask_passphrase=ask),
+        title=config.ui.title,
+        paint_s=config.ui.refresh_s,
+        read_only=True,
     )

@@ -66,7 +66,6 @@ class Ui(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, frozen=True):
     """``[ui]``: the terminal."""
 
     title: Annotated[str, Meta(description="shown in the title line")] = ""
-    theme: Annotated[str, Meta(description="name of the colour theme; empty: the default")] = ""
     refresh_s: Annotated[
         float, Meta(ge=0.1, le=60.0, description="seconds between two paints of a table")
     ] = 0.5
@@ -77,18 +76,22 @@ class Document(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, omit_de
 
     workstation: Annotated[Flag, Meta(description="show this machine as a row of its own")] = UNSET
     history: Annotated[Flag, Meta(description="keep history and events in a database")] = UNSET
-    state_dir: Annotated[Text, Meta(description="folder of the database and of crash reports")] = (
-        UNSET
-    )
-    ui: Ui | UnsetType = UNSET
-    defaults: HostDefaults | UnsetType = UNSET
+    state_dir: Annotated[
+        Text, Meta(description="folder of the database; empty: the user's state folder")
+    ] = UNSET
+    ui: Annotated[Ui | UnsetType, Meta(description="the terminal")] = UNSET
+    defaults: Annotated[
+        HostDefaults | UnsetType, Meta(description="values for all hosts of all files")
+    ] = UNSET
     sites: Annotated[
         dict[str, HostDefaults] | UnsetType, Meta(description="values for all hosts of a site")
     ] = UNSET
     groups: Annotated[
         dict[str, HostDefaults] | UnsetType, Meta(description="values for all hosts of a group")
     ] = UNSET
-    hosts: list[HostEntry] | UnsetType = UNSET
+    hosts: Annotated[
+        list[HostEntry] | UnsetType, Meta(description="one host, or many by a range")
+    ] = UNSET
     host_keys: Annotated[
         dict[str, KeyLines] | UnsetType,
         Meta(description="host_key by host name; replaces host_key of that host"),
@@ -106,7 +109,6 @@ SETTINGS: dict[str, Any] = {
     "history": True,
     "state_dir": "",
     "ui.title": "",
-    "ui.theme": "",
     "ui.refresh_s": 0.5,
 }
 """Settings that are not about hosts, with their defaults, by dotted path."""

@@ -45,8 +45,16 @@ class ConsoleApp(App[None]):
     BINDINGS = actions.bindings("app")
     CSS = "Screen { background: ansi_default; }"
 
-    def __init__(self, make: EngineFactory, *, title: str = "", look: Look | None = None) -> None:
+    def __init__(
+        self,
+        make: EngineFactory,
+        *,
+        title: str = "",
+        look: Look | None = None,
+        paint_s: float = PAINT_S,
+    ) -> None:
         super().__init__(ansi_color=True)
+        self._paint_s = paint_s
         self.look = look or Look(ascii_only=ascii_only(), colourless=colourless())
         self.engine = make(self.ask_passphrase)
         self.theme = "ansi-dark"
@@ -81,7 +89,7 @@ class ConsoleApp(App[None]):
         now = time.monotonic()
         self._take_events()
         snapshot = self.engine.snapshot()
-        due = PAINT_S if snapshot.version != self._version else AGES_S
+        due = self._paint_s if snapshot.version != self._version else max(AGES_S, self._paint_s)
         if now - self._painted < due:
             return
         self._version = snapshot.version
@@ -239,16 +247,19 @@ def write_traceback(text: str) -> str:
     return path
 
 
-def run_app(make: EngineFactory, *, title: str = "", read_only: bool = True) -> int:
+def run_app(
+    make: EngineFactory, *, title: str = "", paint_s: float = PAINT_S, read_only: bool = True
+) -> int:
     """Run the terminal until the person leaves; returns the exit status.
 
-    There is nothing yet that ``read_only`` would have to forbid.
+    ``paint_s`` is the least time between two paints of a table, in seconds. There is nothing yet
+    that ``read_only`` would have to forbid.
     """
     if os.environ.get("TERM", "dumb") == "dumb":
         sys.stderr.write(
             "watchfloor: this terminal cannot draw screens; use `watchfloor watch --plain`\n"
         )
         return 2
-    app = ConsoleApp(make, title=title)
+    app = ConsoleApp(make, title=title, paint_s=paint_s)
     app.run()
     return CRASHED if app.return_code else 0

@@ -124,7 +124,7 @@ def test_show_is_toml_with_the_place_of_each_value(fleet: str) -> None:
     done = watchfloor(*argv)
     assert (done.returncode, done.stderr) == (0, "")
     shown = tomllib.loads(done.stdout)
-    assert shown["ui"] == {"title": "a \u00fc", "theme": "", "refresh_s": 0.5}
+    assert shown["ui"] == {"title": "a \u00fc", "refresh_s": 0.5}
     assert shown["hosts"] == [
         {"name": "gpu03", "address": "gpu03.example.org", "port": 22, "user": "ops"}
         | {"groups": ["h100"], "site": "fra"}

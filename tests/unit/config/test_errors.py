@@ -34,7 +34,7 @@ def alone(tmp_path: Path, text: str | bytes) -> Config:
         ("[[hosts]]\nname='a'\nadress='b'\n", ":3: unknown key 'adress' in hosts[0]. Did you mean"),
         ("[default]\nuser='x'\n", ":1: unknown key 'default'. Did you mean 'defaults'?"),
         ("zzz = 1\n", ":1: unknown key 'zzz'. Known keys: workstation, "),
-        ("[ui]\nthem='x'\n", ":2: unknown key 'them' in ui. Did you mean 'theme'?"),
+        ("[ui]\ntitel='x'\n", ":2: unknown key 'titel' in ui. Did you mean 'title'?"),
         ("[sites.fra]\nusr='x'\n", ":2: unknown key 'usr' in sites.fra. Did you mean 'user'?"),
         ("[groups.x]\nname='x'\n", ":2: unknown key 'name' in groups.x"),
         ("[groups.x]\ngroups='x'\n", ":2: 'groups' cannot be set here"),

@@ -42,23 +42,23 @@ def test_without_files_there_are_defaults_only(layers: Path) -> None:
 
 def test_each_layer_wins_over_those_below_and_says_so(layers: Path) -> None:
     places = [
-        write(layers / "etc/config.toml", "[ui]\ntitle = '1'\ntheme = '1'\nrefresh_s = 1\n"),
+        write(layers / "etc/config.toml", "[ui]\ntitle = '1'\nrefresh_s = 1\n"),
         write(layers / "user/watchfloor/config.toml", "history = false\nui.title = '2'\n"),
         write(layers / "project/watchfloor.toml", "\n[ui]\ntitle = '3'\n"),
     ]
     cwd = layers / "project"
     config = load(env={}, cwd=cwd)
     assert config.files == tuple(map(str, places))
-    assert (config.ui.title, config.ui.theme, config.ui.refresh_s) == ("3", "1", 1.0)
+    assert (config.ui.title, config.ui.refresh_s) == ("3", 1.0)
     assert str(config.origin("ui.title")) == f"{places[2]}:3"
-    assert str(config.origin("ui.theme")) == f"{places[0]}:3"
+    assert str(config.origin("ui.refresh_s")) == f"{places[0]}:3"
     assert str(config.origin("history")) == f"{places[1]}:1"
-    env = {"WATCHFLOOR_UI_TITLE": "4", "WATCHFLOOR_HISTORY": "yes", "WATCHFLOOR_UI_THEM": "x"}
+    env = {"WATCHFLOOR_UI_TITLE": "4", "WATCHFLOOR_HISTORY": "yes", "WATCHFLOOR_UI_TITEL": "x"}
     config = load(env=env, cwd=cwd)
     assert (config.ui.title, config.history) == ("4", True)
     assert str(config.origin("ui.title")) == "environment WATCHFLOOR_UI_TITLE"
     assert config.warnings == (
-        "variable WATCHFLOOR_UI_THEM is not known. Did you mean 'WATCHFLOOR_UI_THEME'?",
+        "variable WATCHFLOOR_UI_TITEL is not known. Did you mean 'WATCHFLOOR_UI_TITLE'?",
     )
     config = load(env=env, cwd=cwd, flags={"ui.title": "5", "workstation": "off"})
     assert (config.ui.title, config.workstation) == ("5", False)
