@@ -33,7 +33,7 @@ CRON_FOLDERS = (
     "/etc/cron.monthly", "/var/spool/cron", "/etc/anacrontab",
 )  # fmt: skip
 SUDO_FILES = ("/etc/sudoers", "/etc/sudoers.d")
-_include = re.compile(r"[ \t]*[#@]include(?:dir)?[ \t]+(?:\"([^\"]+)\"|((?:\\\\.|[^\s\\\\])+))")
+_include = re.compile(r"[ \t]*[#@]include(?:dir)?[ \t]+(?:\"([^\"]+)\"|((?:\\.|[^\s\\])+))")
 SETTINGS = frozenset(
     (
         *("permitrootlogin", "passwordauthentication", "kbdinteractiveauthentication"),
