@@ -33,6 +33,13 @@ _PLAIN = {
     "head": Style(bold=True, underline=True),
     "bar": Style(reverse=True),
 }
+_CURSOR = {
+    "": Style(reverse=True),
+    "warn": Style(reverse=True, underline=True),
+    "bad": Style(reverse=True, bold=True),
+    "bold": Style(reverse=True, bold=True),
+}
+"""The row under the cursor has no colours: reversed, they would be areas and hide its gauges."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +52,10 @@ class Look:
     def style(self, name: str) -> Style:
         """The style of that name; severity is never told by colour alone."""
         return (_PLAIN if self.colourless else _COLOURED)[name]
+
+    def cursor(self, name: str) -> Style:
+        """The style of that name in the row under the cursor."""
+        return _CURSOR.get(name, _CURSOR[""])
 
     def state(self, state: HostState) -> Piece:
         """Symbol and style of a state; its word stands beside it."""

@@ -110,7 +110,7 @@ _UNITS = {
     "kib": lambda v: size(v, start="K"),
     "bytes": size,
     "w": lambda v: f"{v:.0f} W",
-    "c": lambda v: f"{v:.0f} °C",
+    "c": lambda v: f"{v:.0f} C",
     "mj": lambda v: f"{v / 3.6e9:,.0f} kWh",
     "ns": lambda v: span(v / 1e9),
     "pct": lambda v: f"{v:.0f}%",

@@ -61,6 +61,22 @@ async def test_fleet_ascii(golden: Golden) -> None:
         golden("fleet-ascii", shown)
 
 
+async def test_ascii_everywhere() -> None:
+    app = make_app(engine(), ascii_only=True)
+    async with app.run_test(size=(90, 18)) as pilot:
+        await settle(pilot)
+        await pilot.press("question_mark")
+        await settle(pilot)
+        assert text(app).isascii(), "help, with a scroll bar"
+        await pilot.press("escape")
+        app.open_host("gpu02")
+        await settle(pilot)
+        for number in range(len(TABS)):
+            await pilot.press(str(number + 1))
+            await settle(pilot)
+            assert text(app).isascii(), TABS[number]
+
+
 async def test_no_hosts(golden: Golden) -> None:
     app = make_app(StillEngine())
     async with app.run_test(size=(80, 24)) as pilot:

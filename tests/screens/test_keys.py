@@ -7,6 +7,7 @@ import random
 import time
 
 import pytest
+from textual.events import Key
 
 from console.model.host import HostState
 from console.tui import actions
@@ -78,6 +79,55 @@ async def test_filter_sort_and_the_ways_back() -> None:
         await pilot.press("escape", "S", "s")
         assert (table.model.sort, table.model.down) == ("name", True)
         assert table.model.order == ["b", "ab", "a"]
+
+
+async def test_keys_after_a_slash_or_colon_are_text_however_fast_they_come() -> None:
+    app = make_app(StillEngine(view("aq"), view("b")))
+    async with app.run_test(size=(100, 24)) as pilot:
+        await settle(pilot)
+        for key in ("slash", "q"):  # both wait in the queue before the first is looked at
+            app.post_message(Key(key, "/" if key == "slash" else key))
+        await settle(pilot)
+        assert app.is_running
+        assert app._fleet.table.model.order == ["aq"]
+        assert "/q" in text(app), "what is typed is seen"
+        await pilot.press("slash", "colon")
+        assert "/q/:" in text(app), "a second slash, and a colon, are text too"
+        await pilot.press("escape", "colon")
+        await pilot.press(*"host b", "enter")
+        await settle(pilot)
+        assert isinstance(app.screen, HostScreen)
+
+
+async def test_a_passphrase_may_hold_a_colon_and_a_slash() -> None:
+    app = make_app(StillEngine(view("a")))
+    async with app.run_test(size=(100, 24)) as pilot:
+        await settle(pilot)
+        asked = asyncio.create_task(app.ask_passphrase("k"))
+        await settle(pilot)
+        await pilot.press("a", "colon", "slash", "q", "question_mark", "enter")
+        assert await asked == "a:/q?"
+
+
+async def test_an_empty_table_says_why() -> None:
+    denied = view("denied", listeners=(), denied={"listen.owner": "CAP_SYS_PTRACE"})
+    gone = view("gone", HostState.DOWN, hello=None, processes=(), frame_at=None)
+    app = make_app(StillEngine(denied, gone, view("plain", listeners=())))
+    async with app.run_test(size=(100, 24)) as pilot:
+        await settle(pilot)
+        for host, tab, words in (
+            ("denied", "4", "nothing is visible with this account"),
+            ("denied", "4", "listen.owner needs CAP_SYS_PTRACE"),
+            ("gone", "3", "nothing is known yet: the host is DOWN"),
+            ("plain", "4", "nothing listens"),
+        ):
+            app.open_host(host)
+            await settle(pilot)
+            await pilot.press(tab)
+            await settle(pilot)
+            assert words in text(app), (host, tab)
+            await pilot.press("escape")
+            await settle(pilot)
 
 
 async def test_every_key_of_the_registry_does_something() -> None:

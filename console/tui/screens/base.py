@@ -39,6 +39,9 @@ class WatchScreen(Screen[None]):
         self._typed_for: Callable[[str], None] | None = None
         self._typed_from = ""
         self.ready = False  # its widgets are there
+        self.top = Bar(look, style="bar", id="top")
+        self.hints = Bar(look, id="keys")
+        self.typed = Typed(id="typed", select_on_focus=False)
 
     def body(self) -> ComposeResult:
         """The widgets between the two bars."""
@@ -50,11 +53,11 @@ class WatchScreen(Screen[None]):
 
     def compose(self) -> ComposeResult:
         """Bar, body, typed line, keys."""
-        yield Bar(self.look, style="bar", id="top")
+        yield self.top
         with Vertical(id="body"):
             yield from self.body()
-        yield Typed(id="typed", select_on_focus=False)
-        yield Bar(self.look, id="keys")
+        yield self.typed
+        yield self.hints
 
     def on_mount(self) -> None:
         """Keys of this view, and the newest picture at once."""
@@ -63,27 +66,25 @@ class WatchScreen(Screen[None]):
 
     def tell(self, words: str, style: str = "warn") -> None:
         """Say something in the bottom line; "" shows the keys again."""
-        bar = self.query_one("#keys", Bar)
         if words:
-            bar.show([(words, style)])
+            self.hints.show([(f" {words}", style)])
         else:
-            bar.show([(actions.footer(*self.PLACES), "dim")])
+            self.hints.show([(actions.footer(*self.PLACES), "dim")])
 
     # -- typing
 
     def ask(self, start: str, done: Callable[[str], None]) -> None:
         """Let the person type; ``done`` gets the text with each change."""
-        typed = self.query_one("#typed", Typed)
         self._typed_for, self._typed_from = done, start
-        typed.add_class("shown")
-        typed.value = start
-        typed.cursor_position = len(start)
-        self.set_focus(typed)  # now, not after the next key
+        self.typed.add_class("shown")
+        self.typed.value = start
+        self.typed.cursor_position = len(start)
+        self.set_focus(self.typed)  # now, not after the next key
 
     @property
     def typing(self) -> bool:
         """True while the typed line is shown."""
-        return self.query_one("#typed", Typed).has_class("shown")
+        return self.typed.has_class("shown")
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """While a person types, the keys that open the typed line are text."""
@@ -112,13 +113,12 @@ class WatchScreen(Screen[None]):
 
     def end_typing(self, *, undo: bool = False) -> bool:
         """Hide the typed line; False when it was not shown. ``undo``: as it was before."""
-        typed = self.query_one("#typed", Typed)
         if not self.typing:
             return False
         done, self._typed_for = self._typed_for, None
         if undo and done is not None and self._typed_from.startswith("/"):
             done(self._typed_from)
-        typed.remove_class("shown")
+        self.typed.remove_class("shown")
         self.tell("")
         self.set_focus(None)
         self.refocus()

@@ -58,6 +58,7 @@ class FleetScreen(WatchScreen):
         super().__init__(look)
         self._title = title
         self._first = first
+        self.below = Bar(look, id="events")
         self._lines = 0
         self._events = EventRows(MOST)
         model = TableModel(COLUMNS, lambda view: view.name, text, fields=dict(FIELDS))
@@ -66,15 +67,14 @@ class FleetScreen(WatchScreen):
     def body(self) -> ComposeResult:
         """The table and the newest events."""
         yield self.table
-        yield Bar(self.look, id="events")
+        yield self.below
 
     def on_mount(self) -> None:
         """Keys go to the table."""
         super().on_mount()
-        events = self.query_one("#events")
-        events.border_title = Content("events, newest first, UTC")
+        self.below.border_title = Content("events, newest first, UTC")
         if self.look.ascii_only:
-            events.styles.border_top = ("ascii", "ansi_bright_black")
+            self.below.styles.border_top = ("ascii", "ansi_bright_black")
         self.table.focus()
         self.show(self._first())
 
@@ -90,7 +90,7 @@ class FleetScreen(WatchScreen):
         shown = len(self.table.model.order)
         hits: Cell = [(f" {shown} shown", "")] if self.table.model.filter else []
         top = [*name, *totals(snapshot, self.look), *hits]
-        self.query_one("#top", Bar).show(top, right=self.clock())
+        self.top.show(top, right=self.clock())
 
     def _share(self, hosts: int) -> None:
         """Give the events what all hosts together leave free; a filter does not move them."""
@@ -98,13 +98,13 @@ class FleetScreen(WatchScreen):
         lines = max(FEWEST if self.size.height < 20 else 5, min(MOST, spare))
         if self._lines != lines:
             self._lines = lines
-            self.query_one("#events").styles.height = lines + 1
+            self.below.styles.height = lines + 1
 
     def show_events(self, events: list[Event]) -> None:
         """Take new events; the newest that matter stay in view, what is routine makes way."""
         self._events.add(e for e in events if e.kind not in ROUTINE)
         lines = [event_line(row, self.look) for row in self._events.rows()]
-        self.query_one("#events", Bar).show(*lines)
+        self.below.show(*lines)
 
     # -- actions
 

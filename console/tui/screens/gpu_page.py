@@ -41,10 +41,9 @@ def gpus(view: HostView, look: Look, width: int) -> list[Cell]:
 
 
 def _head(width: int) -> Cell:
-    bars = " " * (2 * _bar(width))
-    half = bars[: len(bars) // 2]
-    words = f"  GPU {half} BUSY {half}     MEMORY TEMP        POWER  CLOCK  WORST"
-    return [(words, "head")]
+    bar = _bar(width)
+    busy, memory = f"{'BUSY':>{bar + 5}}", f"{'MEMORY':>{bar + 11}}"
+    return [(f"  GPU {busy} {memory} TEMP        POWER    MHz  WORST", "head")]
 
 
 def _bar(width: int) -> int:

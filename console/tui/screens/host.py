@@ -46,12 +46,15 @@ class HostScreen(WatchScreen):
         self._view: HostView | None = None
         self._events = EventRows(MAX_EVENTS)
         self._made: dict[str, Widget] = {}
+        self._tabs = Bar(look, id="tabs")
+        self._about = Bar(look, id="section")
+        self._content = Vertical(id="content")
 
     def body(self) -> ComposeResult:
         """Tabs, what the section is, and the page or table."""
-        yield Bar(self.look, id="tabs")
-        yield Bar(self.look, id="section")
-        yield Vertical(id="content")
+        yield self._tabs
+        yield self._about
+        yield self._content
 
     def on_mount(self) -> None:
         """Begin with the overview."""
@@ -69,7 +72,7 @@ class HostScreen(WatchScreen):
         symbol, age = self.look.state(view.state)[0], view.age(time.time())
         old = "" if age is None else f"{span(age)} "
         top: Cell = [(f" {view.name} ", "bold"), (f"{symbol} {view.state.value} {old} ", "")]
-        self.query_one("#top", Bar).show([*top, (facts.why(view), "")], right=self.clock())
+        self.top.show([*top, (facts.why(view), "")], right=self.clock())
         self._draw(view)
 
     def show_events(self, events: list[Event]) -> None:
@@ -89,7 +92,7 @@ class HostScreen(WatchScreen):
             width = self.size.width - 1  # the scroll bar's cell, whether it is there or not
             lines = self._page(view, width)
             widget.show([part for cells in lines for part in fold(cells, width, LABEL + 2)])
-            self.query_one("#section", Bar).show([])
+            self._about.show([])
 
     def _page(self, view: HostView, width: int) -> list[Cell]:
         if self.tab == "gpus":
@@ -121,8 +124,8 @@ class HostScreen(WatchScreen):
         ]
         if len(missing) > 2:
             rest.append([(f"  and {len(missing) - 2} more, see the overview", "warn")])
-        self.query_one("#section", Bar).show(pieces, *rest)
-        self.query_one("#section", Bar).styles.height = 1 + len(rest)
+        self._about.show(pieces, *rest)
+        self._about.styles.height = 1 + len(rest)
 
     # -- tabs and sections
 
@@ -145,17 +148,16 @@ class HostScreen(WatchScreen):
     def _switch(self) -> None:
         """Show the widget of this tab and section, and make it when it is new."""
         name = self._place()
-        content = self.query_one("#content", Vertical)
         for widget in self._made.values():
             widget.display = False
         if name not in self._made:
             self._made[name] = self._make()
-            content.mount(self._made[name])
+            self._content.mount(self._made[name])
         self._made[name].display = True
         pieces: list[tuple[str, str]] = []
         for number, tab in enumerate(TABS, 1):
             pieces += [(f" {number} {tab} ", "bar" if tab == self.tab else ""), (" ", "")]
-        self.query_one("#tabs", Bar).show(pieces)
+        self._tabs.show(pieces)
         self._made[name].focus()
         if self._view is not None:
             self._draw(self._view)

@@ -143,7 +143,7 @@ class LineTable(ScrollView, Generic[R], can_focus=True):
         if row is None:
             return Strip.blank(width)
         here = order[at] == self.cursor
-        return self._row(row, width, self._look.style("bar") if here else Style())
+        return self._row(row, width, here)
 
     def _head(self, width: int) -> Strip:
         base = self._look.style("head")
@@ -157,18 +157,19 @@ class LineTable(ScrollView, Generic[R], can_focus=True):
             out.append(Segment(" ", base))
         return Strip(out).adjust_cell_length(width, base)
 
-    def _row(self, row: R, width: int, base: Style) -> Strip:
+    def _row(self, row: R, width: int, here: bool) -> Strip:
+        look = self._look
+        base = look.cursor("") if here else Style()
         out: list[Segment] = []
         used = 0
-        span = self._span(row, self._look) if self._span else None
+        span = self._span(row, look) if self._span else None
         for column, room in self._fitted:
-            out += segments(
-                column.cell(row, self._look), room, self._look, base, right=column.right
-            )
+            cell = column.cell(row, look)
+            out += segments(cell, room, look, base, right=column.right, cursor=here)
             out.append(Segment(" ", base))
             used += room + 1
             if span is not None and column.id == span[0]:
-                out += segments(span[1], max(0, width - used), self._look, base)
+                out += segments(span[1], max(0, width - used), look, base, cursor=here)
                 break
         return Strip(out).adjust_cell_length(width, base)
 

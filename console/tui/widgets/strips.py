@@ -15,9 +15,18 @@ from console.tui.look import Cell, Look, Piece
 
 
 def segments(
-    pieces: Iterable[Piece], width: int, look: Look, base: Style, *, right: bool = False
+    pieces: Iterable[Piece],
+    width: int,
+    look: Look,
+    base: Style,
+    *,
+    right: bool = False,
+    cursor: bool = False,
 ) -> list[Segment]:
-    """``pieces`` cut or padded to exactly ``width`` cells, over the style ``base``."""
+    """``pieces`` cut or padded to exactly ``width`` cells, over the style ``base``.
+
+    With ``cursor`` their styles are those of the row under the cursor, and ``base`` is its own.
+    """
     out: list[Segment] = []
     used = 0
     dots = "~" if look.ascii_only else "…"
@@ -28,7 +37,8 @@ def segments(
         if used + size > width:
             text = clip(text, width - used, ellipsis=dots)
             size = cell_width(text)
-        out.append(Segment(text, base + look.style(name) if name else base))
+        over = base + look.style(name) if name else base
+        out.append(Segment(text, look.cursor(name) if cursor else over))
         used += size
     if used < width:
         pad = Segment(" " * (width - used), base)
