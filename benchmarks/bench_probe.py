@@ -159,13 +159,14 @@ def against_psutil(times: int) -> list[dict[str, Any]]:
 class Running:
     """The probe as it is sent to a host, in an isolated interpreter."""
 
-    def __init__(self) -> None:
+    def __init__(self, environment: dict[str, str] | None = None) -> None:
         sent = payload()
         self.began = time.perf_counter()
         self.child = subprocess.Popen(
             [os.path.realpath(sys.executable), "-I", "-S", "-u", "-c", sent.loader],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
+            env=environment,
         )
         assert self.child.stdin is not None
         self.child.stdin.write(b"%d\n" % len(sent.source) + sent.source)
