@@ -21,7 +21,7 @@ from zlib import crc32
 import asyncssh
 import msgspec
 
-from console.demo.fleet import fleet
+from console.demo.fleet import digest, fleet
 from console.demo.frames import FrameWriter
 from console.demo.simulate import SimState
 
@@ -75,7 +75,7 @@ class Voice:
 
     def __init__(self, script: Script, number: int) -> None:
         self._script = script
-        self._id = b"%032x" % number
+        self._id = digest("host", number).encode()
         self._seq = 0
         self._tick = number
 
@@ -103,7 +103,9 @@ class Voice:
 
 
 @contextlib.contextmanager
-def rhythm(voice: Voice, write: Callable[[bytes], None]) -> Iterator[None]:
+def rhythm(
+    voice: Voice, write: Callable[[bytes], None], over: Callable[[], bool]
+) -> Iterator[None]:
     """Let ``voice`` speak until the end of the block."""
     loop = asyncio.get_running_loop()
     timer: asyncio.TimerHandle | None = None
@@ -111,6 +113,8 @@ def rhythm(voice: Voice, write: Callable[[bytes], None]) -> Iterator[None]:
 
     def speak() -> None:
         nonlocal timer, due
+        if over():
+            return
         write(voice.period())
         due += PERIOD_S
         timer = loop.call_at(due, speak)
@@ -142,7 +146,9 @@ class Sender(asyncssh.SSHServerSession[bytes]):
 
     def session_started(self) -> None:
         assert self._channel is not None
-        self._speaking.enter_context(rhythm(self._voice, self._channel.write))
+        self._speaking.enter_context(
+            rhythm(self._voice, self._channel.write, self._channel.is_closing)
+        )
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._speaking.close()
@@ -163,7 +169,7 @@ async def serve(folder: Path) -> None:
             return Sender(voice())
 
     async def plain(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with rhythm(voice(), writer.write), contextlib.suppress(ConnectionError):
+        with rhythm(voice(), writer.write, writer.is_closing), contextlib.suppress(ConnectionError):
             await reader.read()
         writer.close()
 

@@ -118,10 +118,10 @@ class Feed:
             self.stop(self._end[0])
 
     def _read(self, line: bytes) -> None:
-        began = time.thread_time()
+        began = time.perf_counter()
         decoded = decode(line)
         self._receiver.frame(decoded, len(line))
-        spent = time.thread_time() - began
+        spent = time.perf_counter() - began
         self._bucket.pay(frame_cost(len(line), len(decoded.frame.e), spent))
 
     def _may_read(self) -> bool:

@@ -15,6 +15,8 @@ Key = int | str
 
 INTERNED = 50_000
 """Rows of packages that hosts share: a fleet of one image has each of them once."""
+WHOLE = 64
+"""Whole tables that hosts share: as many images may be in use before memory grows faster."""
 INTERNED_SIZE = 400
 """Longer rows are not shared, so that a host cannot fill this with text."""
 _SHARED = ("packages", "pydists")
@@ -23,6 +25,8 @@ _decoders: Mapping[str, msgspec.json.Decoder[Any]] = {
     name: msgspec.json.Decoder(kind) for name, kind in TABLES.items()
 }
 _interned: dict[bytes, Any] = {}
+_whole: dict[tuple[str, int, int], dict[Key, Any]] = {}
+"""Whole tables that hosts share, by name, number and checksum. Never changed in place."""
 
 
 class Change(msgspec.Struct, frozen=True):
@@ -77,12 +81,13 @@ def _row(name: str, decoder: msgspec.json.Decoder[Any], raw: msgspec.Raw) -> Any
 class Table:
     """Rows of one table in the order in which their keys first came."""
 
-    __slots__ = ("_shown", "_sum", "cut", "rows")
+    __slots__ = ("_borrowed", "_shown", "_sum", "cut", "rows")
 
     def __init__(self) -> None:
         self.rows: dict[Key, Any] = {}
         self.cut = 0  # rows that the bound refused
         self._sum = 0
+        self._borrowed = False  # ``rows`` belongs to other hosts too
         self._shown: tuple[Any, ...] | None = None
 
     def apply(self, change: Change) -> bool:
@@ -90,9 +95,11 @@ class Table:
         delta = change.delta
         self._shown = None
         if delta.off:
-            self.rows.clear()
+            self.rows, self._borrowed = {}, False
             self._sum = self.cut = 0
             return True
+        if self._borrowed:
+            self.rows, self._borrowed = self.rows.copy(), False
         for key in delta.gone:
             if self.rows.pop(key, None) is not None:
                 self._sum ^= checksum(key)
@@ -106,7 +113,21 @@ class Table:
         if self.cut:  # cannot agree any more, and asking again would not help
             return True
         agrees_n = delta.n is None or delta.n == len(self.rows)
-        return agrees_n and (delta.x is None or delta.x == self._sum)
+        agrees = agrees_n and (delta.x is None or delta.x == self._sum)
+        if agrees and delta.n and change.name in _SHARED:
+            self._borrow(change.name)
+        return agrees
+
+    def _borrow(self, name: str) -> None:
+        """Hold the same table as a host of the same image: it is the largest thing of a host."""
+        place = (name, len(self.rows), self._sum)
+        known = _whole.get(place)
+        if known is None:
+            if len(_whole) >= WHOLE:
+                del _whole[next(iter(_whole))]
+            known = _whole[place] = self.rows
+        if known is self.rows or known == self.rows:
+            self.rows, self._borrowed = known, True
 
     def weight(self) -> int:
         """Bytes of all rows as JSON; takes as long as writing them."""

@@ -13,7 +13,7 @@ MAX_ROWS = 65_536
 MAX_TEXT = 512
 
 
-class Hello(msgspec.Struct, frozen=True, kw_only=True):
+class Hello(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Who is speaking; in every keyframe."""
 
     probe: str  # version of the probe
@@ -31,7 +31,7 @@ class Hello(msgspec.Struct, frozen=True, kw_only=True):
     focused: bool = False
 
 
-class InterfaceRate(msgspec.Struct, frozen=True, array_like=True):
+class InterfaceRate(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Bytes a second of one network interface over the last fast period."""
 
     name: str
@@ -67,7 +67,7 @@ class Fast(msgspec.Struct, frozen=True, kw_only=True):
     uptime_s: float | None = None
 
 
-class ProcessBrief(msgspec.Struct, frozen=True, array_like=True):
+class ProcessBrief(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A process in the summary."""
 
     pid: int
@@ -130,7 +130,7 @@ class GuardDoc(msgspec.Struct, frozen=True, kw_only=True):
     error: str = ""
 
 
-class PendingDoc(msgspec.Struct, frozen=True, kw_only=True):
+class PendingDoc(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A document that waits in the host's guard spool (part ``guard``)."""
 
     sha256: str

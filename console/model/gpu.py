@@ -3,7 +3,7 @@
 import msgspec
 
 
-class GpuFast(msgspec.Struct, frozen=True, array_like=True):
+class GpuFast(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """The fast lane of one GPU, on the wire as an array in this order."""
 
     index: int
@@ -20,7 +20,7 @@ class GpuFast(msgspec.Struct, frozen=True, array_like=True):
     lost: str = ""  # why the GPU cannot be read now ("GPU is lost", "call hung 12 s")
 
 
-class GpuCounters(msgspec.Struct, frozen=True, kw_only=True):
+class GpuCounters(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The slow lane of one GPU: error counters, sent whole when one of them changed."""
 
     index: int
@@ -53,7 +53,7 @@ class GpuCounters(msgspec.Struct, frozen=True, kw_only=True):
     dec_util_pct: float | None = None
 
 
-class GpuStatic(msgspec.Struct, frozen=True, kw_only=True):
+class GpuStatic(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The inventory lane of one GPU."""
 
     index: int
@@ -97,7 +97,7 @@ class GpuStatic(msgspec.Struct, frozen=True, kw_only=True):
     isolation: str = ""  # partitioning of other vendors, as their tools print it
 
 
-class GpuDriver(msgspec.Struct, frozen=True, kw_only=True):
+class GpuDriver(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What the driver says about itself and the whole host, in the inventory section ``driver``."""
 
     vendor: str = ""

@@ -3,7 +3,7 @@
 import msgspec
 
 
-class Point(msgspec.Struct, frozen=True, array_like=True):
+class Point(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One step of a series: smallest, largest and last value within it."""
 
     at: float  # start of the step, seconds since the epoch

@@ -2,12 +2,16 @@
 
 Fields added later go to the end with a default, so that both sides may be of different age.
 ``None`` for a process means "may not be read"; the right that would unlock it is in ``denied``.
+
+Rows hold plain values only and so are ``gc=False``, here and in ``gpu`` and ``frame``: a thousand
+hosts have so many that looking through them for cycles would stop the screen for a third of a
+second.
 """
 
 import msgspec
 
 
-class Process(msgspec.Struct, frozen=True, array_like=True):
+class Process(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Table ``procs``; sent only while the host is focused."""
 
     pid: int
@@ -34,7 +38,7 @@ class Process(msgspec.Struct, frozen=True, array_like=True):
     argv_digest: str = ""  # salted digest of the unredacted arguments, to see drift
 
 
-class Listener(msgspec.Struct, frozen=True, array_like=True):
+class Listener(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Table ``listen``: one listening TCP or bound UDP socket; key ``tcp/[::]:22``."""
 
     key: str
@@ -47,7 +51,7 @@ class Listener(msgspec.Struct, frozen=True, array_like=True):
     unit: str | None = None  # systemd unit or container id that owns the process
 
 
-class Flow(msgspec.Struct, frozen=True, array_like=True):
+class Flow(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Table ``flows``: established TCP aggregated by owner, direction, peer network and port."""
 
     key: str
@@ -65,7 +69,7 @@ class Flow(msgspec.Struct, frozen=True, array_like=True):
     loopback: bool = False
 
 
-class GpuProcess(msgspec.Struct, frozen=True, array_like=True):
+class GpuProcess(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Table ``gpuprocs``: a process that holds a GPU; key ``index/pid/kind``."""
 
     key: str
@@ -84,7 +88,7 @@ class GpuProcess(msgspec.Struct, frozen=True, array_like=True):
     sm_pct: float | None = None  # share of the GPU's multiprocessors, newest sample of the driver
 
 
-class Opener(msgspec.Struct, frozen=True, array_like=True):
+class Opener(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Table ``openers``: a process that has a declared weight file open or mapped."""
 
     key: str  # "pid/how/path"
@@ -97,7 +101,7 @@ class Opener(msgspec.Struct, frozen=True, array_like=True):
     since: float = 0.0  # when the probe first saw it, seconds since the epoch
 
 
-class Session(msgspec.Struct, frozen=True, array_like=True):
+class Session(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Table ``sessions``: a logged-in user."""
 
     key: str
@@ -107,7 +111,7 @@ class Session(msgspec.Struct, frozen=True, array_like=True):
     since: float
 
 
-class Package(msgspec.Struct, frozen=True, array_like=True):
+class Package(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Table ``packages``: an installed distribution package; key ``deb/name/arch``."""
 
     key: str
@@ -119,7 +123,7 @@ class Package(msgspec.Struct, frozen=True, array_like=True):
     source_version: str = ""
 
 
-class PyDist(msgspec.Struct, frozen=True, array_like=True):
+class PyDist(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Table ``pydists``: a Python distribution in an environment of a serving process."""
 
     key: str  # "environment/name"
@@ -128,7 +132,7 @@ class PyDist(msgspec.Struct, frozen=True, array_like=True):
     version: str
 
 
-class Container(msgspec.Struct, frozen=True, array_like=True):
+class Container(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Table ``containers``."""
 
     key: str  # full container id
@@ -140,7 +144,7 @@ class Container(msgspec.Struct, frozen=True, array_like=True):
     pid: int | None = None
 
 
-class Account(msgspec.Struct, frozen=True, array_like=True):
+class Account(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Table ``accounts``: a local account; ``keys_digest`` is None where it may not be read."""
 
     key: str  # name
@@ -154,7 +158,7 @@ class Account(msgspec.Struct, frozen=True, array_like=True):
     keys_digest: str | None = None
 
 
-class Mount(msgspec.Struct, frozen=True, array_like=True):
+class Mount(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Table ``mounts``: a mounted file system that is not purely virtual."""
 
     key: str  # target
@@ -166,7 +170,7 @@ class Mount(msgspec.Struct, frozen=True, array_like=True):
     used_mib: int | None = None
 
 
-class ModelVersion(msgspec.Struct, frozen=True, array_like=True):
+class ModelVersion(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Table ``models``: one version of a declared model; key ``source/version``."""
 
     key: str

@@ -23,7 +23,7 @@ from console.model.tables import (
 )
 
 
-class LinkCount(msgspec.Struct, frozen=True, kw_only=True):
+class LinkCount(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Counters of one session since the console started."""
 
     frames: int = 0
