@@ -4,6 +4,7 @@ from typing import Any
 
 import msgspec
 
+from console.model.frame import Fast
 from console.model.gpu import Gpu, worst_throttle
 from console.model.view import FleetSnapshot, HostView
 
@@ -45,6 +46,16 @@ def gpu(item: Gpu) -> dict[str, Any]:
     }
 
 
+def counters(fast: Fast | None) -> dict[str, Any] | None:
+    """The fast counters of a host without its GPUs; None before the first frame."""
+    if fast is None:
+        return None
+    out = named(fast)
+    del out["gpu"]
+    out["nics"] = [named(nic) for nic in fast.nics]
+    return out
+
+
 def host(view: HostView, now: float) -> dict[str, Any]:
     """One host."""
     age = view.age(now)
@@ -72,7 +83,7 @@ def host(view: HostView, now: float) -> dict[str, Any]:
     for field, name in _TABLES:
         out[name] = [named(row) for row in getattr(view, field)]
     out |= {
-        "counters": named(view.fast) if view.fast is not None else None,
+        "counters": counters(view.fast),
         "inventory": inventory,
         "denied": view.denied,
         "facts": view.facts,

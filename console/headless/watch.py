@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from console.engine.protocol import Engine
+from console.headless.document import counters, named
 from console.headless.plain import event_line, summary
 from console.headless.status import code
 from console.model.event import Event
@@ -28,7 +29,8 @@ def brief(view: HostView) -> dict[str, Any]:
         "state": view.state.value,
         "reason": view.reason,
         "at": view.frame_at,
-        "fast": msgspec.to_builtins(view.fast) if view.fast is not None else None,
+        "counters": counters(view.fast),
+        "gpus": [named(gpu) for gpu in view.fast.gpu] if view.fast is not None else [],
         "listeners": len(view.listeners),
         "gpu_processes": len(view.gpu_processes),
     }

@@ -108,6 +108,16 @@ def field_tables(text: str) -> dict[str, list[tuple[str, ...]]]:
     return out
 
 
+def json_type(value: object) -> str:
+    """The word for the kind of a value that a table of fields uses."""
+    if isinstance(value, bool):
+        return "boolean"
+    if isinstance(value, list | tuple):
+        return f"list of {json_type(value[0])}s"
+    names = {int: "integer", float: "number", str: "text", dict: "object"}
+    return names[type(value)]
+
+
 def rewrite(page: Path, text: str) -> None:
     """Write a page anew."""
     page.write_text(text, encoding="utf-8")
