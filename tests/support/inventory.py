@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +68,7 @@ def collect(
     return found
 
 
-def tree(root: Path, files: dict[str, str | bytes]) -> Place:
+def tree(root: Path, files: Mapping[str, str | bytes]) -> Place:
     """A made host: files by absolute path; its ``/proc`` is ``root/proc``."""
     for name, text in files.items():
         path = root / name.lstrip("/")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import time
 
@@ -40,11 +41,19 @@ def run(
         return (yield from _watch(child, time.monotonic() + seconds, limit))
     finally:
         if child.poll() is None:
-            child.kill()
+            _kill(child)
         child.wait()
         for pipe in (child.stdout, child.stderr):
             if pipe is not None:
                 pipe.close()
+
+
+def _kill(child: subprocess.Popen[bytes]) -> None:
+    """End the program and what it started. Its id is still its own: it has not been waited for."""
+    try:
+        os.killpg(child.pid, signal.SIGKILL)
+    except OSError:
+        pass
 
 
 def _watch(
@@ -58,7 +67,7 @@ def _watch(
         os.set_blocking(pipe.fileno(), False)
     while still:
         if time.monotonic() > end or size > limit:
-            child.kill()
+            _kill(child)
             break
         for index in list(still):
             try:
@@ -72,7 +81,7 @@ def _watch(
         yield ("step",)
     while child.poll() is None:
         if time.monotonic() > end:
-            child.kill()
+            _kill(child)
             child.wait()
             break
         yield ("step",)

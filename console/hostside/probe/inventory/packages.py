@@ -123,4 +123,5 @@ def _why_not(done: tuple[int, bytes, bytes] | None, others: bool) -> str | None:
         return None if others else "the program rpm: there is a database of it"
     if done[0] == KILLED:
         return f"an RPM database that is read in {SECONDS:g} s"
-    return "read access to the RPM database" if done[0] else None
+    broken = done[0] != 0 or (bool(done[2].strip()) and not done[1].strip())
+    return "an RPM database that may be read and is whole" if broken else None
