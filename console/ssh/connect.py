@@ -4,9 +4,11 @@ import asyncio
 import base64
 import hashlib
 from collections.abc import Sequence
+from functools import cache
 
 import asyncssh
 import msgspec
+from asyncssh.kex import get_kex_algs
 
 from console.errors import ConnectError, HostKeyError
 from console.model.host import Host
@@ -22,6 +24,30 @@ CIPHERS = (
     "chacha20-poly1305@openssh.com",
     "aes256-ctr",
     "aes128-ctr",
+)
+# No SHA-1 and no short tags: the library still offers both, last.
+KEX = (
+    "mlkem768x25519-sha256",
+    "sntrup761x25519-sha512",
+    "sntrup761x25519-sha512@openssh.com",
+    "mlkem768nistp256-sha256",
+    "mlkem1024nistp384-sha384",
+    "curve25519-sha256",
+    "curve25519-sha256@libssh.org",
+    "curve448-sha512",
+    "ecdh-sha2-nistp521",
+    "ecdh-sha2-nistp384",
+    "ecdh-sha2-nistp256",
+    "diffie-hellman-group-exchange-sha256",
+    "diffie-hellman-group14-sha256",
+    "diffie-hellman-group16-sha512",
+    "diffie-hellman-group18-sha512",
+)
+MACS = (
+    "hmac-sha2-256-etm@openssh.com",
+    "hmac-sha2-512-etm@openssh.com",
+    "hmac-sha2-256",
+    "hmac-sha2-512",
 )
 POST_QUANTUM = ("mlkem", "sntrup", "kyber")
 
@@ -157,12 +183,21 @@ def _options(host: Host, trust: Trust, timing: Timing) -> dict[str, object]:
         "kbdint_auth": False,
         "password_auth": False,
         "preferred_auth": "publickey",
+        "kex_algs": _key_exchanges(),
         "encryption_algs": list(CIPHERS),
+        "mac_algs": list(MACS),
         "compression_algs": ["zlib@openssh.com", "none"] if host.compression else ["none"],
         "login_timeout": timing.login,
         "keepalive_interval": timing.keepalive,
         "keepalive_count_max": timing.keepalive_count,
     }
+
+
+@cache
+def _key_exchanges() -> list[str]:
+    """Of ``KEX`` what this library and its cryptography can do, in our order."""
+    known = {name.decode("ascii") for name in get_kex_algs()}
+    return [name for name in KEX if name in known]
 
 
 def _facts(

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from console.errors import ConfigError, KeyFileError
 from console.model.host import Host
-from console.ssh.connect import CIPHERS, Timing
+from console.ssh.connect import CIPHERS, MACS, Timing
 from console.ssh.hostkeys import Trust
 from console.ssh.keys import is_encrypted, read_key_file
 from console.text import clean
@@ -24,7 +24,7 @@ _ADDRESS = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.:-]{0,253})|::[0-9A-Fa-f:.]{0
 _USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@-]{0,63}\$?")
 _PATH = re.compile(r'[^\x00-\x1f\x7f"\\]{1,1000}')
 
-# Alike for every hop. Not listed, because `-F` leaves ssh's own defaults: rekeying, MACs, KEX.
+# Alike for every hop. Rekeying is not listed: `-F` leaves ssh's own default.
 COMMON = (
     "StrictHostKeyChecking yes",
     "GlobalKnownHostsFile /dev/null",
@@ -47,6 +47,8 @@ COMMON = (
     "RequestTTY no",
     "LogLevel DEBUG1",
     f"Ciphers {','.join(CIPHERS)}",
+    "KexAlgorithms -*sha1",
+    f"MACs {','.join(MACS)}",
 )
 
 
