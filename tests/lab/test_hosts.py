@@ -16,7 +16,7 @@ from console.engine.protocol import Engine
 from console.model.host import HostState
 from console.model.view import HostView
 from tests.lab.conftest import Fleet
-from tests.support.lab import wait_until
+from tests.support.lab import LabHost, wait_until
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(300)]
 
@@ -85,14 +85,17 @@ async def test_a_killed_host_is_down_and_comes_back(fleet: Fleet) -> None:
     killed = fleet.hosts[0]
     async with watching(fleet) as engine:
         await all_live(engine, fleet)
+        await until(engine, killed.name, lambda v: v.listeners, 30, "listeners")
         killed.kill()
-        down = is_in(HostState.DOWN)
-        view = await until(engine, killed.name, down, 90, "DOWN after it was killed")
-        assert view.reason
-        assert view.listeners, "what was known stays"
-        for other in fleet.hosts[1:]:
-            await until(engine, other.name, is_in(HostState.LIVE), 1, "others stay LIVE")
-        killed.boot()
+        try:
+            down = is_in(HostState.DOWN)
+            view = await until(engine, killed.name, down, 90, "DOWN after it was killed")
+            assert view.reason
+            assert view.listeners, "what was known stays"
+            for other in fleet.hosts[1:]:
+                await until(engine, other.name, is_in(HostState.LIVE), 1, "others stay LIVE")
+        finally:
+            killed.boot()
         engine.retry(killed.name)
         await until(engine, killed.name, is_in(HostState.LIVE), 60, "LIVE again")
 
@@ -142,17 +145,41 @@ async def test_a_replaced_host_key_waits_for_a_person(fleet: Fleet) -> None:
         await all_live(engine, fleet)
 
 
-def test_status_agrees_with_the_host(fleet: Fleet) -> None:
+def programs(host: LabHost) -> dict[int, str]:
+    """pid to name of the host's processes, by ``ps``."""
+    rows = host.run("ps", "-e", "-o", "pid=,comm=").stdout.splitlines()
+    return {int(pid): name for pid, name in (row.split(None, 1) for row in rows)}
+
+
+def ports(host: LabHost) -> set[tuple[str, int]]:
+    """Address and port of the host's TCP listeners, by ``ss``."""
+    found = set()
+    for line in host.run("ss", "-Hltn").stdout.splitlines():
+        address, _, port = line.split()[3].rpartition(":")
+        found.add((address.strip("[]").replace("*", "::"), int(port)))
+    return found
+
+
+def test_status_agrees_with_ps_and_ss_on_the_hosts(fleet: Fleet) -> None:
+    before = {host.name: (programs(host), ports(host)) for host in fleet.hosts}
     done = fleet.watchfloor("--config", str(fleet.config), "status", "--json")
     assert done.returncode == 0, done.stderr
     status = {host["name"]: host for host in json.loads(done.stdout)["hosts"]}
     for host in fleet.hosts:
-        assert status[host.name]["state"] == "LIVE"
-        shown = {(row["proto"], row["port"]) for row in status[host.name]["listeners"]}
-        for line in host.run("ss", "-Hltn").stdout.splitlines():
-            assert ("tcp", int(line.split()[3].rpartition(":")[2])) in shown
-        names = {row["name"] for row in status[host.name]["processes"]}
-        assert {"systemd", "sshd", "systemd-journal"} <= names
+        known, listening = before[host.name]
+        now = programs(host)
+        told = status[host.name]
+        assert told["state"] == "LIVE"
+        tcp = {(r["address"], r["port"]) for r in told["listeners"] if r["proto"] == "tcp"}
+        assert tcp == listening == ports(host)
+        shown = {row["pid"]: row["name"] for row in told["processes"]}
+        stayed = {pid: name for pid, name in known.items() if now.get(pid) == name}
+        assert len(stayed) > 5
+        assert {pid: shown.get(pid) for pid in stayed} == stayed
+        # What came for us: sshd's session, the probe and its children, the relay, the sensor.
+        new = {name for pid, name in shown.items() if pid not in known}
+        assert new <= {"sshd", "sshd-session", "sh", "python3", "journalctl", "systemd",
+                       "(sd-pam)", "nft"}  # fmt: skip
 
 
 def test_a_host_that_is_away_makes_the_exit_code_1(fleet: Fleet) -> None:

