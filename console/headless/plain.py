@@ -61,6 +61,9 @@ def summary(snapshot: FleetSnapshot) -> str:
 
 def event_line(event: Event) -> str:
     """One event: when (UTC), how bad, where, what."""
-    when = time.strftime("%H:%M:%SZ", time.gmtime(event.at))
+    try:
+        when = time.strftime("%H:%M:%SZ", time.gmtime(event.at))
+    except (ValueError, OverflowError, OSError):  # no date of this or any age
+        when = "--:--:--Z"
     level = {"bad": "BAD ", "warn": "warn"}.get(severity(event), "    ")
     return f"{when} {level} {event.host or 'watchfloor'} {sentence(event)}"

@@ -1,0 +1,87 @@
+"""The lines of ``watch``: JSON one object a line, plain ones calm; and how it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import time
+from typing import Any
+
+import msgspec
+import pytest
+
+from console.headless.watch import QUIET, SUMMARY_S, Lines, watch
+from console.model.host import HostState
+from tests.support.still_engine import StillEngine, view
+
+
+def objects(lines: Lines, now: float = 0.0) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in lines.new(now)]
+
+
+def test_json_lines_are_events_and_hosts_that_changed() -> None:
+    gpu01 = view("gpu01")
+    engine = StillEngine(gpu01)
+    lines = Lines(engine, as_json=True)
+    engine.tell("process.new", "gpu01", "7", pid=7)
+    first, second = objects(lines)
+    assert (first["type"], first["kind"], first["seq"]) == ("event", "process.new", 1)
+    assert first["facts"] == {"pid": 7}
+    assert (second["type"], second["host"], second["state"]) == ("host", "gpu01", "LIVE")
+    assert second["counters"]["cpu_pct"] == 12.0
+    assert objects(lines) == []
+    engine.show(msgspec.structs.replace(gpu01, reason="the same frame"))
+    assert objects(lines) == [], "no new frame and no new state"
+    engine.show(msgspec.structs.replace(gpu01, frame_at=time.time() + 2))
+    assert [line["type"] for line in objects(lines)] == ["host"]
+    engine.show(msgspec.structs.replace(gpu01, state=HostState.STALE, reason="no frame for 7 s"))
+    (stale,) = objects(lines)
+    assert (stale["state"], stale["reason"]) == ("STALE", "no frame for 7 s")
+
+
+def test_every_event_of_a_long_burst_is_printed_once_and_in_order() -> None:
+    engine = StillEngine(view("gpu01"))
+    lines = Lines(engine, as_json=True)
+    for n in range(5_000):
+        engine.tell("auth.failed", "gpu01", "root", n=n)
+    told = [line["facts"]["n"] for line in objects(lines) if line["type"] == "event"]
+    assert told == list(range(5_000))
+
+
+def test_plain_lines_leave_out_what_is_many_and_sum_up_each_ten_seconds() -> None:
+    engine = StillEngine(view("gpu01"), view("gpu02", HostState.DOWN))
+    lines = Lines(engine, as_json=False)
+    for kind in QUIET:
+        engine.tell(kind, "gpu01")
+    engine.tell("kernel.xid", "gpu01", "p/79", xid=79, pci="0000:01", message="fell off the bus")
+    first = list(lines.new(100.0))
+    assert len(first) == 1
+    assert first[0].endswith("BAD  gpu01 Xid 79 on 0000:01: fell off the bus")
+    assert list(lines.new(100.0 + SUMMARY_S / 2)) == []
+    (total,) = lines.new(100.0 + SUMMARY_S)
+    assert total.startswith("2 hosts: 1 LIVE, 1 DOWN; 16 GPUs")
+
+
+async def test_it_ends_after_its_seconds_with_the_state_as_its_code(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    engine = StillEngine(view("gpu01"))
+    assert await watch(engine, as_json=True, seconds=0.1) == 0
+    assert not engine.running
+    assert json.loads(capsys.readouterr().out)["type"] == "host"
+    engine = StillEngine(view("gpu01", HostState.DOWN))
+    assert await watch(engine, as_json=False, seconds=0.1) == 1
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+async def test_a_signal_ends_it_in_order(number: signal.Signals) -> None:
+    engine = StillEngine(view("gpu01"))
+    asyncio.get_running_loop().call_later(0.1, os.kill, os.getpid(), number)
+    try:
+        async with asyncio.timeout(5):
+            assert await watch(engine, as_json=True, seconds=None) == 0
+    finally:
+        asyncio.get_running_loop().remove_signal_handler(number)
+    assert not engine.running
