@@ -324,6 +324,10 @@ class LabHost:
 
     def close(self) -> None:
         """Remove everything this host was."""
+        if self._holder is None and self._nspawn is None:
+            if self._lock is not None:
+                self._lock.close()
+            return  # nothing was made, and what has this number's names is another run's
         self.kill()
         if self._holder is not None:
             self._holder.kill()
