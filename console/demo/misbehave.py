@@ -7,17 +7,21 @@ send something else than a good probe would.
 import asyncio
 import contextlib
 from collections.abc import Callable, Iterator
+from itertools import count, islice
 
 import msgspec
 
+from console.demo.fleet import digest
 from console.demo.frames import FrameWriter
 from console.demo.server import ADDRESS, HostPort, VerbSession
 from console.demo.simulate import SimState
+from console.model.frame import MAX_ROWS
 
 LONG_LINE = 10 << 20
 FLOOD_S = 0.01
 FLOOD_FRAMES = 100  # each FLOOD_S: 10,000 a second
 FLOOD_BUFFER = 1 << 20
+CHUNK = 1_000
 ESCAPES = "\x1b]52;c;cm0gLXJmIC8=\x07\x1b[2J\x1b]0;owned\x07\x9b31m\u202egpj.exe\u200b"
 MARKUP = "[bold red]x[/bold red][@click=app.quit]y[/][link=https://example.invalid]z[/link]"
 
@@ -133,6 +137,60 @@ def _no_json(good: FrameWriter) -> Source:
         yield b"wfmon@host:~$ \n"
 
 
+def _with(good: FrameWriter, part: bytes) -> Source:
+    """A good keyframe, then fast frames with ``part`` put in as it is: not all of it is JSON."""
+    yield b"".join(good.keyframe())
+    while True:
+        yield b"".join(line.rstrip(b"}\n") + b"}," + part + b"}\n" for line in good.fast())
+
+
+def _infinite(good: FrameWriter) -> Source:
+    return _with(good, b'"self":{"cpu_pct":1e400}')
+
+
+def _digits(good: FrameWriter) -> Source:
+    return _with(good, b'"e":[{"kind":"x","at":1,"facts":{"n":1' + b"0" * 5_000 + b"}}]")
+
+
+def _nan(good: FrameWriter) -> Source:
+    return _with(good, b'"self":{"cpu_pct":NaN}')
+
+
+def _twice(good: FrameWriter) -> Source:
+    return _with(good, b'"v":9,"v":1')
+
+
+def _rows(good: FrameWriter) -> Source:
+    out = list(good.keyframe())
+    for first in range(0, MAX_ROWS + 1, CHUNK):
+        ports = range(first, min(first + CHUNK, MAX_ROWS + 1))
+        rows = [[f"tcp/10.0.0.1:{port}", "tcp", "10.0.0.1", port, 0] for port in ports]
+        out.append(_edited(islice(good.fast(), 1), t={"listen": {"set": rows}}))
+    yield b"".join(out)
+    yield from _well(good)
+
+
+def _kinds(good: FrameWriter) -> Source:
+    yield b"".join(good.keyframe())
+    for first in count(0, CHUNK):
+        events = [{"kind": f"kind-{n}", "at": 1.0} for n in range(first, first + CHUNK)]
+        yield _edited(good.fast(), e=events)
+
+
+def _dates(good: FrameWriter) -> Source:
+    yield b"".join(good.keyframe())
+    while True:
+        strange = (-1.0, 1e18, 1e11, 9_007_199_254_740_993.0)
+        yield _edited(good.fast(), e=[{"kind": "log.line", "at": at} for at in strange])
+
+
+def _same_id(good: FrameWriter) -> Source:
+    other = digest("watchfloor", good.state.seed, "sim001")
+    yield _edited(good.keyframe(), host=other)
+    while True:
+        yield _edited(good.fast(), host=other)
+
+
 KINDS: dict[str, tuple[str, Callable[[FrameWriter], Source] | None]] = {
     "long-line": ("sends a line of 10 MB", _long_line),
     "flood": ("sends 10,000 frames a second", _flood),
@@ -147,6 +205,14 @@ KINDS: dict[str, tuple[str, Callable[[FrameWriter], Source] | None]] = {
     "gap": ("leaves out frames, always", _gap),
     "deep": ("sends a frame of 100,000 levels", _deep),
     "no-json": ("has a login shell that greets", _no_json),
+    "infinite": ("sends numbers that are too large for any machine", _infinite),
+    "digits": ("sends a number of 5,001 digits", _digits),
+    "nan": ("sends what is not a number", _nan),
+    "twice": ("says the same key twice", _twice),
+    "rows": ("has one listener more than a table may hold", _rows),
+    "kinds": ("invents a thousand kinds of events each period", _kinds),
+    "dates": ("has events from before 1970 and after the end of time", _dates),
+    "same-id": ("claims the id of another host", _same_id),
     "closes": ("ends the session at once", None),
     "no-probe": ("has no python3: status 127", None),
     "mute": ("accepts TCP and never speaks SSH", None),

@@ -61,6 +61,7 @@ class PlainLog:
             self._after = event.seq
             if event.kind not in UNTOLD:
                 self._held.setdefault((event.host, event.kind), []).append(event)
+        self._quiet = {what: until for what, until in self._quiet.items() if until > now}
         for what, events in list(self._held.items()):
             if now >= self._quiet.get(what, 0.0):
                 self._quiet[what] = now + FOLD_S

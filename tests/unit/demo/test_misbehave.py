@@ -10,12 +10,12 @@ from console.demo.frames import FrameWriter
 from console.demo.misbehave import FLOOD_FRAMES, FLOOD_S, KINDS
 from console.demo.simulate import SimState
 from console.errors import ProtocolError
-from console.fleet.decode import Decoded, decode
+from console.fleet.decode import END_OF_TIME, Decoded, decode
 from console.fleet.lines import LineBuffer
-from console.model.frame import MAX_LINE
+from console.model.frame import MAX_LINE, MAX_ROWS
 
 READ = [kind for kind, (_, make) in KINDS.items() if make is not None]
-REFUSED = {"long-line", "future", "deep", "no-json"}
+REFUSED = {"long-line", "future", "deep", "no-json", "infinite", "digits", "nan"}
 
 
 def sent(kind: str, periods: int = 3) -> list[bytes]:
@@ -92,6 +92,32 @@ def test_half_a_frame_never_ends() -> None:
     assert b"".join(rest)
     assert b"\n" not in b"".join(rest)
     assert not b"".join(sent("nothing", 5))
+
+
+def test_a_key_said_twice_counts_by_its_last() -> None:
+    assert b'"v":9,"v":1' in b"".join(sent("twice"))
+    assert {item.frame.v for item in read("twice")} == {1}
+
+
+def test_there_is_one_row_more_than_a_table_holds() -> None:
+    ports = b"".join(sent("rows", 100)).count(b'"tcp/10.0.0.1:')
+    assert ports == MAX_ROWS + 1
+
+
+def test_kinds_are_many_and_dates_are_strange_and_arrive_as_dates() -> None:
+    kinds = {event.kind for line in read("kinds") for event in line.frame.e}
+    assert len(kinds) == 2_000
+    raw = b"".join(sent("dates"))
+    assert b"1e18" in raw
+    assert b'"at":-1.0' in raw
+    assert all(0 <= e.at < END_OF_TIME for line in read("dates") for e in line.frame.e)
+
+
+def test_two_hosts_say_one_id() -> None:
+    state = SimState(swarm(2)[1], 1, time.time)
+    frames = b"".join(islice(KINDS["same-id"][1](FrameWriter(state)), 2))  # type: ignore[misc]
+    ids = {decode(line).frame.host for line in frames.split(b"\n") if line}
+    assert ids == {SimState(swarm(1)[0], 1, time.time).host_id} != {state.host_id}
 
 
 def test_every_kind_is_tried_here_or_by_connecting() -> None:
