@@ -53,9 +53,8 @@ async def ask_on_terminal(path: str) -> str | None:
     """Ask for the passphrase of ``path`` on the controlling terminal; None where there is none."""
 
     def ask() -> str | None:
-        if not os.path.exists("/dev/tty"):
-            return None
         try:
+            os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY))  # else getpass reads from stdin
             return getpass.getpass(f"Passphrase of {clean(path)}: ")
         except (OSError, EOFError):
             return None

@@ -67,7 +67,8 @@ def run_list(args: argparse.Namespace) -> int:
     rows = [("NAME", "LOGIN", "SITE", "GROUPS", "TRUST", "VIA")]
     for host in hosts:
         pins = "pinned" if host.host_key else "ca" if host.host_ca else "NONE"
-        login = f"{host.user}@{host.address}:{host.port}"
+        address = f"[{host.address}]" if ":" in host.address else host.address
+        login = f"{host.user}@{address}:{host.port}"
         rows.append(
             (host.name, login, host.site, ",".join(host.groups), pins, " > ".join(host.jump))
         )

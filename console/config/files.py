@@ -1,5 +1,6 @@
 """Read one configuration file: safely, checked against the types, each key with its line."""
 
+import codecs
 import os
 import re
 import stat
@@ -53,6 +54,10 @@ def _read_text(path: Path, where: str, found_in_cwd: bool) -> str:
         raise ConfigError(clean(said), where=where) from exc
     if len(raw) > MAX_BYTES:
         raise ConfigError(f"is larger than {MAX_BYTES >> 20} MiB", where=where)
+    if raw.startswith(codecs.BOM_UTF8):
+        raise ConfigError(
+            "begins with a byte order mark", where=f"{where}:1", hint="Save it as plain UTF-8."
+        )
     try:
         return raw.decode("utf-8")
     except UnicodeDecodeError as exc:

@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import ipaddress
 import re
 from collections.abc import Iterable, Mapping
 
@@ -21,6 +22,7 @@ RESERVED = "workstation"  # name of the row of this machine
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._:-]{0,127}\Z")
 _ADDRESS = re.compile(r"[A-Za-z0-9_:][A-Za-z0-9._:%-]{0,254}\Z")
+_LABEL = re.compile(r"[^\s,@!=\[\]]{1,128}\Z")
 _USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.$@\\-]{0,63}\Z")
 _PYTHON = re.compile(r"[A-Za-z0-9_./][A-Za-z0-9_./+-]{0,254}\Z")
 _LISTENER = re.compile(
@@ -34,10 +36,9 @@ def faults(host: Host) -> Iterable[tuple[str, str]]:
         yield "name", f"{clean(host.name, 80)!r} is not a host name (letters, digits, . _ : -)"
     if host.name == RESERVED:
         yield "name", f"{RESERVED!r} is the name of this machine's own row"
-    if not host.address:
-        yield "address", "is missing"
-    elif not _ADDRESS.match(host.address):
-        yield "address", f"{clean(host.address, 80)!r} is neither a DNS name nor an IP address"
+    fault = _address_fault(host.address)
+    if fault:
+        yield "address", fault
     if not _USER.match(host.user):
         yield "user", f"{clean(host.user, 80)!r} is not an account name"
     if not _PYTHON.match(host.python):
@@ -45,6 +46,10 @@ def faults(host: Host) -> Iterable[tuple[str, str]]:
     for field in ("site", "zone", "environment", "risk", "owner"):
         if len(getattr(host, field)) > 128:
             yield field, "is longer than 128 characters"
+    for field, labels in (("site", (host.site,)), ("groups", host.groups), ("tags", host.tags)):
+        for label in labels:
+            if not _LABEL.match(label) and not (field == "site" and not label):
+                yield field, f"{clean(label, 80)!r} is not a label (no spaces, commas, @ or !)"
     for field in ("host_key", "host_ca"):
         for number, line in enumerate(getattr(host, field), 1):
             fault = key_fault(line)
@@ -54,6 +59,23 @@ def faults(host: Host) -> Iterable[tuple[str, str]]:
         match = _LISTENER.match(listener)
         if not match or not 1 <= int(match["port"]) <= 65_535:
             yield "listeners", f"{clean(listener, 80)!r} is not like tcp/22 or tcp/127.0.0.1:8000"
+
+
+def _address_fault(address: str) -> str:
+    """Why nothing can be reached at ``address``, or empty."""
+    if not address:
+        return "is missing"
+    shown = repr(clean(address, 80))
+    if "@" in address:
+        return f"{shown} holds an account, which goes into `user`"
+    if not _ADDRESS.match(address):
+        return f"{shown} is neither a DNS name nor an IP address"
+    try:
+        # A colon is only in IPv6 addresses; `name:22` would wait for a name that cannot exist.
+        ipaddress.ip_address(address if ":" in address else "::")
+    except ValueError:
+        return f"{shown} is no IPv6 address; a port goes into `port`"
+    return ""
 
 
 def key_fault(line: str) -> str:

@@ -47,7 +47,8 @@ def lines_of(text: str) -> dict[Path, int]:
         header = _HEADER.match(line)
         if header:
             table = _enter(_parts(header[2]), header[1] == "[[", counts)
-            found.setdefault(table, number)
+            for length in range(1, len(table) + 1):
+                found.setdefault(table[:length], number)
             continue
         assign = _ASSIGN.match(line)
         if assign:

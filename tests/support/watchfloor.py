@@ -18,7 +18,7 @@ def watchfloor(
     memory_mib: int = 0,
     timeout: float = 60,
 ) -> subprocess.CompletedProcess[str]:
-    """Run ``watchfloor WORDS`` without a terminal and without input, and wait for its end.
+    """Run ``watchfloor WORDS`` without any terminal and without input, and wait for its end.
 
     ``env`` is added to the test's environment; ``memory_mib`` bounds what it may allocate.
     """
@@ -36,5 +36,6 @@ def watchfloor(
         cwd=cwd,
         env={**os.environ, "PYTHONPATH": str(ROOT), **(env or {})},
         timeout=timeout,
+        start_new_session=True,
         preexec_fn=bound if memory_mib else None,  # noqa: PLW1509,RUF100  # one thread runs here
     )

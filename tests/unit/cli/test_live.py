@@ -17,9 +17,10 @@ from tests.support.watchfloor import PYTHON, ROOT, watchfloor
 
 @pytest.fixture(scope="module")
 def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Sshd]]:
-    """``here`` is live, ``gone`` listens nowhere, ``loose`` has a key that others may read."""
+    """One host that is live, and others that cannot be for different reasons."""
     folder = tmp_path_factory.mktemp("live")
     user, loose = make_key(folder / "user"), make_key(folder / "loose")
+    make_key(folder / "locked", passphrase="open sesame")
     loose.path.chmod(0o644)
     with Sshd(folder / "sshd", authorized=[user.public]) as server:
         host_key = " ".join(server.host_keys[0].public.split()[:2])
@@ -43,6 +44,10 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Sshd
             name = "loose"
             port = {server.port}
             key = "loose"
+            [[hosts]]
+            name = "locked"
+            port = {server.port}
+            key = "locked"
             """,
             encoding="utf-8",
         )
@@ -66,12 +71,14 @@ def test_a_live_host_is_0_and_a_whole_document(fleet: tuple[Path, Sshd]) -> None
 
 def test_hosts_that_are_not_live_are_1_and_say_why(fleet: tuple[Path, Sshd]) -> None:
     file, _ = fleet
-    done = watchfloor("--config", str(file), "status", "--hosts", "gone,loose", "--timeout", "20")
+    argv = ("--config", str(file), "status", "--hosts", "gone,loose,locked", "--timeout", "20")
+    done = watchfloor(*argv)
     assert (done.returncode, done.stderr) == (1, "")
     head, *lines = done.stdout.splitlines()
-    assert head.startswith("2 hosts: 1 DOWN, 1 REFUSED;")
+    assert head.startswith("3 hosts: 1 DOWN, 2 REFUSED;")
     told = {line.split()[0]: line for line in lines}
     assert "nothing listens there" in told["gone"]
+    assert "passphrase" in told["locked"]
     assert "can be read by others (mode 0644). Run: chmod 600" in told["loose"]
 
 
