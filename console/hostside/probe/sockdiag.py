@@ -117,7 +117,10 @@ class Counts:
 
 
 def read_socket(data: bytes, at: int, names: dict[bytes, str]) -> Socket:
-    """The socket of the message at ``at``, without counters; ``names`` remembers addresses."""
+    """The socket of the message at ``at``, without counters.
+
+    ``names`` remembers addresses of one family: the bytes of ``0.0.0.0`` and ``::`` are the same.
+    """
     family, port, peer_port, local, peer, uid, inode = _MESSAGE_FORM.unpack_from(data, at)
     mine = names.get(local)
     if mine is None:
@@ -181,8 +184,8 @@ class SockDiag:
         """
         found: list[Connection] = []
         counts = Counts()
-        names: dict[bytes, str] = {}
         for family in (socket.AF_INET, socket.AF_INET6):
+            names: dict[bytes, str] = {}
             answers = self._answers(family, socket.IPPROTO_TCP, 1 << ESTABLISHED, info=True)
             for data, at, end in answers:
                 name = identity(data, at)
@@ -202,8 +205,8 @@ class SockDiag:
 
     def _both(self, protocol: int, states: int) -> list[Socket]:
         found: list[Socket] = []
-        names: dict[bytes, str] = {}
         for family in (socket.AF_INET, socket.AF_INET6):
+            names: dict[bytes, str] = {}
             for data, at, _ in self._answers(family, protocol, states, info=False):
                 found.append(read_socket(data, at, names))
             if (family, protocol) in self._refused or self._files_only:
