@@ -27,6 +27,9 @@ IDLE_TURNS = 3
 # title and its debugger. 1/6 of the table each time is a minute; unfocused, 5 minutes.
 TURNS_FOCUSED = 6
 TURNS = 30
+BUDGET_S = 0.25
+"""So long at most new processes are read in one go. Who starts thousands at once must not be able
+to hold the loop up with them: the others are read at the next tick."""
 
 
 class ProcessTable:
@@ -58,7 +61,12 @@ class ProcessTable:
         current = set(names)
         known = self.by_pid
         new = []
+        later = set()
+        until = self._place.mono() + BUDGET_S
         for name in current - self._names:
+            if self._place.mono() > until:
+                later.add(name)
+                continue
             process = self._read(int(name))
             if process is not None:
                 if process.pid not in known:
@@ -66,7 +74,7 @@ class ProcessTable:
                 known[process.pid] = process
         for name in self._names - current:
             known.pop(int(name), None)
-        self._names = current
+        self._names = current - later
         return new, len(names)
 
     def scan(self, everyone: bool = True) -> list[Process]:
@@ -81,8 +89,13 @@ class ProcessTable:
         old = self.by_pid
         found: dict[int, Process] = {}
         names = self.pids()
+        later = set()
+        until = now + BUDGET_S
         for pid in map(int, names):
             process = old.get(pid)
+            if process is None and self._place.mono() > until:
+                later.add(str(pid))
+                continue
             if process is None:
                 process = self._read(pid)
                 if process is not None:
@@ -110,7 +123,7 @@ class ProcessTable:
                 self._share(process, ticks, now)
             found[pid] = process
         self.by_pid = found
-        self._names = set(names)
+        self._names = set(names) - later
         return new
 
     @staticmethod
@@ -212,14 +225,16 @@ class ProcessTable:
         """Facts of the event ``process.new``; empty when it is gone already."""
         if not self.know(process) or process.about is None:
             return {}
+        return {**self.brief(process), "cmdline": process.about.cmdline, "exe": process.about.exe}
+
+    def brief(self, process: Process) -> dict[str, Any]:
+        """What is known of a new process without another look at it."""
         return {
             "pid": process.pid,
             "ppid": process.ppid,
             "uid": process.uid,
-            "user": self.user(process),
+            "user": self._users.name(process.uid) if process.uid is not None else "",
             "name": process.name,
-            "cmdline": process.about.cmdline,
-            "exe": process.about.exe,
         }
 
     def everyone(self) -> Iterator[dict[str, Any]]:
@@ -267,8 +282,13 @@ class ProcessTable:
     def rows(self) -> dict[int | str, list[Any]]:
         """Rows of table ``procs``; a row stays the same object until it is worth sending."""
         found: dict[int | str, list[Any]] = {}
+        until = self._place.mono() + BUDGET_S
         for process in self.by_pid.values():
             row = process.row
+            if process.about is None and self._place.mono() > until:
+                if row is not None:
+                    found[process.pid] = row
+                continue
             moved = row is None or self._moved(process, row)
             if row is None or moved or process.about is None:
                 if not self.know(process):

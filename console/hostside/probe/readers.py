@@ -11,7 +11,7 @@ from .logs import Logs
 from .openers import Openers, Weights
 from .owners import Holdings, look
 from .procs import Process
-from .proctable import ProcessTable
+from .proctable import BUDGET_S, ProcessTable
 from .sessions import Sessions
 from .sockdiag import SockDiag
 from .spool import Spool
@@ -127,8 +127,10 @@ class Readers:
         if not self._began:
             return  # they were there before the probe
         new = [process for process in new if not process.kthread and not self.table.own(process)]
+        until = self._common.place.mono() + BUDGET_S
         for process in new[:MAX_BIRTHS]:
-            facts = self.table.born(process)
+            late = self._common.place.mono() > until
+            facts = self.table.brief(process) if late else self.table.born(process)
             if facts:
                 self._common.event("process.new", str(process.pid), facts)
             if process.name in TOOLS and self.inventory is not None:
