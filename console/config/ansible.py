@@ -112,6 +112,7 @@ def carried(groups: Groups) -> tuple[list[dict[str, Any]], list[str]]:
             if len(own) > MAX_NAMES:
                 raise ConfigError(f"more than {MAX_NAMES:,} hosts")
     notes: dict[str, int] = {}
+    hops: dict[str, dict[str, Any]] = {}
     out = []
     for host, variables in own.items():
         names = {"all"}.union(*(above[name] for name in direct[host]))
@@ -119,11 +120,18 @@ def carried(groups: Groups) -> tuple[list[dict[str, Any]], list[str]]:
         for name in sorted(names, key=lambda item: (depths.get(item, 0), item)):
             merged |= groups[name].variables if name in groups else {}
         merged |= variables
-        fields = _fields(host, merged, notes)
+        fields = _fields(host, merged, notes, hops)
         if fields is not None:
             labels = [name for name in groups if name in names and name not in IMPLICIT]
             out.append({**fields, "groups": labels} if labels else fields)
-    return out, [f"{text} ({count} hosts)" for text, count in notes.items()]
+    told = [f"{text} ({count} hosts)" for text, count in notes.items()]
+    for name, fields in hops.items():
+        if name not in own:
+            out.append(fields)
+            told.append(f"{clean(name, 80)}: added as a host, because it is a jump host")
+        elif len(fields) > 2:
+            told.append(f"{clean(name, 80)}: a jump host; its own entry says account and port")
+    return out, told
 
 
 def _depths(groups: Groups) -> dict[str, int]:
@@ -159,7 +167,10 @@ def _memberships(groups: Groups) -> dict[str, set[str]]:
 
 
 def _fields(
-    host: str, variables: Mapping[str, Any], notes: dict[str, int]
+    host: str,
+    variables: Mapping[str, Any],
+    notes: dict[str, int],
+    hops: dict[str, dict[str, Any]],
 ) -> dict[str, Any] | None:
     """Fields of one host; None for one that is not reached over SSH."""
     fields: dict[str, Any] = {"name": host, "address": host}
@@ -177,7 +188,7 @@ def _fields(
         elif key in _PORTS:
             _port(fields, value, notes)
         elif key in _ARGS:
-            _jump(fields, str(value), key, notes)
+            _jump(fields, str(value), key, notes, hops)
         elif key.startswith("ansible_") and not _QUIET.match(key):
             _note(notes, f"{clean(key, 80)} not carried over")
     if fields.get("python", "").startswith("auto"):
@@ -191,13 +202,19 @@ class Opaque:
 
 def _port(fields: dict[str, Any], value: object, notes: dict[str, int]) -> None:
     text = str(value)
-    if text.isascii() and text.isdigit() and 0 < int(text[:9]) < 65_536:
+    if re.fullmatch(r"[0-9]{1,5}", text) and 0 < int(text) < 65_536:
         fields["port"] = int(text)
     else:
         _note(notes, "ansible_port not carried over: no port number")
 
 
-def _jump(fields: dict[str, Any], text: str, key: str, notes: dict[str, int]) -> None:
+def _jump(
+    fields: dict[str, Any],
+    text: str,
+    key: str,
+    notes: dict[str, int],
+    hops: dict[str, dict[str, Any]],
+) -> None:
     """``-J a,b`` or ``-o ProxyJump=a,b`` out of SSH arguments; all else is told."""
     try:
         words = shlex.split(text)
@@ -214,8 +231,8 @@ def _jump(fields: dict[str, Any], text: str, key: str, notes: dict[str, int]) ->
             word = f"{word}{following[0]}"
         option = re.match(r"-oProxyJump\s*[= ]\s*(.+)|-J(.+)", word, re.IGNORECASE)
         if option:
-            hops = (option[1] or option[2]).strip("\"'").split(",")
-            fields["jump"] = [_bare(hop, notes) for hop in hops if hop]
+            way = (option[1] or option[2]).strip("\"'").split(",")
+            fields["jump"] = [_hop(hop.strip(), hops) for hop in way if hop.strip()]
         else:
             rest.append(word)
     for word in rest:
@@ -223,13 +240,18 @@ def _jump(fields: dict[str, Any], text: str, key: str, notes: dict[str, int]) ->
         _note(notes, f"{key}: {clean(name[1] if name else word, 40)} not carried over")
 
 
-def _bare(hop: str, notes: dict[str, int]) -> str:
-    """Name of a hop; its account and port belong to the hop's own entry."""
-    name = hop.rsplit("@", 1)[-1]
-    if name.count(":") == 1:
-        name = name.split(":", 1)[0]
-    if name != hop:
-        _note(notes, f"jump host {clean(hop, 80)}: set its account and port in its own entry")
+def _hop(text: str, hops: dict[str, dict[str, Any]]) -> str:
+    """Name of the hop ``[user@]host[:port]``, which is kept with what it says."""
+    found = re.fullmatch(r"(?:ssh://)?(?:(.*)@)?(\[[^\]]*\]|[^:]*|.*)(?::(\d{1,5}))?/?", text)
+    user, host, port = found.groups() if found else (None, text, None)
+    name = host.strip("[]")
+    fields: dict[str, Any] = {"name": name, "address": name}
+    if user:
+        fields["user"] = user
+    if port and 0 < int(port) < 65_536:
+        fields["port"] = int(port)
+    if len(fields) >= len(hops.get(name, ())):
+        hops[name] = fields
     return name
 
 

@@ -87,9 +87,9 @@ def load(
     """
     variables = os.environ if env is None else env
     if only_file is None and variables.get(FILE_VARIABLE):
-        only_file = Path(variables[FILE_VARIABLE]).expanduser()
+        only_file = Path(variables[FILE_VARIABLE])
     if only_file is not None:
-        layers = [read_layer(only_file, "file")]
+        layers = [read_layer(only_file.expanduser(), "file")]
         variables = {}
     else:
         layers = _found(cwd or Path.cwd())

@@ -72,7 +72,7 @@ def test_an_ini_inventory() -> None:
     assert list(hosts) == [
         "mail.example.com", "foo.example.com",
         "www01.example.com", "www02.example.com", "www03.example.com",
-        "db-a", "db-b", "db-c", "deploy",
+        "db-a", "db-b", "db-c", "deploy", "bastion", "inner",
     ]  # fmt: skip
     assert hosts["mail.example.com"] == {"name": "mail.example.com", "address": "mail.example.com"}
     assert hosts["foo.example.com"] == {
@@ -84,18 +84,44 @@ def test_an_ini_inventory() -> None:
         "jump": ["bastion", "inner"], "groups": ["db", "production"],
     }  # fmt: skip
     assert "port" not in hosts["deploy"]
+    assert hosts["bastion"] == {
+        "name": "bastion", "address": "bastion", "user": "ops", "port": 2022,
+    }  # fmt: skip
 
 
 def test_what_is_left_out_is_told_and_secrets_only_by_name() -> None:
     _, notes = parse_inventory(INI.encode(), "inv")
     assert notes == [
-        "jump host ops@bastion:2022: set its account and port in its own entry (3 hosts)",
         "ansible_ssh_common_args: StrictHostKeyChecking not carried over (3 hosts)",
         "left out: ansible_connection is not ssh (1 hosts)",
         "ansible_port not carried over: no port number (1 hosts)",
         "ansible_user not carried over: a template or vault value (1 hosts)",
         "ansible_password not carried over: Watchfloor logs in by keys (1 hosts)",
+        "bastion: added as a host, because it is a jump host",
+        "inner: added as a host, because it is a jump host",
     ]
+
+
+@pytest.mark.parametrize(
+    ("hop", "want"),
+    [
+        ("b", {"name": "b", "address": "b"}),
+        ("o@b", {"name": "b", "address": "b", "user": "o"}),
+        ("b:2222", {"name": "b", "address": "b", "port": 2222}),
+        ("ssh://o@b:2222", {"name": "b", "address": "b", "user": "o", "port": 2222}),
+        ("o@[::1]:22", {"name": "::1", "address": "::1", "user": "o", "port": 22}),
+        ("::1", {"name": "::1", "address": "::1"}),
+        ("b:99999", {"name": "b", "address": "b"}),
+    ],
+)
+def test_a_jump_host_keeps_its_account_and_port(hop: str, want: dict[str, object]) -> None:
+    hosts = hosts_of(f"a ansible_ssh_common_args='-J {hop}'\n")
+    assert hosts["a"]["jump"] == [want["name"]]
+    assert hosts[str(want["name"])] == want
+    declared, notes = parse_inventory(f"a ansible_ssh_args='-J {hop}'\nb\n".encode(), "inv")
+    assert [host["name"] for host in declared][:2] == ["a", "b"]
+    if want["name"] == "b":
+        assert (len(declared), "b: a jump host" in str(notes)) == (2, len(want) > 2)
 
 
 def test_a_yaml_inventory_with_children_that_win_over_parents() -> None:
