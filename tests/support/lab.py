@@ -84,7 +84,7 @@ class LabHost:
         self._near = f"10.213.{number}.1"
         self._veth = f"wflab{number}a"
         self._folder = cache_dir() / "hosts" / self.name
-        self._cgroups = _cgroups(f"wflab{number}")
+        self._cgroups: list[Path] = []
         self._lock: IO[bytes] | None = None
         self._holder: subprocess.Popen[str] | None = None
         self._nspawn: subprocess.Popen[bytes] | None = None
@@ -123,6 +123,7 @@ class LabHost:
     def _claim(self) -> None:
         """One run at a time has this number; another run is waited for."""
         self._folder.mkdir(parents=True, exist_ok=True)
+        self._cgroups = _cgroups(f"wflab{self.number}")
         self._lock = self._folder.with_suffix(".lock").open("wb")
         deadline = time.monotonic() + OTHER_RUN_SECONDS
         while True:

@@ -1,8 +1,10 @@
 """Key files and the key ring, with real keys and a real agent."""
 
 import asyncio
+import gc
 import os
 from pathlib import Path
+from types import FrameType, FunctionType, ModuleType
 
 import msgspec
 import pytest
@@ -111,6 +113,45 @@ async def test_many_connections_share_one_question(locked: KeyPair) -> None:
     pairs = await asyncio.gather(*(ring.pairs(host(key=str(locked.path))) for _ in range(50)))
     assert {fingerprint(item[0]) for item in pairs} == {locked.fingerprint}
     assert person.asked == [str(locked.path)]
+
+
+def reachable(root: object) -> set[str]:
+    """Every text that can be reached from ``root``, but for modules, classes and frames."""
+    seen: set[int] = set()
+    texts: set[str] = set()
+    todo: list[object] = [root]
+    while todo:
+        item = todo.pop()
+        if id(item) in seen or isinstance(item, ModuleType | type | FrameType | FunctionType):
+            continue
+        seen.add(id(item))
+        if isinstance(item, str):
+            texts.add(item)
+        elif isinstance(item, bytes):
+            texts.add(item.decode("latin-1"))
+        elif isinstance(item, dict):
+            todo += item  # keys that are text are not among the referents
+        todo += gc.get_referents(item)
+    return texts
+
+
+async def test_a_passphrase_is_not_kept(locked: KeyPair, tmp_path: Path) -> None:
+    answers = tmp_path / "answers"
+    answers.write_text("wrong-one\n" + SECRET)
+
+    async def ask(path: str) -> str | None:
+        said, _, rest = answers.read_text().partition("\n")
+        answers.write_text(rest)
+        return said
+
+    ring = KeyRing(ask)
+    pairs = await ring.pairs(host(key=str(locked.path)))
+    texts = reachable([ring, pairs])
+    assert str(locked.path) in texts, "the search finds what is there"
+    assert not [text for text in texts if SECRET in text or "wrong-one" in text]
+    answers.unlink()
+    files = [Path(folder, name) for folder, _, names in os.walk(tmp_path) for name in names]
+    assert not [file for file in files if SECRET.encode() in file.read_bytes()]
 
 
 async def test_a_wrong_passphrase_may_be_corrected(locked: KeyPair) -> None:
