@@ -75,11 +75,14 @@ def firewall() -> str:
 def nft_filters(text: str) -> str:
     """By ``nft -j list ruleset``: a chain on the input hook that drops or rejects."""
     try:
-        items: list[dict[str, Any]] = json.loads(text)["nftables"]
-        chains = [item["chain"] for item in items if "chain" in item]
-        rules = [item["rule"] for item in items if "rule" in item]
-    except (ValueError, KeyError, TypeError):
+        return _filters(json.loads(text)["nftables"])
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return unknown("the answer of nft cannot be read")
+
+
+def _filters(items: list[dict[str, Any]]) -> str:
+    chains = [item["chain"] for item in items if "chain" in item]
+    rules = [item["rule"] for item in items if "rule" in item]
     inputs = [chain for chain in chains if chain.get("hook") == "input"]
     if any(chain.get("policy") == "drop" for chain in inputs):
         return "yes: nftables, default drop"
