@@ -58,7 +58,8 @@ class LineTable(ScrollView, Generic[R], can_focus=True):
         self._span = span
         self._at = 0  # index of the cursor in the order
         self._fitted: list[tuple[Column[R], int]] = []
-        self._painted: dict[int, Strip] = {}
+        self._made: dict[int, Strip] = {}  # by line, as made by the last look at the rows
+        self._made_for = (-1, -1)  # width and first row of those lines
         self._width = -1
 
     # -- rows
@@ -96,10 +97,21 @@ class LineTable(ScrollView, Generic[R], can_focus=True):
             self.virtual_size = size
         self._repaint()
 
-    def _repaint(self) -> None:
-        for y in range(self.room.height):
-            if self._painted.get(y) != self._make(y):
-                self.refresh(Region(0, y, self.room.width, 1))
+    def _repaint(self, lines: Iterable[int] | None = None) -> None:
+        """Make all visible lines (or these), and ask for a paint of those that differ."""
+        room, made = self.room, self._lines_made()
+        for y in range(room.height) if lines is None else lines:
+            before, made[y] = made.get(y), self._make(y)
+            if before != made[y]:
+                self.refresh(Region(0, y, room.width, 1))
+
+    def _lines_made(self) -> dict[int, Strip]:
+        """The lines made so far for this width and place; none after either changed."""
+        now = (self.room.width, self.scroll_offset.y)
+        if now != self._made_for:
+            self._made.clear()
+            self._made_for = now
+        return self._made
 
     # -- painting
 
@@ -114,15 +126,16 @@ class LineTable(ScrollView, Generic[R], can_focus=True):
 
     def on_resize(self, event: Resize) -> None:
         """Paint for the new size, with the cursor in view."""
-        self._painted.clear()
+        self._made.clear()
         self._settle()
         self._reveal()
 
     def render_line(self, y: int) -> Strip:
         """One visible line; the first is the head."""
-        strip = self._make(y)
-        self._painted[y] = strip
-        return strip
+        made = self._lines_made()
+        if y not in made:
+            made[y] = self._make(y)
+        return made[y]
 
     def _make(self, y: int) -> Strip:
         width = self.room.width
@@ -180,10 +193,11 @@ class LineTable(ScrollView, Generic[R], can_focus=True):
         if not order:
             return
         self.model.freeze(time.monotonic())
-        self._at = max(0, min(to, len(order) - 1))
+        before, self._at = self._at, max(0, min(to, len(order) - 1))
         self.cursor = order[self._at]
         self._reveal()
-        self._repaint()
+        top, height = self.scroll_offset.y - 1, self.room.height
+        self._repaint(y for y in {before - top, self._at - top} if 0 < y < height)
 
     def _reveal(self) -> None:
         top = self.scroll_offset.y
