@@ -179,7 +179,11 @@ class Store:
             batches += 1
 
     def _write(self, db: sqlite3.Connection, rows: list[Row]) -> None:
-        if not rows or self._guarded(db, lambda db: _insert(db, rows)):
+        if not rows:
+            return
+        if self._guarded(db, lambda db: _insert(db, rows)):
+            if self._disk:
+                self._disk, self.error = False, ""
             return
         if len(rows) > 1 and not self._disk:
             for row in rows:  # one that cannot be written must not take the others with it
@@ -205,8 +209,6 @@ class Store:
             return False
         finally:
             self._writing_since = None
-        if self._disk:
-            self._disk, self.error = False, ""
         return True
 
 
