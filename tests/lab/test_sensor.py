@@ -203,6 +203,34 @@ def test_a_thousand_connections_do_not_blind_the_console(lab: Enrolled) -> None:
     assert lab.first_frame()["hello"]["tier"] == 2
 
 
+def test_who_finds_all_connections_taken_is_told_so(lab: Enrolled) -> None:
+    program = (
+        "import socket, sys\n"
+        "held = [socket.socket(socket.AF_UNIX) for _ in range(8)]\n"
+        "for sock in held:\n"
+        "    sock.connect('/run/watchfloor/sensor.sock')\n"
+        "    sock.recv(1)\n"
+        "print('held', flush=True)\n"
+        "sys.stdin.read()\n"
+    )
+    wait_until(lambda: not lab.sensors(), 30, "no sensor runs")
+    holding = lab.host.popen(
+        "runuser", "-u", "wfmon", "--", "sh", "-c",
+        'sleep 600 | exec python3 -I -c "$1"', "sh", program,
+    )  # fmt: skip
+    try:
+        assert holding.stdout is not None
+        assert holding.stdout.readline() == "held\n"
+        done = lab.ssh()
+        assert (done.returncode, done.stdout) == (69, "")
+        assert "all its connections are taken" in done.stderr
+    finally:
+        lab.host.run("pkill", "-KILL", "-u", "wfmon", check=False)
+        holding.communicate(timeout=20)
+    wait_until(lambda: not lab.sensors(), 30, "the sensors end")
+    assert lab.first_frame()["hello"]["tier"] == 2
+
+
 def test_garbage_is_answered_in_few_words(lab: Enrolled) -> None:
     program = (
         "import json, os, socket\n"

@@ -13,6 +13,10 @@ import sys
 SOCKET = "/run/watchfloor/sensor.sock"
 CHUNK = 65_536
 FAILED = 69  # EX_UNAVAILABLE
+SILENT = (
+    "the sensor ended at once: all its connections are taken, or it cannot start; "
+    "see journalctl -u 'watchfloor-sensor*' on the host"
+)
 
 
 class Pipe:
@@ -23,6 +27,7 @@ class Pipe:
         self.sink = sink
         self.waiting = memoryview(b"")
         self.ended = False  # the source gives no more
+        self.spoke = False  # the source gave something
 
     @property
     def done(self) -> bool:
@@ -39,6 +44,7 @@ class Pipe:
             data = b""
         self.waiting = memoryview(data)
         self.ended = not data
+        self.spoke = self.spoke or not self.ended
 
     def write(self) -> None:
         """Give the sink what it takes now; BrokenPipeError when it is gone."""
@@ -57,8 +63,10 @@ class Pipe:
             self.read()
 
 
-def relay(sock: socket.socket, stdin_fd: int, stdout_fd: int) -> None:
+def relay(sock: socket.socket, stdin_fd: int, stdout_fd: int) -> bool:
     """Copy both ways until the sensor ends; the end of input is passed on.
+
+    False when the sensor ended without a word.
 
     Neither direction waits for the other: a console that writes without reading is held back, and
     its leaving is noticed, because nobody may keep a sensor that nobody listens to.
@@ -81,6 +89,7 @@ def relay(sock: socket.socket, stdin_fd: int, stdout_fd: int) -> None:
         except OSError:
             # The sensor reads no more; what it has said still goes to the console.
             up.waiting, up.ended, passed_on = memoryview(b""), True, True
+    return down.spoke
 
 
 def _ready(up: Pipe, down: Pipe) -> dict[int, int]:
@@ -107,7 +116,9 @@ def main() -> int:
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         sock.connect(SOCKET)
-        relay(sock, 0, 1)
+        if not relay(sock, 0, 1):
+            sys.stderr.write(SILENT + "\n")
+            return FAILED
     except BrokenPipeError:
         return 0
     except OSError as error:

@@ -123,9 +123,20 @@ def test_floods_in_both_directions_do_not_stop_each_other(sensor: Sensor) -> Non
 
 def test_a_sensor_that_ends_ends_the_relay(sensor: Sensor) -> None:
     with console(sensor.path) as (process, near), sensor.accept() as far:
+        far.sendall(b"{}\n")
         far.close()
+        assert near.recv(100) == b"{}\n"
         assert near.recv(1) == b""
         assert process.wait(timeout=20) == 0
+
+
+def test_a_sensor_that_turns_us_away_is_a_failure_with_a_reason(sensor: Sensor) -> None:
+    with console(sensor.path) as (process, near), sensor.accept() as far:
+        far.close()
+        assert near.recv(1) == b""
+        assert process.wait(timeout=20) == 69
+        assert process.stderr is not None
+        assert b"all its connections are taken" in process.stderr.read()
 
 
 def fill(sock: socket.socket) -> None:
