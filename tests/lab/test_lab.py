@@ -57,6 +57,7 @@ def test_a_killed_run_leaves_nothing_and_the_next_one_starts_at_once() -> None:
     with LabHost(7) as host:
         assert host.answers()
     assert not link.exists()
+    assert not list(Path("/sys/fs/cgroup").rglob("wflab7"))
 
 
 def test_why_there_is_no_host_is_said(monkeypatch: pytest.MonkeyPatch) -> None:

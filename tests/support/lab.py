@@ -26,6 +26,7 @@ from tests.support.labroot import TIED, LabUnavailable, base_root, cache_dir
 __all__ = ["LabHost", "LabUnavailable", "base_root", "wait_until"]
 
 BOOT_SECONDS = 60.0
+SWEEP_SECONDS = 5.0
 OTHER_RUN_SECONDS = 120.0
 # What a container does not have by itself and a real host has.
 CAPABILITIES = "CAP_NET_ADMIN,CAP_AUDIT_READ"
@@ -214,12 +215,19 @@ class LabHost:
         return self.answers()
 
     def _sweep(self) -> None:
-        """Remove the control groups of a host that has ended: the kernel keeps them."""
-        for folder in self._cgroups:
-            below = sorted(folder.rglob("*"), reverse=True) if folder.is_dir() else []
-            for group in [path for path in below if path.is_dir()] + [folder]:
-                with contextlib.suppress(OSError):
-                    group.rmdir()
+        """Remove the control groups of a host that has ended: the kernel keeps them.
+
+        They are busy for a moment after the last process was killed.
+        """
+        deadline = time.monotonic() + SWEEP_SECONDS
+        while left := [folder for folder in self._cgroups if folder.is_dir()]:
+            for folder in left:
+                for path, _, _ in os.walk(folder, topdown=False):
+                    with contextlib.suppress(OSError):
+                        Path(path).rmdir()
+            if time.monotonic() > deadline:
+                return
+            time.sleep(0.02)
 
     def _booted(self) -> bool:
         done = self.run("systemctl", "is-system-running", check=False)
