@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import stat
+from itertools import islice
 
 from .denied import Denied
 from .place import Place, slurp, slurp_all, words
@@ -53,14 +54,24 @@ class Weights:
         self._until = now + WALK_S
         self.names = set()
         self.by_inode = {}
+        left = MAX_FILES
         for root in self.roots:
             if os.path.isfile(root):
                 self._learn(root)
-            for where, _, names in os.walk(root):
-                for name in names:
-                    self._learn(where + "/" + name)
-                if len(self.by_inode) > MAX_FILES:
-                    return
+            stack = [root]
+            while stack and left > 0:
+                # Whoever may write there must not be able to make a walk long: every entry
+                # counts, not only files.
+                try:
+                    with os.scandir(stack.pop()) as entries:
+                        for entry in islice(entries, left):
+                            left -= 1
+                            if entry.is_dir(follow_symlinks=False):
+                                stack.append(entry.path)
+                            else:
+                                self._learn(entry.path)
+                except OSError:
+                    continue
 
     def _learn(self, path: str) -> None:
         try:

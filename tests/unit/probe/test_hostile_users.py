@@ -9,10 +9,13 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from console.hostside.probe import openers
+from console.hostside.probe.place import Place
 from tests.support.probe import Talk
 
 PYTHON = os.path.realpath(sys.executable)
@@ -194,3 +197,20 @@ def test_arguments_on_a_page_that_is_never_filled_do_not_hold_the_probe() -> Non
         talk.say("focus on")
         talk.until(lambda _: child.pid in talk.tables.get("procs", {}))
         goes_on(talk)
+
+
+def test_a_watched_folder_that_is_filled_is_walked_in_part(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(openers, "MAX_FILES", 50)
+    for number in range(40):
+        (tmp_path / f"d{number}/e/f").mkdir(parents=True)
+    for number in range(100):
+        (tmp_path / f"w{number}").write_bytes(b"")
+    os.symlink("/etc", tmp_path / "link")
+    weights = openers.Weights(Place(), [str(tmp_path)])
+    weights.walk()
+    assert len(weights.by_inode) <= 50
+    weights = openers.Weights(Place(), [str(tmp_path / "d0"), str(tmp_path / "w1")])
+    weights.walk()
+    assert set(weights.by_inode.values()) == {str(tmp_path / "w1")}
