@@ -128,20 +128,31 @@ def _array(lines: list[str]) -> Any:
 
 
 def write_new(path: Path, text: str) -> None:
-    """Write a file that must not exist yet, readable by this user only; ConfigError otherwise."""
+    """Write a file that must not exist yet, readable by this user only; ConfigError otherwise.
+
+    It appears whole or not at all, and never in the place of another.
+    """
+    temporary = ""
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        if os.path.lexists(path):
+            raise FileExistsError
+        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
         with open(handle, "w", encoding="utf-8") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
+        os.link(temporary, path)  # unlike a rename, this fails where something is there by now
     except (OSError, ValueError) as exc:
         if isinstance(exc, FileExistsError) and os.path.lexists(path):
             hint = "Nothing was written; give another --output."
             raise ConfigError("is already there", where=str(path), hint=hint) from exc
         said = getattr(exc, "strerror", None) or "cannot be written"
         raise ConfigError(clean(said), where=clean(str(path), 300)) from exc
+    finally:
+        if temporary:
+            with contextlib.suppress(OSError):
+                os.unlink(temporary)
 
 
 def _write(path: Path, text: str, line: str) -> None:
