@@ -33,7 +33,7 @@ from textual.widgets import DataTable
 
 from console.model.tables import Package
 from console.model.view import HostView
-from console.tui.app import ConsoleApp
+from console.tui.app import ConsoleApp, rare_collections
 from console.tui.look import Look
 from console.tui.screens.fleet_columns import COLUMNS
 from console.tui.screens.host import TABS
@@ -280,6 +280,7 @@ def run(quick: bool) -> list[dict[str, Any]]:
     ours, ours_bytes = asyncio.run(our_ticks(pictures, ticks))
     stock, stock_bytes = asyncio.run(stock_ticks(pictures, max(3, ticks // 4)))
     few, few_bytes = asyncio.run(our_ticks(tenth, ticks))
+    rare_collections()  # as the program does; before it would only help the figures above
     pressed, worked = asyncio.run(keys(presses))
     switched = asyncio.run(tabs(1 if quick else 3))
     started, plain = starts(times)

@@ -1,7 +1,9 @@
 """The terminal: pulls the newest snapshot from an engine and shows it on the screen in front."""
 
 import asyncio
+import gc
 import os
+import signal
 import sys
 import tempfile
 import time
@@ -76,6 +78,8 @@ class ConsoleApp(App[None]):
         self.call_after_refresh(self._begin)
 
     async def _begin(self) -> None:
+        for number in (signal.SIGTERM, signal.SIGHUP):  # so that the terminal is given back
+            asyncio.get_running_loop().add_signal_handler(number, self.exit)
         await self.engine.start()
         self.set_interval(LOOK_S, self.look_at_engine)
         self.look_at_engine()
@@ -247,6 +251,16 @@ def write_traceback(text: str) -> str:
     return path
 
 
+def rare_collections() -> None:
+    """Let Python look for garbage in cycles seldom.
+
+    Pictures of a fleet are trees of immutable values and hold no cycles, but there are so many
+    of them that a full search stops the screens for tens of milliseconds, again and again.
+    """
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 50)
+
+
 def run_app(
     make: EngineFactory, *, title: str = "", paint_s: float = PAINT_S, read_only: bool = True
 ) -> int:
@@ -261,5 +275,6 @@ def run_app(
         )
         return 2
     app = ConsoleApp(make, title=title, paint_s=paint_s)
+    rare_collections()
     app.run()
     return CRASHED if app.return_code else 0

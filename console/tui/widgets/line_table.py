@@ -60,6 +60,7 @@ class LineTable(ScrollView, Generic[R], can_focus=True):
         self._fitted: list[tuple[Column[R], int]] = []
         self._made: dict[int, Strip] = {}  # by line, as made by the last look at the rows
         self._made_for = (-1, -1)  # width and first row of those lines
+        self._rows: dict[tuple[Hashable, bool], Strip] = {}  # until newer rows come
         self._width = -1
 
     # -- rows
@@ -86,6 +87,7 @@ class LineTable(ScrollView, Generic[R], can_focus=True):
 
     def _settle(self) -> None:
         """After any change of rows or order: cursor, size, and the lines that differ."""
+        self._rows.clear()
         order = self.model.order
         if self.cursor in self.model.order:
             self._at = order.index(self.cursor)
@@ -141,6 +143,7 @@ class LineTable(ScrollView, Generic[R], can_focus=True):
         width = self.room.width
         if self._width != width:
             self._width, self._fitted = width, fit(self.model.columns, width)
+            self._rows.clear()
         if y == 0:
             return self._head(width)
         at = self.scroll_offset.y + y - 1
@@ -155,8 +158,10 @@ class LineTable(ScrollView, Generic[R], can_focus=True):
         row = self.model.row(order[at])
         if row is None:
             return Strip.blank(width)
-        here = order[at] == self.cursor
-        return self._row(row, width, here)
+        name = (order[at], order[at] == self.cursor)
+        if name not in self._rows:
+            self._rows[name] = self._row(row, width, name[1])
+        return self._rows[name]
 
     def _head(self, width: int) -> Strip:
         base = self._look.style("head")
