@@ -11,9 +11,12 @@ from typing import Any
 
 import pytest
 from textual.drivers.headless_driver import HeadlessDriver
+from textual.events import Paste
 
 from console.model.host import HostState
 from console.model.view import HostView
+from console.tui.app import ConsoleApp
+from console.tui.look import Look
 from console.tui.screens.host import TABS
 from tests.screens.conftest import make_app, settle, text
 from tests.support.still_engine import StillEngine, poisoned, view
@@ -119,3 +122,35 @@ async def test_a_click_on_foreign_text_runs_nothing() -> None:
             await pilot.click(app._fleet.table, offset=(x, 1))
         assert app.is_running
         assert "[@click=app.exit]" in text(app), "shown as it is"
+
+
+@pytest.mark.parametrize("poison", POISONS.values(), ids=POISONS.keys())
+async def test_no_typed_told_or_configured_text_is_obeyed(poison: str, recorded: list[str]) -> None:
+    host = poison_host(poison)
+    app = ConsoleApp(lambda ask: StillEngine(host), title=poison + "title", look=Look())
+    app.driver_class = Recorder
+    async with app.run_test(size=(120, 30), headless=False, notifications=True) as pilot:
+        await settle(pilot)
+        app._fleet.ask("/" + poison, lambda typed: app._fleet.table.filter(typed[1:]))
+        app._fleet.typed.post_message(Paste(poison + "typed>1"))
+        await settle(pilot)
+        shown = [text(app)]
+        await pilot.press("escape")
+        app.retry(host.name)
+        app._fleet.tell(poison + "told", "bad")
+        app.notify(poison + "toast", markup=False)
+        await settle(pilot)
+        shown.append(text(app))
+        await pilot.press("question_mark")
+        await settle(pilot)
+        shown.append(text(app))
+        assert app.is_running
+    assert "told" in shown[1]
+    for row in "\n".join(shown).split("\n"):
+        assert not HIDDEN.search(row), repr(row)
+        assert "\x1b" not in row
+    out = re.sub("\x1b\\]22;[a-z-]*\x07", "", "".join(recorded))
+    assert "\x1b]52" not in out
+    assert "\x1b]0;" not in out
+    assert "\x1b]8;;http" not in out
+    assert not HIDDEN.search(out.replace("\x1b", ""))
