@@ -94,7 +94,13 @@ class Demo:
 
     def start(self) -> None:
         """Start the servers and wait until they listen. Raises DemoError."""
-        self.folder = Path(tempfile.mkdtemp(prefix="watchfloor-demo-"))
+        try:
+            self.folder = Path(tempfile.mkdtemp(prefix="watchfloor-demo-"))
+        except OSError as error:
+            raise DemoError(
+                f"the demo cannot make its temporary folder: {error.strerror}",
+                hint="Set TMPDIR to a folder that you may write.",
+            ) from None
         order = msgspec.structs.replace(self._order, folder=str(self.folder))
         package = Path(__file__).resolve().parents[2]
         path = os.pathsep.join(filter(None, (str(package), os.environ.get("PYTHONPATH", ""))))
