@@ -4,6 +4,8 @@ import time
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 
+import msgspec
+
 from console.model.event import Event
 from console.model.words import INFO, sentence, severity
 from console.tui.look import Cell, Look
@@ -36,7 +38,12 @@ class EventRows:
             row = self._newest.get(what)
             if row is not None and event.at - row.last.at <= FOLD_S:
                 self._rows.remove(row)
-                row.last, row.count = event, row.count + 1
+                if event.kind == "gpu.process.new":  # one process on one GPU more
+                    held = f"{row.last.facts.get('gpu')}, {event.facts.get('gpu')}"
+                    event = msgspec.structs.replace(event, facts=event.facts | {"gpu": held})
+                else:
+                    row.count += 1
+                row.last = event
             else:
                 row = self._newest[what] = Row(event, event.at)
             self._rows.append(row)
@@ -73,7 +80,7 @@ def event_line(row: Row, look: Look, *, host: bool = True) -> Cell:
         (sentence(event), style),
     ]
     if row.count > 1:
-        pieces.append((f"  {row.count} times since {when(row.first_at)}", "dim"))
+        pieces.append((f"  and {row.count - 1} more like it since {when(row.first_at)}", "dim"))
     return pieces
 
 

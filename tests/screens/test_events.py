@@ -22,7 +22,7 @@ def test_a_brute_force_is_one_row_that_counts_and_stays_on_top() -> None:
     assert (first.count, first.first_at, first.last.facts["user"]) == (40, 10.0, "u39")
     assert second.last.kind == "kernel.xid"
     shown = "".join(text for text, _ in event_line(first, Look()))
-    assert "40 times since" in shown
+    assert "u39 from 203.0.113.7 refused  and 39 more like it since" in shown
 
 
 def test_other_sources_hosts_and_listeners_are_rows_of_their_own() -> None:
@@ -46,6 +46,15 @@ def test_a_repetition_after_a_pause_is_a_new_row_and_the_old_one_keeps_its_place
     rows.add([event("auth.failed", 1.0, source="a"), event("host.rebooted", 2.0)])
     rows.add([event("auth.failed", 2.0 + FOLD_S, source="a")])
     assert [row.last.kind for row in rows.rows()] == ["auth.failed", "host.rebooted", "auth.failed"]
+
+
+def test_a_process_that_takes_several_gpus_is_one_row_that_names_them() -> None:
+    rows = EventRows(10)
+    rows.add(event("gpu.process.new", 1.0, f"{n}/7", pid=7, gpu=n, name="x") for n in (5, 6))
+    (row,) = rows.rows()
+    shown = "".join(text for text, _ in event_line(row, Look(), host=False))
+    assert "new process on GPU 5, 6: x (pid 7, ?)" in shown
+    assert "more like it" not in shown
 
 
 def test_no_more_rows_than_the_limit() -> None:

@@ -44,18 +44,21 @@ def overview(view: HostView, look: Look, history: HistoryOf, width: int) -> list
             words = facts.risky(name, value)
             mark = f"  {look.mark('warn')} {words}" if words else ""
             lines.append([*fact(name, value, "warn" if words else ""), (mark, "warn")])
-    lines += [[], title("the last ten minutes", look), *_plots(view, look, history, width)]
+    plots = list(_plots(view, look, history, width)) or [[("  nothing measured yet", "dim")]]
+    lines += [[], title("the last ten minutes", look), *plots]
     warnings = facts.insecure(view)
     if warnings:
         lines += [[], title("GPU security", look)]
         lines += [
             [("  ", ""), (look.mark("warn") + " ", "warn"), (text, "warn")] for text in warnings
         ]
-    lines += [[], title("connection", look), *_link(view)]
+    if not view.workstation:
+        lines += [[], title("connection", look), *_link(view)]
     if view.denied:
         lines += [[], title("not visible with this account", look)]
         lines += [fact(what, f"needs {right}", "warn") for what, right in view.denied.items()]
-    lines += [[], title("probe", look), *_probe(view)]
+    if not view.workstation:
+        lines += [[], title("probe", look), *_probe(view)]
     return lines
 
 
@@ -68,7 +71,8 @@ def _standing(view: HostView, look: Look) -> Iterator[Cell]:
         yield [("   Compare the fingerprint with the host's console before you store it:", "")]
         yield [(f"   watchfloor hosts trust {view.name} --replace", "bold")]
     spec, os_, kernel = view.spec, view.inventory.os, view.inventory.kernel
-    yield fact("address", f"{spec.user}@{spec.address} port {spec.port}")
+    if not view.workstation:
+        yield fact("address", f"{spec.user}@{spec.address} port {spec.port}")
     yield fact("system", f"{os_.pretty}, {kernel.release if kernel else ''}" if os_ else None)
     hardware = view.inventory.hardware
     if hardware is not None:
