@@ -138,7 +138,8 @@ class Feed:
             self._over_since = now
         elif now - self._over_since > GIVE_UP_S:
             raise ProtocolError(
-                f"sends more than {self._bucket.rate:.0f} frames a second for {GIVE_UP_S:.0f} s",
+                f"sends more than {self._bucket.rate:.0f} frames a second, or frames that cost as "
+                f"much, for {GIVE_UP_S:.0f} s",
                 hint="no probe does that: look at what the login on that host really starts",
             )
         self._wait()

@@ -9,8 +9,8 @@ BURST = 200.0
 BYTES_A_TOKEN = 64 * 1024
 """A long frame costs as many tokens as it has pieces of this size (20 tokens/s: 1.25 MiB/s)."""
 EVENTS_A_TOKEN = 100
-TOKENS_A_SECOND = 400.0
-"""Tokens for a second spent on reading: a host may cost 5% of a core for long."""
+TOKENS_A_SECOND = 1000.0
+"""Tokens for a second spent on reading: a host may cost 2% of a core for long."""
 GIVE_UP_S = 30.0
 """A host that is over its rate for this long in a row is dropped."""
 

@@ -28,7 +28,7 @@ LIVE = HostState.LIVE
 DOWN = HostState.DOWN
 ENDS: dict[str, tuple[HostState, str]] = {
     "long-line": (DOWN, r"line"),
-    "flood": (DOWN, r"more than 20 frames a second for 30 s"),
+    "flood": (DOWN, r"more than 20 frames a second, or .* for 30 s"),
     "bad-utf8": (LIVE, r""),
     "escapes": (LIVE, r""),
     "markup": (LIVE, r""),
