@@ -161,7 +161,7 @@ async def test_good_hosts_stay_live_beside_all_kinds_of_bad_ones(watch: Watch) -
     assert watch.oldest < 6.0  # three periods
     assert p99 < 0.5
     assert before < 400
-    assert grown < 64
+    assert grown < 96  # of which one host may hold 65,536 rows, and the log 20,000 events
     by_kind = {kind: watch.views()[name] for name, kind in watch.bad.items()}
     assert by_kind["rows"].counts.dropped_rows >= 1
     assert watch.shared == {"sim001": by_kind["same-id"].name, by_kind["same-id"].name: "sim001"}
