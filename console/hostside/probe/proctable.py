@@ -93,10 +93,10 @@ class ProcessTable:
         until = now + BUDGET_S
         for pid in map(int, names):
             process = old.get(pid)
-            if process is None and self._place.mono() > until:
-                later.add(str(pid))
-                continue
             if process is None:
+                if self._place.mono() > until:
+                    later.add(str(pid))
+                    continue
                 process = self._read(pid)
                 if process is not None:
                     process.at = process.busy = now
