@@ -61,6 +61,7 @@ class ConsoleApp(App[None]):
         self.engine = make(self.ask_passphrase)
         self.theme = "ansi-dark"
         self._scrub = ScrubFilter()
+        self.report = ""  # where the traceback of a crash was written
         self._title = title
         self._version = -1
         self._painted = 0.0
@@ -238,8 +239,7 @@ class ConsoleApp(App[None]):
 
     def _fatal_error(self) -> None:
         """Keep the traceback for who mends it, without the values of variables."""
-        path = write_traceback(traceback.format_exc())
-        self._exit_renderables.append(f"watchfloor ended by a defect of its own; see {path}")
+        self.report = write_traceback(traceback.format_exc())
         self._close_messages_no_wait()
 
 
@@ -277,4 +277,6 @@ def run_app(
     app = ConsoleApp(make, title=title, paint_s=paint_s)
     rare_collections()
     app.run()
+    if app.report:  # written here, whole: the library would break a long path in two
+        sys.stderr.write(f"watchfloor: ended by a defect of its own; see {app.report}\n")
     return CRASHED if app.return_code else 0
