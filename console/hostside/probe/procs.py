@@ -34,6 +34,7 @@ class Process:
         "row",
         "rss_kib",
         "start",
+        "stat",
         "state",
         "threads",
         "ticks",
@@ -45,6 +46,7 @@ class Process:
         self.ppid = 0
         self.name = ""
         self.raw = b""  # the name as the kernel has it
+        self.stat = b""  # the line that was parsed last: that of an idle process stays the same
         self.state = "?"
         self.ticks = 0
         self.start = 0  # ticks after boot
@@ -103,7 +105,7 @@ def parse_pid_stat(text: bytes, into: Process) -> bool:
     right = text.rfind(b")")
     if left < 0 or right < left:
         return False
-    fields = text[right + 2 :].split()
+    fields = text[right + 2 :].split(None, 22)
     try:
         flags = int(fields[6])
         into.ppid = int(fields[1])

@@ -148,7 +148,11 @@ class ProcessTable:
             text = slurp(f"{self._place.proc}/{process.pid}/stat", 2048)
         except OSError:
             return False
-        return parse_pid_stat(text, process)
+        if text != process.stat:
+            if not parse_pid_stat(text, process):
+                return False
+            process.stat = text
+        return True
 
     def uid(self, process: Process) -> int:
         """Effective user id, read once; -1 when the process is gone."""
