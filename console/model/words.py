@@ -1,5 +1,6 @@
 """How numbers and events are put into words, the same on screens and in plain lines."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from console.model.event import Event
@@ -74,7 +75,21 @@ def severity(event: Event) -> str:
         if to in (HostState.NEW_KEY, HostState.REFUSED, HostState.DOWN):
             return BAD
         return WARN if to == HostState.STALE else INFO
+    if event.kind == "auth.accepted" and (by_password(event) or _refused_before(event)):
+        return WARN
+    if event.kind == "auth.sudo" and event.facts.get("doubted") is True:
+        return WARN
     return _SEVERITY.get(event.kind, INFO)
+
+
+def by_password(event: Event) -> bool:
+    """Whether a login needed no key: what was guessed or stolen elsewhere is enough for it."""
+    return event.facts.get("method") == "password"
+
+
+def _refused_before(event: Event) -> int:
+    count = event.facts.get("refused_before")
+    return count if isinstance(count, int) else 0
 
 
 def sentence(event: Event) -> str:
@@ -89,7 +104,23 @@ def sentence(event: Event) -> str:
         rest = " ".join(f"{name}={value}" for name, value in event.facts.items())
         return f"{event.kind} {event.key} {rest}".strip()
     facts = {k: "?" if v is None else v for k, v in event.facts.items()}
-    return form.format_map(_Facts(facts | {"key": event.key}))
+    if event.kind == "gpu.process.new" and "," in str(facts.get("gpu")):
+        form = form.replace("GPU ", "GPUs ", 1)
+    words = form.format_map(_Facts(facts | {"key": event.key}))
+    if event.kind == "auth.accepted" and (count := _refused_before(event)):
+        logins = "1 refused login" if count == 1 else f"{count} refused logins"
+        words += f" after {logins} from the same address"
+    return words
+
+
+def refusals(count: int, source: str, users: Sequence[str]) -> str:
+    """``count`` refused logins from one address as one sentence that names whom they tried."""
+    shown = ", ".join(user or "?" for user in users[:4])
+    more = f" and {len(users) - 4} more" if len(users) > 4 else ""
+    return (
+        f"logins from {source or '?'} refused, {count} times, "
+        f"user{'s' if len(users) > 1 else ''} {shown}{more}"
+    )
 
 
 def without_host(name: str, reason: str) -> str:

@@ -1,17 +1,21 @@
 """The newest events as rows, with what repeats folded into one row that counts."""
 
 import time
-from collections.abc import Hashable, Iterable
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Container, Hashable, Iterable
+from dataclasses import dataclass, field
 
 import msgspec
 
 from console.model.event import Event
-from console.model.words import INFO, sentence, severity
+from console.model.words import INFO, refusals, sentence, severity
+from console.tui.logins import Logins
 from console.tui.look import Cell, Look
 
 FOLD_S = 60.0
 """A repetition within this time of the last one is counted, a later one is a row of its own."""
+MAX_USERS = 100
+"""Names that one row keeps of those whom refused logins tried."""
 
 
 @dataclass(eq=False)
@@ -21,36 +25,68 @@ class Row:
     last: Event
     first_at: float
     count: int = 1
+    users: dict[str, None] = field(default_factory=dict)  # whom refused logins tried
+
+    def take(self, event: Event) -> None:
+        """One more of the same."""
+        if event.kind == "gpu.process.new":  # one process on one GPU more
+            gpus = str(self.last.facts.get("gpu")).split(", ")
+            if (gpu := str(event.facts.get("gpu"))) not in gpus:
+                gpus.append(gpu)
+            event = msgspec.structs.replace(event, facts=event.facts | {"gpu": ", ".join(gpus)})
+        else:
+            self.count += 1
+        self.last = event
+        self.note(event)
+
+    def note(self, event: Event) -> None:
+        """Remember whom a refused login tried."""
+        if event.kind == "auth.failed" and len(self.users) < MAX_USERS:
+            self.users[str(event.facts.get("user") or "")] = None
+
+    def words(self) -> str:
+        """What happened, over all of them."""
+        if self.last.kind == "auth.failed" and self.count > 1:
+            return refusals(self.count, str(self.last.facts.get("source") or ""), [*self.users])
+        return sentence(self.last)
 
 
 class EventRows:
-    """Rows of events, newest first, at most ``limit`` of them."""
+    """Rows of events, newest first, at most ``limit`` of them; harmless ``routine`` is left out."""
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, *, routine: Container[str] = ()) -> None:
+        self._routine = routine
         self._limit = limit
         self._rows: list[Row] = []  # in the order of their newest event
         self._newest: dict[Hashable, Row] = {}
+        self._logins = Logins()
 
     def add(self, events: Iterable[Event]) -> None:
         """Take events in the order in which they happened."""
-        for event in events:
+        for event in map(self._logins.read, events):
+            if event.kind in self._routine and severity(event) == INFO:
+                continue
             what = _same(event)
             row = self._newest.get(what)
             if row is not None and event.at - row.last.at <= FOLD_S:
                 self._rows.remove(row)
-                if event.kind == "gpu.process.new":  # one process on one GPU more
-                    held = f"{row.last.facts.get('gpu')}, {event.facts.get('gpu')}"
-                    event = msgspec.structs.replace(event, facts=event.facts | {"gpu": held})
-                else:
-                    row.count += 1
-                row.last = event
+                row.take(event)
             else:
                 row = self._newest[what] = Row(event, event.at)
+                row.note(event)
             self._rows.append(row)
             if len(self._rows) > self._limit:
-                gone = self._rows.pop(0)
+                gone = self._drop()
                 if self._newest.get(_same(gone.last)) is gone:
                     del self._newest[_same(gone.last)]
+
+    def _drop(self) -> Row:
+        """The oldest row of the kind that has most: what is frequent never hides what is rare."""
+        kinds = Counter(row.last.kind for row in self._rows)
+        most = max(kinds.values())
+        return self._rows.pop(
+            next(n for n, row in enumerate(self._rows) if kinds[row.last.kind] == most)
+        )
 
     def rows(self) -> list[Row]:
         """The rows, newest first."""
@@ -77,9 +113,11 @@ def event_line(row: Row, look: Look, *, host: bool = True) -> Cell:
         (f" {when(event.at)} ", "dim"),
         (f"{look.mark(level)} ", style),
         (f"{event.host} " if host else "", "bold"),
-        (sentence(event), style),
+        (row.words(), style),
     ]
-    if row.count > 1:
+    if row.count > 1 and event.kind == "auth.failed":
+        pieces.append((f"  since {when(row.first_at)}", "dim"))
+    elif row.count > 1:
         pieces.append((f"  and {row.count - 1} more like it since {when(row.first_at)}", "dim"))
     return pieces
 

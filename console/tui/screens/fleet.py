@@ -21,6 +21,7 @@ from console.tui.widgets.lines import Bar
 FEWEST, MOST = 2, 20
 """Lines of events below the hosts; between them, what the hosts leave free."""
 ROUTINE = frozenset({"process.new", "log.line", "auth.accepted", "auth.sudo"})
+"""Not shown, unless there is a reason to look twice at one of them."""
 EMPTY = " no hosts are configured: run `watchfloor config init`, or look at `watchfloor demo`"
 
 
@@ -60,7 +61,7 @@ class FleetScreen(WatchScreen):
         self._first = first
         self.below = Bar(look, id="events")
         self._lines = 0
-        self._events = EventRows(MOST)
+        self._events = EventRows(MOST, routine=ROUTINE)
         model = TableModel(COLUMNS, lambda view: view.name, text, fields=dict(FIELDS))
         self.table: LineTable[HostView] = LineTable(model, look, span=note, empty=EMPTY, id="hosts")
 
@@ -102,7 +103,7 @@ class FleetScreen(WatchScreen):
 
     def show_events(self, events: list[Event]) -> None:
         """Take new events; the newest that matter stay in view, what is routine makes way."""
-        self._events.add(e for e in events if e.kind not in ROUTINE)
+        self._events.add(events)
         lines = [event_line(row, self.look) for row in self._events.rows()]
         self.below.show(*lines)
 
