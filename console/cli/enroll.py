@@ -28,7 +28,10 @@ def add(sub: Any) -> None:
     )
     parser.add_argument("host", help="name of the host")
     parser.add_argument(
-        "--print", action="store_true", dest="to_stdout", help="print it (there is no other way)"
+        "--print",
+        action="store_true",
+        dest="to_stdout",
+        help="said for clarity: printing is all that this verb can do, with or without it",
     )
     parser.add_argument("--tier", type=int, choices=(0, 1, 2), default=2, help="2 unless given")
     parser.add_argument(
@@ -54,5 +57,10 @@ def run(args: argparse.Namespace) -> int:
         return 0
     sources = [text.strip() for text in args.sources.split(",") if text.strip()]
     order = enrolment(args.host, args.tier, args.key, sources)
+    if not sources:
+        sys.stderr.write(
+            "watchfloor: warning: without --from the key may be used from any address; "
+            "name the console's with --from ADDRESS\n"
+        )
     sys.stdout.write(install(order, nvml_binding()))
     return 0

@@ -79,6 +79,28 @@ def source(text: str) -> str:
             return str(ipaddress.ip_network(text))
         return str(ipaddress.ip_address(text))
     except ValueError:
-        if "/" not in text and _PATTERN.match(text):
+        plain = "/" not in text and _PATTERN.match(text)
+        if plain and _misspelt(text):
+            raise UsageError(
+                f"{clean(text, 80)!r} looks like an IP address and is none",
+                hint="A network is written 10.0.0.0/24, a pattern 10.0.0.*",
+            ) from None
+        if plain:
             return text
     raise UsageError(f"{clean(text, 80)!r} is not an address, network or name to log in from")
+
+
+def _misspelt(text: str) -> bool:
+    """True for what was meant as an IPv4 address: sshd would take it as a name and match nobody."""
+    labels = text.split(".")
+    numbers = [label for label in labels if label.isdecimal()]
+    if len(labels) == 4 and all(label.isdecimal() or label in ("*", "?") for label in labels):
+        too_big = any(len(number) > 3 or int(number) > 255 for number in numbers)
+        return too_big or len(numbers) == 4
+    if "*" in text or "?" in text:
+        return len(labels) == 4 and all(label.isdecimal() or len(label) == 1 for label in labels)
+    return labels[-1].isdecimal() or (
+        len(labels) == 4
+        and labels[0].isdecimal()
+        and (len(numbers) == 3 or all(label.isdecimal() or len(label) == 1 for label in labels))
+    )

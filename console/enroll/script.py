@@ -3,28 +3,37 @@
 import hashlib
 from base64 import b64encode
 from textwrap import dedent
+from typing import Any
 
 from console import __version__
 from console.enroll.check import Enrolment
 from console.enroll.units import ACCOUNT, ROOT, RUN, SENSOR, UNITS
 from console.hostside import bundle
+from console.hostside.probe.sources import sha256_of
 
 HOME = "/var/lib/watchfloor"
 END = "WATCHFLOOR_END"
 DECLARED = '{"sources": [], "weights": [], "identifiers": []}'
 UNIT_FOLDER = "/etc/systemd/system"
+MARK = "Watchfloor"  # comment of the accounts that an enrolment makes
+_NAMES = {
+    "account": ACCOUNT, "sensor": SENSOR, "root": ROOT, "home": HOME, "run": RUN, "end": END,
+    "mark": MARK,
+}  # fmt: skip
 
 _HEAD = """\
 #!/bin/sh
 # Watchfloor {version}: enrol {host} for watching, tier {tier}.
 #
 # What it does, all of it:
-#   - makes the account {account} (no password, shell /bin/sh) with its key file, owned by root
+#   - makes the account {account} (no password, shell /bin/sh, home {home}) with its key
+#     file, owned by root, {joins}
 {more}#   - writes /etc/watchfloor/probe.json where there is none
 # Its key can then do one thing on this host: {can}.
 # It changes neither sshd's configuration nor the firewall. It may be run again, also for another
-# tier or with another key. `watchfloor enroll {host} --print --remove` prints the script that takes
-# all of it away.
+# tier or with another key: the account gets exactly the key, home, shell and groups above. It stops
+# before it changes anything where an account of that name exists that no enrolment made.
+# `watchfloor enroll {host} --print --remove` prints the script that takes all of it away.
 set -eu
 umask 022
 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
@@ -43,6 +52,16 @@ for found in /usr/bin/python3 /usr/libexec/platform-python /usr/bin/python3.[89]
     fi
 done
 [ -n "$python" ] || stop "Python 3.8 or newer is missing: install python3"
+{ours}"""
+
+_OURS = """\
+# An account that no enrolment made belongs to somebody else.
+for account in {account} {sensor}; do
+    entry=$(getent passwd "$account") || continue
+    [ "$(printf '%s\\n' "$entry" | cut -d: -f5)" = {mark} ] || stop "nothing was changed, for the\
+ account $account was not made by an enrolment (its comment is not {mark}). Rename or remove it.\
+ If it is ours after all: usermod --comment {mark} $account"
+done
 """
 
 _NEEDS = """\
@@ -50,18 +69,28 @@ _NEEDS = """\
 """
 
 _PROBE = """\
-#   - puts the probe into {root}: Python source, owned by root
+#   - puts the probe into {root}: Python source, owned by root. To list it before
+#     (or, with -xz -C FOLDER, to unpack it), FILE being this script:
+#       sed '1,/^base64 /d;/^{end}/,$d' FILE | base64 -d | tar -tz
+#     sha256 of the probe, of which the console shows 16 digits:
+#       {probe_sha256}
+"""
+
+_FORMER = """\
+#   - takes away the systemd units of tier 2, if this host was at tier 2
 """
 
 _MORE = """\
-#   - makes the account {sensor} and four systemd units: a socket that only {account} may open, the
-#     sandboxed sensor behind it, and a timer that writes the firewall rules where it may read them
+#   - makes the account {sensor} (no password, no shell) and four systemd units, enabled and
+#     started: a socket that only {account} may open, the sandboxed sensor behind it, and a
+#     timer that writes the firewall rules to {run} where it may read them
 """
 
 _ACCOUNT = """
 # --- the account that the console logs in to
 id {account} >/dev/null 2>&1 ||
-    useradd --system --home-dir {home} --no-create-home --shell /bin/sh {account}
+    useradd --system --comment {mark} --home-dir {home} --no-create-home \\
+        --shell /bin/sh {account}
 {groups}# No password can match, but the account is not locked: sshd refuses locked ones.
 usermod --password '*' --home {home} --shell /bin/sh --groups "$groups" {account}
 install -d -m 755 -o root -g root {home} {home}/.ssh
@@ -80,6 +109,7 @@ groups=""
 _FILES = """
 # --- the probe
 # sha256 of the archive: {sha256}
+# sha256 of the probe in it: {probe_sha256}
 # Whatever happens from here on, the probe that was there is there again or the new one is.
 new=""
 back() {{
@@ -106,7 +136,8 @@ trap - EXIT HUP INT TERM
 """
 
 _DECLARED = """
-# --- what this host declares: model sources, weight folders, log identifiers
+# --- what this host declares: model sources, weight folders, log identifiers. docs/probe-json.md
+# of Watchfloor says what may stand there; as it is written here it declares nothing.
 install -d -m 755 -o root -g root /etc/watchfloor
 if [ ! -e /etc/watchfloor/probe.json ]; then
     printf '%s\\n' '{declared}' >/etc/watchfloor/probe.json
@@ -117,7 +148,8 @@ fi
 _UNITS = """
 # --- the sensor
 id {sensor} >/dev/null 2>&1 ||
-    useradd --system --home-dir /nonexistent --no-create-home --shell /usr/sbin/nologin {sensor}
+    useradd --system --comment {mark} --home-dir /nonexistent --no-create-home \\
+        --shell /usr/sbin/nologin {sensor}
 {units}
 install -d -m 755 -o root -g root {run}
 systemctl daemon-reload
@@ -151,14 +183,17 @@ case "$sshd" in
 *"allowusers "* | *"allowgroups "* | *"denyusers "* | *"denygroups "*)
     say "careful: sshd limits who may log in (AllowUsers and the like); let {account} in" ;;
 esac
-say "{host} is enrolled at tier {tier}. For the inventory:"
+say "{host} is enrolled at tier {tier}. {compare}For the inventory:"
+printf '%s\\n' '[[hosts]]' 'name = "{host}"' 'address = "{host}"' 'user = "{account}"' \\
+    'key = "~/.ssh/{account}"  # put the path of your private key here' 'tier = {tier}'
+host_key='# host_key is missing: run `watchfloor hosts trust {host}` on the console'
 for file in /etc/ssh/ssh_host_ed25519_key.pub /etc/ssh/ssh_host_ecdsa_key.pub; do
     [ -r "$file" ] || continue
     read -r kind key rest <"$file" || true
-    printf '%s\\n' '[[hosts]]' 'name = "{host}"' 'user = "{account}"' 'tier = {tier}' \\
-        "host_key = \\"$kind $key\\""
+    host_key="host_key = \\"$kind $key\\""
     break
 done
+printf '%s\\n' "$host_key"
 """
 
 _REMOVE = """\
@@ -167,8 +202,9 @@ _REMOVE = """\
 set -eu
 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 export PATH
-[ "$(id -u)" -eq 0 ] || {{ echo "run this as root" >&2; exit 1; }}
-# First the key, so that nobody logs in meanwhile.
+stop() {{ echo "watchfloor: $*" >&2; exit 1; }}
+[ "$(id -u)" -eq 0 ] || stop "run this as root"
+{ours}# First the key, so that nobody logs in meanwhile.
 rm -rf {home}
 if [ -d /run/systemd/system ]; then
     systemctl --quiet disable --now \\
@@ -186,7 +222,8 @@ for account in {account} {sensor}; do
         tries=$((tries + 1))
         sleep 1
     done
-    if id "$account" >/dev/null 2>&1; then userdel "$account"; fi
+    id "$account" >/dev/null 2>&1 || continue
+    userdel "$account"
     if getent group "$account" >/dev/null 2>&1; then groupdel "$account"; fi
 done
 rm -rf {root} {root}.old {root}.?????? {run}
@@ -218,22 +255,15 @@ def key_lines(order: Enrolment) -> list[str]:
 
 def install(order: Enrolment, binding: bytes | None) -> str:
     """The script that enrols; ``binding`` is the NVML binding to send along."""
+    contents = bundle.files(binding)
     names = {
-        "version": __version__, "host": order.host, "tier": order.tier, "account": ACCOUNT,
-        "sensor": SENSOR, "root": ROOT, "home": HOME, "run": RUN, "end": END,
-        "declared": DECLARED,
+        "version": __version__, "host": order.host, "tier": order.tier, "declared": DECLARED,
+        "probe_sha256": _probe_sha256(contents), **_NAMES,
     }  # fmt: skip
-    more = (_PROBE if order.tier else "") + (_MORE if order.tier == 2 else "")
-    can = {
-        0: "open a shell without forwarding or terminal (for trying out only)",
-        1: "start the probe as that account",
-        2: "open that socket",
-    }[order.tier]
-    needs = _NEEDS if order.tier == 2 else ""
-    parts = [_HEAD.format(more=more.format(**names), can=can, needs=needs, **names)]
+    parts = [_head(order, names)]
     parts.append(_ACCOUNT.format(groups=_JOURNAL if order.tier < 2 else _NO_GROUPS, **names))
     if order.tier:
-        data = bundle.archive(bundle.files(binding))
+        data = bundle.archive(contents)
         sha256 = hashlib.sha256(data).hexdigest()
         parts.append(_FILES.format(sha256=sha256, data=_wrapped(data), **names))
     parts.append(_DECLARED.format(**names))
@@ -245,8 +275,39 @@ def install(order: Enrolment, binding: bytes | None) -> str:
     # Last, so that nobody can log in to what is half there.
     keys = "\n# --- its key, for which the account itself may not write another\n"
     keys += _written(f"{HOME}/.ssh/authorized_keys", "\n".join(key_lines(order)) + "\n")
-    parts += [keys, _TAIL.format(**names)]
+    compare = f"The sha256 of the probe is {names['probe_sha256']}. " if order.tier else ""
+    parts += [keys, _TAIL.format(compare=compare, **names)]
     return "".join(parts)
+
+
+def _head(order: Enrolment, names: dict[str, Any]) -> str:
+    """What the script does, in words, and what must hold before it does any of it."""
+    more = (_PROBE if order.tier else "") + (_MORE if order.tier == 2 else _FORMER)
+    can = {
+        0: "open a shell, without forwarding or terminal",
+        1: "start the probe as that account",
+        2: "open that socket",
+    }[order.tier]
+    joins = (
+        "in no other group"
+        if order.tier == 2
+        else "in the group systemd-journal to read logins, and in no other"
+    )
+    needs = _NEEDS if order.tier == 2 else ""
+    return _HEAD.format(
+        more=more.format(**names), can=can, joins=joins, needs=needs, ours=_OURS.format(**_NAMES),
+        **names,
+    )  # fmt: skip
+
+
+def _probe_sha256(contents: dict[str, bytes]) -> str:
+    """The digest that the installed probe tells in its first frame."""
+    own = {
+        path.removeprefix(f"{bundle.PACKAGE}/"): data
+        for path, data in contents.items()
+        if path.startswith(f"{bundle.PACKAGE}/") or path == "pynvml.py"
+    }
+    return sha256_of(own)
 
 
 def remove(host: str) -> str:
@@ -256,8 +317,8 @@ def remove(host: str) -> str:
         f" {UNIT_FOLDER}/timers.target.wants/watchfloor-firewall.timer"
     )
     return _REMOVE.format(
-        version=__version__, host=host, account=ACCOUNT, sensor=SENSOR, root=ROOT, home=HOME,
-        run=RUN, units=_unit_files(), wants=wants, declared=DECLARED,
+        version=__version__, host=host, units=_unit_files(), wants=wants, declared=DECLARED,
+        ours=_OURS.format(**_NAMES), **_NAMES,
     )  # fmt: skip
 
 

@@ -109,6 +109,16 @@ def test_removal_takes_all_of_it_away_also_while_it_is_used(tmp_path: Path) -> N
     try:
         lab = Enrolled(host, tmp_path)
         host.run("systemctl", "daemon-reload")
+        for name in ("wfmon", "wfsensor"):
+            host.run("useradd", "--shell", "/bin/bash", "--no-create-home", name)
+            before, people = picture(host.root), accounts(host.root)
+            for script in (lab.install(1), lab.install(), lab.script("--remove")):
+                done = lab.run_script(script, check=False)
+                assert done.returncode == 1
+                assert f"the account {name} was not made by an enrolment" in done.stderr
+            assert picture(host.root) == before
+            assert accounts(host.root) == people
+            host.run("userdel", name)
         before, people = picture(host.root), accounts(host.root)
         lab.enroll()
         assert picture(host.root) != before

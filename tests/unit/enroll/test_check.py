@@ -120,6 +120,23 @@ def test_what_could_mean_more_is_no_source(text: str) -> None:
         source(text)
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["10.0.0.x", "10.0.0.256", "10.0.0", "10.x.y.z", "10.0.0.5a", "10.0.0.05", "300.*.*.*", "5"],
+)
+def test_what_only_looks_like_an_address_is_refused(text: str) -> None:
+    with pytest.raises(UsageError, match="looks like an IP address and is none") as error:
+        source(text)
+    assert "10.0.0.0/24" in error.value.hint
+
+
+@pytest.mark.parametrize(
+    "text", ["1.pool.ntp.org", "10-0-0-5.example.org", "gpu1.10g.example.org", "10.*", "10.0.0.*"]
+)
+def test_names_and_patterns_with_numbers_pass(text: str) -> None:
+    assert source(text) == text
+
+
 @given(st.text(max_size=300))
 def test_no_text_breaks_out_of_the_script(text: str) -> None:
     quotes = set("\"'`$\\;&|<>() \t\r\n,#")

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from console.config.loader import load
 from console.enroll.check import Enrolment
 from console.enroll.script import install, key_lines, remove
 from console.enroll.units import SENSOR_UNIT, UNITS
@@ -105,6 +106,78 @@ def test_the_archive_is_what_is_in_the_repository_and_nothing_more() -> None:
     assert contents == expected
 
 
+def run_sh(script: str, cwd: Path | str = "/") -> str:
+    """What ``script`` prints in a shell; it must succeed."""
+    done = subprocess.run(
+        ["sh", "-eu", "-c", script], capture_output=True, text=True, timeout=60, check=True, cwd=cwd
+    )
+    return done.stdout
+
+
+def test_the_command_of_the_header_unpacks_the_probe_whose_digest_it_tells(tmp_path: Path) -> None:
+    script = install(order(), b"# binding\n")
+    (tmp_path / "enroll.sh").write_text(script)
+    found = re.search(r"^# +(sed .*) FILE \| base64 -d \| tar -tz$", script, re.M)
+    assert found is not None
+    listed = run_sh(f"{found[1]} enroll.sh | base64 -d | tar -tz", tmp_path)
+    assert {"start.py", "pynvml.py", "watchfloor_probe/main.py"} <= set(listed.split())
+    run_sh(f"mkdir read; {found[1]} enroll.sh | base64 -d | tar -xz -C read", tmp_path)
+    code = f"import sys; sys.path.insert(0, {str(tmp_path / 'read')!r})\n"
+    code += "from watchfloor_probe.main import own_sha256; print(own_sha256())"
+    argv = [sys.executable, "-I", "-S", "-c", code]
+    own = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=True).stdout
+    assert f"#       {own}" in script.split("set -eu")[0]
+    assert f"The sha256 of the probe is {own.strip()}." in script
+
+
+@pytest.mark.parametrize("host_key", [KEY + " root@gpu01", ""])
+@pytest.mark.parametrize("tier", [0, 1, 2])
+def test_the_printed_host_is_a_valid_inventory(tmp_path: Path, tier: int, host_key: str) -> None:
+    script = install(order(tier), None)
+    tail = script[script.index("printf '%s\\n' '[[hosts]]'") :]
+    if host_key:
+        (tmp_path / "key.pub").write_text(host_key + "\n")
+    shown = run_sh(tail.replace("/etc/ssh/ssh_host_", f"{tmp_path}/").replace(
+        f"{tmp_path}/ed25519_key.pub", f"{tmp_path}/key.pub"
+    ))  # fmt: skip
+    file = tmp_path / "fleet.toml"
+    file.write_text(shown)
+    (host,) = load(only_file=file, env={}, cwd=tmp_path).hosts
+    assert (host.name, host.address, host.user, host.tier) == ("gpu01", "gpu01", "wfmon", tier)
+    assert host.key.endswith("/.ssh/wfmon")
+    assert host.host_key == ((KEY,) if host_key else ())
+    assert host_key or "watchfloor hosts trust gpu01" in shown
+
+
+@pytest.mark.parametrize("kind", ["0", "1", "2", "remove"])
+def test_an_account_of_somebody_else_stops_it_before_anything_is_changed(kind: str) -> None:
+    script = script_of(kind)
+    check = re.search(
+        r"^for account in wfmon wfsensor; do\n    entry=.*?^done\n", script, re.M | re.S
+    )
+    assert check is not None
+    before = script[: check.start()]
+    assert not re.search(r"^\s*(?:rm|userdel|usermod|install|systemctl|mv|id) ", before, re.M)
+    stop = 'stop() { echo "$*" >&2; exit 1; }\n'
+    # This machine's own accounts: one that is there and not ours, and one that is not there.
+    named = stop + check[0].replace("wfmon wfsensor", "nobody")
+    done = subprocess.run(["sh", "-eu", "-c", named], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "nothing was changed, for the account nobody was not made by an enrolment" in done.stderr
+    assert run_sh(stop + check[0].replace("wfmon wfsensor", "no-such-account")) == ""
+    if kind != "remove":
+        assert "useradd --system --comment Watchfloor" in script[check.end() :]
+
+
+def test_the_header_says_what_happens_to_groups_and_former_units() -> None:
+    for tier in (0, 1, 2):
+        head = install(order(tier), None).split("set -eu")[0]
+        assert ("systemd-journal" in head) == (tier < 2)
+        assert ("takes away the systemd units of tier 2" in head) == (tier < 2)
+        assert ("tar -tz" in head) == (tier > 0)
+        assert max(map(len, head.splitlines())) <= 100
+
+
 def test_the_same_order_gives_the_same_script() -> None:
     assert install(order(), b"x") == install(order(), b"x")
     assert bundle.archive(bundle.files()) == bundle.archive(bundle.files())
@@ -171,6 +244,10 @@ def test_the_command_prints_it(tmp_path: Path) -> None:
     done = subprocess.run([*argv, "gpu01", "--print", "--key", str(key)], **run)  # type: ignore[call-overload]
     assert done.returncode == 0
     assert done.stdout.startswith("#!/bin/sh\n# Watchfloor ")
+    assert "warning: without --from" in done.stderr
+    bound = [*argv, "gpu01", "--from", "10.0.0.5", "--key", str(key)]
+    done = subprocess.run(bound, **run)  # type: ignore[call-overload]
+    assert (done.returncode, done.stderr) == (0, "")
     assert KEY in done.stdout
     for wrong in (["gpu01", "--print"], ["$(id)", "--print", "--key", str(key)]):
         done = subprocess.run([*argv, *wrong], **run)  # type: ignore[call-overload]
