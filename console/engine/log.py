@@ -1,22 +1,62 @@
-"""The stream of events as faces read it: numbered, in order, the newest of them in memory."""
+"""The stream of events as faces read it: numbered, in order, the newest of each host in memory."""
 
 from collections import deque
+from collections.abc import Iterator
 from itertools import islice
 
 import msgspec
 
 from console.model.event import Event
 
-KEPT = 20_000
+KEPT = 60_000
+"""Events of all hosts together."""
+A_HOST = 5_000
+"""Events of one host at most; less where many hosts share ``KEPT``."""
+BUSY = frozenset(
+    {
+        "process.new", "log.line", "listener.new", "listener.gone", "gpu.process.new",
+        "weights.opened", "auth.failed", "auth.accepted", "auth.sudo",
+    }
+)  # fmt: skip
+"""Kinds that come by the thousand. Each has its place, so that none pushes out what is rare."""
+
+
+class _Held:
+    """The numbers of one host's events, by kind; all kinds that are not busy are one."""
+
+    __slots__ = ("count", "gone", "kinds")
+
+    def __init__(self) -> None:
+        self.kinds: dict[str, deque[int]] = {}
+        self.count = 0
+        self.gone = 0
+
+    def add(self, kind: str, seq: int) -> None:
+        self.kinds.setdefault(kind if kind in BUSY else "", deque()).append(seq)
+        self.count += 1
+
+    def drop(self) -> int:
+        """Forget the oldest event of the kind that has most; its number."""
+        self.count -= 1
+        self.gone += 1
+        return max(self.kinds.values(), key=len).popleft()
 
 
 class EventLog:
-    """Numbers events from 1. ``dropped`` counts those that left memory before anybody read them."""
+    """Numbers events from 1 and keeps them fairly.
 
-    def __init__(self, kept: int = KEPT) -> None:
+    Every host has the same share of the memory, so a noisy one pushes out only events of its own,
+    and of those the kind first of which it has most. ``dropped`` counts what left before the
+    stream was read as far.
+    """
+
+    def __init__(self, kept: int = KEPT, a_host: int = A_HOST) -> None:
         self.dropped = 0
-        self._events: deque[Event] = deque(maxlen=kept)
+        self._events: dict[int, Event] = {}  # by number, which is also the order in it
+        self._hosts: dict[str, _Held] = {}
         self._kept = kept
+        self._a_host = a_host
+        self._share = min(kept, a_host)
         self._seq = 0
         self._read = 0
 
@@ -24,17 +64,42 @@ class EventLog:
         """Give ``event`` its number and keep it."""
         self._seq += 1
         event = msgspec.structs.replace(event, seq=self._seq)
-        if len(self._events) == self._kept and self._events[0].seq > self._read:
-            self.dropped += 1
-        self._events.append(event)
+        held = self._hosts.get(event.host)
+        if held is None:
+            held = self._hosts[event.host] = _Held()
+            self._share = max(1, min(self._a_host, self._kept // len(self._hosts)))
+            for other in self._hosts.values():
+                self._shrink(other)
+        self._events[self._seq] = event
+        held.add(event.kind, self._seq)
+        self._shrink(held)
         return event
 
-    def after(self, seq: int, limit: int) -> list[Event]:
-        """Events with a greater number, oldest first."""
-        if not self._events:
-            return []
-        first = max(0, seq + 1 - self._events[0].seq)
-        found = list(islice(self._events, first, first + limit))
+    def _shrink(self, held: _Held) -> None:
+        while held.count > self._share:
+            seq = held.drop()
+            del self._events[seq]
+            self.dropped += seq > self._read
+
+    def after(self, seq: int, limit: int, host: str = "") -> list[Event]:
+        """Events with a greater number, oldest first; of one host where ``host`` is given."""
+        if host:
+            held = self._hosts.get(host)
+            kinds = held.kinds.values() if held else ()
+            numbers = sorted(number for ring in kinds for number in ring if number > seq)
+            return [self._events[number] for number in numbers[:limit]]
+        found = list(islice(self._newer(seq), limit))
         if found:
             self._read = max(self._read, found[-1].seq)
         return found
+
+    def _newer(self, seq: int) -> Iterator[Event]:
+        if self._seq - seq > len(self._events):  # more numbers than events: skip the holes
+            return (event for number, event in self._events.items() if number > seq)
+        numbers = range(max(seq, 0) + 1, self._seq + 1)
+        return (event for number in numbers if (event := self._events.get(number)) is not None)
+
+    def gone(self, host: str) -> int:
+        """How many events of ``host`` are no longer in memory."""
+        held = self._hosts.get(host)
+        return held.gone if held else 0

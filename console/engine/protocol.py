@@ -25,8 +25,15 @@ class Engine(Protocol):
         """The newest picture. Cheap: the same object until something changed."""
         ...
 
-    def events(self, after: int = 0, limit: int = 1000) -> list[Event]:
-        """Events with ``seq`` greater than ``after``, oldest first."""
+    def events(self, after: int = 0, limit: int = 1000, host: str = "") -> list[Event]:
+        """Events with ``seq`` greater than ``after``, oldest first; of one host where it is named.
+
+        Memory is shared out evenly: a noisy host never hides the events of another.
+        """
+        ...
+
+    def forgotten(self, host: str) -> int:
+        """How many events of that host are no longer held."""
         ...
 
     def history(self, host: str, name: str, seconds: float) -> Series:

@@ -144,9 +144,13 @@ class LocalEngine:
         lost = self._store.lost if self._store else 0
         return self._pool.snapshot(self._log.dropped + lost)
 
-    def events(self, after: int = 0, limit: int = 1000) -> list[Event]:
-        """Events with a greater ``seq``, oldest first."""
-        return self._log.after(after, limit)
+    def events(self, after: int = 0, limit: int = 1000, host: str = "") -> list[Event]:
+        """Events with a greater ``seq``, oldest first; of one host where it is named."""
+        return self._log.after(after, limit, host)
+
+    def forgotten(self, host: str) -> int:
+        """How many events of that host are no longer held."""
+        return self._log.gone(host)
 
     def history(self, host: str, name: str, seconds: float) -> Series:
         """One number over time: two seconds a step within the hour, then minutes or quarters."""

@@ -248,6 +248,29 @@ def _trim(db: sqlite3.Connection) -> None:
     """Forget what is too old by this machine's clock: a host's own clock may say anything."""
     newest = db.execute("SELECT unixepoch()").fetchone()[0]
     db.execute("DELETE FROM event WHERE kept < ?", (newest - EVENT_DAYS * 86_400,))
-    db.execute("DELETE FROM event WHERE id <= (SELECT max(id) FROM event) - ?", (MAX_EVENTS,))
+    _trim_by_count(db)
     for step, keep in STEPS.items():
         db.execute("DELETE FROM history WHERE step = ? AND at < ?", (step, newest - keep))
+
+
+def _trim_by_count(db: sqlite3.Connection) -> None:
+    """Make room where there are too many events: at the cost of the hosts that have most."""
+    counts = dict(db.execute("SELECT host, count(*) FROM event GROUP BY host").fetchall())
+    if sum(counts.values()) <= MAX_EVENTS:
+        return
+    share = fair_share(list(counts.values()), MAX_EVENTS * 9 // 10)
+    for host, count in counts.items():
+        if count > share:
+            oldest = "SELECT id FROM event WHERE host = ? ORDER BY id LIMIT ?"
+            db.execute(f"DELETE FROM event WHERE id IN ({oldest})", (host, count - share))  # noqa: S608  # constant text
+
+
+def fair_share(counts: list[int], room: int) -> int:
+    """The most that each may have so that all fit in ``room``; small ones leave some to others."""
+    left = room
+    for done, count in enumerate(sorted(counts)):
+        share = left // (len(counts) - done)
+        if count > share:
+            return share
+        left -= count
+    return max(counts, default=0)

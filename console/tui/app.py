@@ -153,14 +153,16 @@ class ConsoleApp(App[None]):
         screen = HostScreen(self.look, host, self.history)
         self.engine.focus(host)
         self.push_screen(screen, lambda _: self.engine.focus())
-        screen.call_after_refresh(self._fill, screen)
+        screen.call_after_refresh(self._fill, screen, self._after)
 
-    def _fill(self, screen: HostScreen) -> None:
-        screen.show_events([e for e in self._past() if e.host == screen.host])
+    def _fill(self, screen: HostScreen, until: int) -> None:
+        screen.forgotten = self.engine.forgotten(screen.host)
+        screen.show_events(self._past(screen.host, until))
         screen.show(self.engine.snapshot())
 
-    def _past(self) -> list[Event]:
-        return self.engine.events(max(0, self._after - 5_000), 5_000)
+    def _past(self, host: str, until: int) -> list[Event]:
+        """What happened on one host, as far as the stream was read: the rest came by it."""
+        return [event for event in self.engine.events(0, 10_000, host) if event.seq <= until]
 
     def pop_screen(self):  # type: ignore[no-untyped-def]  # as the library declares it
         """Leave a screen; the summaries are enough again when it was a host."""

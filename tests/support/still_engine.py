@@ -24,6 +24,7 @@ class StillEngine:
     def __init__(self, *hosts: HostView) -> None:
         self.asked: list[tuple[str, ...]] = []
         self.running = False
+        self.gone: dict[str, int] = {}  # events no longer held, by host
         self._hosts = hosts
         self._events: list[Event] = []
         self._snapshot = FleetSnapshot(version=1, at=time.time(), hosts=hosts)
@@ -49,8 +50,12 @@ class StillEngine:
     def snapshot(self) -> FleetSnapshot:
         return self._snapshot
 
-    def events(self, after: int = 0, limit: int = 1000) -> list[Event]:
-        return [event for event in self._events if event.seq > after][:limit]
+    def events(self, after: int = 0, limit: int = 1000, host: str = "") -> list[Event]:
+        found = [e for e in self._events if e.seq > after and (not host or e.host == host)]
+        return found[:limit]
+
+    def forgotten(self, host: str) -> int:
+        return self.gone.get(host, 0)
 
     def history(self, host: str, name: str, seconds: float) -> Series:
         now = time.time()

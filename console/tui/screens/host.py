@@ -41,6 +41,7 @@ class HostScreen(WatchScreen):
         super().__init__(look)
         self.host = host
         self.tab = "overview"
+        self.forgotten = 0  # events from before this screen that the engine no longer holds
         self._history = history
         self._section: dict[str, int] = {}
         self._view: HostView | None = None
@@ -99,6 +100,10 @@ class HostScreen(WatchScreen):
             return gpus(view, self.look, width)
         if self.tab == "events":
             lines = [event_line(row, self.look, host=False) for row in self._events.rows()]
+            if self.forgotten:
+                few = "1 older event is" if self.forgotten == 1 else None
+                words = few or f"{self.forgotten} older events are"
+                return [*lines, [(f" {words} no longer held.", "dim")]]
             return lines or [[(" Nothing has happened since this console began to watch.", "dim")]]
         if self.tab == "inventory":
             return inventory_facts(view, self.look)

@@ -31,7 +31,7 @@ class OneLook:
         """The sampled picture."""
         return SNAPSHOT
 
-    def events(self, after: int = 0, limit: int = 100) -> list[Event]:
+    def events(self, after: int = 0, limit: int = 100, host: str = "") -> list[Event]:
         """The sampled event, once."""
         return [] if after else [sample(Event)]
 

@@ -30,8 +30,11 @@ class Still:
     def snapshot(self) -> FleetSnapshot:
         return FleetSnapshot(hosts=tuple(self.views))
 
-    def events(self, after: int = 0, limit: int = 1000) -> list[Event]:
+    def events(self, after: int = 0, limit: int = 1000, host: str = "") -> list[Event]:
         return [event for event in self.told if event.seq > after]
+
+    def forgotten(self, host: str) -> int:
+        return 0
 
     def history(self, host: str, name: str, seconds: float) -> Series:
         return Series(host=host, name=name, step_s=2.0)

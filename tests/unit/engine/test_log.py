@@ -74,3 +74,51 @@ def test_a_limit_is_kept(limit: int) -> None:
     log.add(event(1))
     log.add(event(2))
     assert len(log.after(0, limit)) == limit
+
+
+def numbered(kind: str, host: str, n: int = 0) -> Event:
+    return Event(kind=kind, host=host, at=float(n))
+
+
+def test_a_noisy_host_never_hides_the_events_of_another() -> None:
+    log = EventLog(kept=1_000)
+    log.add(numbered("gpu.lost", "h100"))
+    log.add(numbered("kernel.xid", "h100"))
+    for n in range(50_000):
+        log.add(numbered("listener.new", "local", n))
+    assert [e.kind for e in log.after(0, 10, "h100")] == ["gpu.lost", "kernel.xid"]
+    assert [e.kind for e in log.after(0, 2)] == ["gpu.lost", "kernel.xid"], "the stream has them"
+    assert log.gone("h100") == 0
+    assert log.gone("local") == 49_500, "its share of the memory is a half"
+    assert log.gone("unknown") == 0
+    assert log.after(0, 10, "unknown") == []
+
+
+@pytest.mark.parametrize("busy", ["process.new", "log.line", "listener.new", "auth.failed"])
+def test_what_a_host_does_all_day_never_hides_its_own_xid(busy: str) -> None:
+    log = EventLog(kept=100)
+    log.add(numbered("kernel.xid", "a"))
+    for n in range(1_000):
+        log.add(numbered(busy, "a", n))
+    held = log.after(0, 1_000, "a")
+    assert (len(held), held[0].kind, held[-1].at) == (100, "kernel.xid", 999.0)
+    assert [e.seq for e in held] == sorted(e.seq for e in held)
+    assert log.gone("a") == 901
+
+
+def test_all_hosts_together_stay_within_the_bound() -> None:
+    log = EventLog(kept=1_000)
+    for host in range(300):
+        for n in range(20):
+            log.add(numbered("x", f"host{host}", n))
+    assert len(log.after(0, 100_000)) <= 1_000
+    assert all(len(log.after(0, 100, f"host{host}")) >= 3 for host in range(300))
+
+
+def test_the_events_of_one_host_are_read_without_counting_as_the_stream() -> None:
+    log = EventLog(kept=4)
+    for n in range(4):
+        log.add(numbered("x", "a", n))
+    assert [e.seq for e in log.after(1, 2, "a")] == [2, 3]
+    log.add(numbered("x", "a", 4))
+    assert log.dropped == 1

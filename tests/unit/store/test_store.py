@@ -18,7 +18,7 @@ from console.errors import StoreError
 from console.model.event import Event
 from console.store.database import NAME, open_database
 from console.store.schema import MIGRATIONS
-from console.store.writer import EventRow, HistoryRow, Store
+from console.store.writer import EventRow, HistoryRow, Store, fair_share
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -167,3 +167,32 @@ def test_kill_9_at_any_moment_loses_nothing_that_was_kept(tmp_path: Path, wait: 
     check = sqlite3.connect(tmp_path / NAME)
     assert check.execute("PRAGMA integrity_check").fetchone() == ("ok",)
     check.close()
+
+
+def test_a_noisy_host_forgets_its_own_events_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("console.store.writer.MAX_EVENTS", 100)
+    monkeypatch.setattr("console.store.writer.TRIM_EVERY", 1)
+    store = Store(tmp_path)
+    for n in range(10):
+        store.put(EventRow(Event(kind="kernel.xid", host="quiet", at=float(n), facts={"n": n})))
+    for n in range(1_000):
+        store.put(EventRow(Event(kind="listener.new", host="loud", at=float(n), facts={"n": n})))
+    store.close()
+    again = Store(tmp_path)
+    kept = again.events(10_000)
+    again.close()
+    assert [e.facts["n"] for e in kept if e.host == "quiet"] == list(range(10))
+    loud = [e.facts["n"] for e in kept if e.host == "loud"]
+    assert loud == list(range(1_000 - len(loud), 1_000)), "the newest of the noisy one"
+    assert 80 <= len(loud) <= 90
+
+
+@pytest.mark.parametrize(
+    ("counts", "room", "share"),
+    [([], 10, 0), ([5, 5], 10, 5), ([1, 100], 10, 9), ([100, 100, 2], 10, 4), ([3, 4], 100, 4)],
+)
+def test_small_ones_leave_their_room_to_others(counts: list[int], room: int, share: int) -> None:
+    assert fair_share(counts, room) == share
+    assert sum(min(count, share) for count in counts) <= room

@@ -1,0 +1,38 @@
+"""What happened on a host before its screen was opened, however noisy the others were."""
+
+from __future__ import annotations
+
+from tests.screens.conftest import make_app, settle, text
+from tests.support.still_engine import StillEngine, view
+
+
+async def test_the_events_tab_tells_of_the_host_alone() -> None:
+    engine = StillEngine(view("gpu01"), view("noisy"))
+    engine.tell("kernel.xid", "gpu01", "79", xid=79, pci="1b", message="off the bus")
+    for n in range(300):
+        engine.tell("listener.new", "noisy", f"tcp/127.0.0.1:{n}", name="x", pid=n)
+    app = make_app(engine)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await settle(pilot)
+        app.open_host("gpu01")
+        await settle(pilot)
+        await pilot.press("6")
+        await settle(pilot)
+        shown = text(app)
+        assert shown.count("Xid 79") == 1
+        assert "no longer held" not in shown
+
+
+async def test_the_events_tab_says_what_is_no_longer_held() -> None:
+    engine = StillEngine(view("gpu01"))
+    engine.gone["gpu01"] = 41
+    app = make_app(engine)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await settle(pilot)
+        app.open_host("gpu01")
+        await settle(pilot)
+        await pilot.press("6")
+        await settle(pilot)
+        shown = text(app)
+        assert "41 older events are no longer held" in shown
+        assert "Nothing has happened" not in shown
