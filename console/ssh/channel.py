@@ -6,9 +6,11 @@ from collections.abc import Callable
 import asyncssh
 
 from console.errors import ConnectError, ProbeError, ProtocolError
+from console.model.host import Host
 from console.model.link import LineSink, LinkFacts
 from console.ssh.connect import hang_up
 from console.ssh.errors import told
+from console.ssh.payload import SENSOR_COMMAND
 from console.text import clean
 
 WINDOW = 1 << 20  # bytes that a paused host can make us hold
@@ -16,10 +18,12 @@ NARRATION_LIMIT = 65_536  # characters of standard error that are passed on
 SEND_LIMIT = 1 << 20  # bytes of verbs waiting for a host that does not read
 FLOOD_LIMIT = 8 << 20  # characters of standard error after which a host is dropped
 LINE_LIMIT = 512
+NOT_FOUND = 127
 STATUS_HINTS = {
     126: "The account's shell or the interpreter may not run there.",
-    127: "Install python3 on the host, or set `python` to the interpreter's path.",
+    NOT_FOUND: "Install python3 on the host, or set `python` to the interpreter's path.",
 }
+INSTALLED_HINT = "Its interpreter is gone: install python3 there and run its enrolment again."
 
 
 class Narration:
@@ -50,9 +54,25 @@ class Narration:
                 self._tell(shown)
 
 
-def ended(status: int | None, last: str, where: str) -> ProbeError:
-    """The probe ended by itself; ``last`` is the last line that it wrote on standard error."""
+def ended(status: int | None, last: str, where: str, host: Host | None = None) -> ProbeError:
+    """The probe ended by itself; ``last`` is the last line that it wrote on standard error.
+
+    ``host`` tells by its tier what was to be found there.
+    """
     said = f": {last}" if last else ""
+    if host is not None and host.tier > 0 and status:
+        # A shell without our forced command looks for the name that only stands for the probe.
+        if SENSOR_COMMAND in last:
+            return ProbeError(
+                f"this host is not enrolled for this key{said}",
+                where=where,
+                hint=f"Run `watchfloor enroll {host.name} --print --tier {host.tier} --key "
+                "FILE.pub --from ADDRESS`, and the script that it prints on the host as root.",
+            )
+        if status == NOT_FOUND:
+            return ProbeError(
+                f"the probe ended with status {status}{said}", where=where, hint=INSTALLED_HINT
+            )
     code = "without a status" if status is None else f"with status {status}"
     return ProbeError(
         f"the probe ended {code}{said}", where=where, hint=STATUS_HINTS.get(status or 0, "")
@@ -71,8 +91,9 @@ def flooded(where: str) -> ProtocolError:
 class ProbeSession(asyncssh.SSHClientSession[bytes]):
     """Passes what arrives to a sink and says once that it ended."""
 
-    def __init__(self, sink: LineSink, where: str) -> None:
+    def __init__(self, sink: LineSink, where: str, host: Host | None = None) -> None:
         self._sink = sink
+        self._host = host
         self._where = where
         self._narration = Narration(sink.narration)
         self._status: int | None = None
@@ -126,7 +147,7 @@ class ProbeSession(asyncssh.SSHClientSession[bytes]):
             return ConnectError("the host closed the connection", where=self._where)
         if self._status == 0:
             return None
-        return ended(self._status, self._narration.last, self._where)
+        return ended(self._status, self._narration.last, self._where, self._host)
 
     def listen(self, listener: Callable[[Exception | None], None]) -> None:
         """Call ``listener`` once with the error at the end, at once if that has passed."""
@@ -192,10 +213,15 @@ class SshLink:
 
 
 async def start(
-    ssh: asyncssh.SSHClientConnection, command: str, first: bytes, sink: LineSink, where: str
+    ssh: asyncssh.SSHClientConnection,
+    command: str,
+    first: bytes,
+    sink: LineSink,
+    where: str,
+    host: Host | None = None,
 ) -> tuple[asyncssh.SSHClientChannel[bytes], ProbeSession]:
     """Run ``command`` without a terminal and send ``first`` to its input."""
-    session = ProbeSession(sink, where)
+    session = ProbeSession(sink, where, host)
     channel, _ = await ssh.create_session(
         lambda: session,
         command or None,

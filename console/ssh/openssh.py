@@ -104,7 +104,13 @@ class OpensshLink:
     """A probe that runs behind an ``ssh`` process."""
 
     def __init__(
-        self, process: _SshProcess, log: SshLog, sink: LineSink, where: str, close_s: float
+        self,
+        process: _SshProcess,
+        log: SshLog,
+        sink: LineSink,
+        where: str,
+        close_s: float,
+        host: Host,
     ) -> None:
         self.facts: LinkFacts = log.facts()
         self.dropped_verbs = 0
@@ -112,6 +118,7 @@ class OpensshLink:
         self._log = log
         self._sink = sink
         self._where = where
+        self._host = host
         self._close_s = close_s
         self._closing = False
         self._waiter = asyncio.create_task(self._wait(), name="ssh process")
@@ -132,7 +139,7 @@ class OpensshLink:
             elif status == SSH_FAILED or status is None or status < 0:
                 error = self._log.error()
             else:
-                error = ended(status, self._process.narration.last, self._where)
+                error = ended(status, self._process.narration.last, self._where, self._host)
         self._sink.closed(error)
 
     def _stdin(self) -> asyncio.WriteTransport:
@@ -234,7 +241,7 @@ class OpensshTransport:
         transport = process.transport
         if what.first and transport is not None:
             cast(asyncio.WriteTransport, transport.get_pipe_transport(0)).write(what.first)
-        return OpensshLink(process, log, sink, where, self._timing.close)
+        return OpensshLink(process, log, sink, where, self._timing.close, host)
 
     async def _connect(
         self, argv: list[str], folder: Path, log: SshLog, sink: LineSink, where: str

@@ -91,7 +91,7 @@ class AsyncsshTransport:
             connection = await self._dial(host, tunnel, tuple(hop.name for hop in hops))
             async with asyncio.timeout(self._timing.command):
                 channel, session = await start(
-                    connection.ssh, what.command, what.first, sink, where
+                    connection.ssh, what.command, what.first, sink, where, host
                 )
         except BaseException as exc:
             if connection is not None:

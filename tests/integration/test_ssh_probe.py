@@ -96,6 +96,21 @@ async def test_a_host_without_python_says_what_to_install(
     assert "set `python`" in error.hint
 
 
+async def test_a_host_that_is_not_enrolled_says_how_to_enrol_it(
+    user: KeyPair, tmp_path: Path, kind: str
+) -> None:
+    with Sshd(tmp_path / "a", authorized=[user.public]) as server:
+        made = Transports({}, timing=TIMING)
+        sink = RecordingSink()
+        link = await made.open(here(server, user, kind, tier=2), sink)
+        error = await sink.end()
+        await link.close()
+        await made.close()
+    assert isinstance(error, ProbeError)
+    assert "not enrolled" in str(error)
+    assert "watchfloor enroll here --print --tier 2" in error.hint
+
+
 async def test_an_interpreter_that_is_not_python_says_what_it_said(
     user: KeyPair, tmp_path: Path, kind: str
 ) -> None:
