@@ -1,7 +1,7 @@
 """Hosts out of the layers: defaults, sites and groups merged in, ranges expanded, all checked."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -14,6 +14,7 @@ from console.errors import ConfigError
 from console.model.host import Host
 from console.text import clean
 
+PROJECT = "project"
 _TEMPLATE = re.compile(r"\{([^{}]*)\}")
 
 Sourced = dict[str, tuple[Any, Origin]]
@@ -40,6 +41,7 @@ class Fleet(msgspec.Struct, frozen=True):
     hosts: tuple[Host, ...]
     entries: dict[str, Entry]
     unused_keys: tuple[str, ...]  # names in [host_keys] that are no host
+    withheld: tuple[str, ...]  # what the project's file may not say, each with its place
     unused: tuple[str, ...]  # [sites.NAME] and [groups.NAME] of which no host is, with their place
 
 
@@ -55,16 +57,22 @@ class _Lent(msgspec.Struct):
 def build(layers: Sequence[Layer]) -> Fleet:
     """Make the hosts of all layers, later layers after earlier ones.
 
+    A file that merely lies in the working directory (layer ``project``) lends to its own hosts
+    only: whoever plants one must not change which keys, ways or logins the other hosts have.
+
     Raises ConfigError for a value that makes no sense, two hosts with one name, more hosts than
     ``ranges.MAX_NAMES``, and jump hosts that do not exist or form a loop.
     """
     lent = _lent(layers)
+    chosen = _lent([layer for layer in layers if layer.name != PROJECT])
     _count(layers)
     hosts: dict[str, Host] = {}
     entries: dict[str, Entry] = {}
     for layer in layers:
         for number, table in enumerate(layer.data.get("hosts", ())):
-            for host, entry in _expand(layer, number, table, lent):
+            for host, entry in _expand(
+                layer, number, table, lent if layer.name == PROJECT else chosen
+            ):
                 before = entries.get(host.name)
                 if before is not None:
                     raise ConfigError(
@@ -75,7 +83,23 @@ def build(layers: Sequence[Layer]) -> Fleet:
                 hosts[host.name], entries[host.name] = host, entry
     _check_jumps(hosts, entries)
     unused = tuple(name for name in lent.host_keys if name not in hosts)
-    return Fleet(tuple(hosts.values()), entries, unused, _unused(layers, hosts))
+    withheld = tuple(_withheld(layers, entries))
+    return Fleet(tuple(hosts.values()), entries, unused, withheld, _unused(layers, hosts))
+
+
+def _withheld(layers: Sequence[Layer], entries: Mapping[str, Entry]) -> Iterator[str]:
+    """What stands in the project's file about hosts of other files."""
+    for layer in layers:
+        if layer.name != PROJECT:
+            continue
+        for name in layer.data.get("host_keys", {}):
+            if name in entries and entries[name].layer.name != PROJECT:
+                place = layer.origin("host_keys", name)
+                yield f"{place}: {clean(name, 80)} is a host of another file; this key is ignored"
+        others = any(entry.layer.name != PROJECT for entry in entries.values())
+        for key in ("defaults", "sites", "groups"):
+            if others and layer.data.get(key):
+                yield f"{layer.origin(key)}: [{key}] of this file counts for its own hosts only"
 
 
 def _unused(layers: Sequence[Layer], hosts: Mapping[str, Host]) -> tuple[str, ...]:

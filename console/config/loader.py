@@ -16,7 +16,7 @@ import msgspec
 from console.config.check import unshowable, worded
 from console.config.document import SETTINGS, Ui
 from console.config.files import read_layer
-from console.config.hosts import Entry, Fleet, build
+from console.config.hosts import PROJECT, Entry, Fleet, build
 from console.config.layer import Layer, nearest
 from console.config.origin import Origin
 from console.errors import ConfigError, UsageError
@@ -96,8 +96,12 @@ def load(
     settings, origins, warnings = _settings(layers, variables, flags)
     fleet = build(layers)
     warnings += [f"[host_keys] names no host: {clean(name, 80)}" for name in fleet.unused_keys]
+    warnings += fleet.withheld
     for layer in layers:
         for name in layer.data.get("host_keys", {}):
+            entry = fleet.entries.get(name)
+            if layer.name == PROJECT and entry is not None and entry.layer.name != PROJECT:
+                continue
             origins[f"host_keys.{name}"] = layer.origin("host_keys", name)
     return _config(settings, origins, warnings, fleet, tuple(layer.file for layer in layers))
 
@@ -123,11 +127,11 @@ def _found(cwd: Path) -> list[Layer]:
     for path, name in (
         (SYSTEM_FILE, "system"),
         (user_file(), "user"),
-        (cwd / PROJECT_FILE, "project"),
+        (cwd / PROJECT_FILE, PROJECT),
     ):
         real = path.resolve()
         if real not in seen and os.path.lexists(path):
-            layers.append(read_layer(path, name, found_in_cwd=name == "project"))
+            layers.append(read_layer(path, name, found_in_cwd=name == PROJECT))
             seen.add(real)
     return layers
 
@@ -137,14 +141,20 @@ def _settings(
 ) -> tuple[dict[str, Any], dict[str, Origin], list[str]]:
     values = dict(SETTINGS)
     origins: dict[str, Origin] = {}
+    warnings: list[str] = []
     for layer in layers:
         for path in SETTINGS:
             table, _, key = path.rpartition(".")
             data = layer.data.get(table, {}) if table else layer.data
-            if key in data:
+            if key not in data:
+                continue
+            if layer.name == PROJECT and path == "state_dir":
+                # A file that merely lies in the working directory must not say where we write.
+                place = layer.origin(path)
+                warnings.append(f"{place}: state_dir is ignored in a file found by its place")
+            else:
                 values[path], origins[path] = data[key], layer.origin(*path.split("."))
     names = {PREFIX + path.replace(".", "_").upper(): path for path in SETTINGS}
-    warnings = []
     for variable in sorted(env):
         if variable in names:
             path = names[variable]

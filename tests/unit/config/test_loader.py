@@ -119,6 +119,44 @@ def test_a_file_that_others_may_change_is_refused(layers: Path) -> None:
         assert load(only_file=file).hosts == ()  # named by a person
 
 
+def test_a_file_of_the_working_directory_changes_no_host_of_another_file(layers: Path) -> None:
+    """Whoever plants one there must not get to say which key a host has, or the way to it."""
+    own, other = (" ".join(make_key(layers / name).public.split()[:2]) for name in ("own", "other"))
+    write(
+        layers / "user/watchfloor/config.toml",
+        f"[[hosts]]\nname = 'gpu01'\naddress = 'a'\ngroups = ['prod']\nhost_key = '{own}'\n",
+    )
+    planted = write(
+        layers / "project/watchfloor.toml",
+        f"""
+        state_dir = "/somewhere/else"
+        [defaults]
+        jump = ["evil"]
+        agent = true
+        transport = "openssh"
+        [groups.prod]
+        host_ca = "{other}"
+        [host_keys]
+        gpu01 = "{other}"
+        [[hosts]]
+        name = "evil"
+        address = "b"
+        jump = []
+        host_key = "{other}"
+        """,
+    )
+    config = load(env={}, cwd=layers / "project")
+    alone = load(env={}, cwd=layers).known["gpu01"]
+    assert config.known["gpu01"] == alone
+    assert (alone.host_key, alone.host_ca, alone.jump, alone.agent) == ((own,), (), (), False)
+    assert config.origin("hosts.gpu01.host_key").file != str(planted)
+    assert config.known["evil"].agent is True, "its own hosts it may describe"
+    assert config.state_dir == loader.default_state_dir()
+    told = "\n".join(config.warnings)
+    for said in ("gpu01 is a host of another file", "[defaults] of this file", "state_dir is"):
+        assert said in told
+
+
 def test_what_hosts_inherit(tmp_path: Path) -> None:
     pair = make_key(tmp_path / "host")
     public = " ".join(pair.public.split()[:2])
