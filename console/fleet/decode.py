@@ -12,6 +12,9 @@ from console.model.frame import MAX_TEXT, PROTOCOL, Fast, Frame, ProbeEvent
 from console.model.gpu import GpuCounters, GpuFast
 from console.text import clean
 
+OWN_KINDS = ("host.", "console.", "store.", "demo.", "alert.", "action.", "audit.", "advisory.")
+"""Beginnings of kinds that the console gives to events of its own. A host that could send them
+could say of itself, or of others, what only the console can know."""
 MAX_GPUS = 64
 MAX_NICS = 256
 MAX_EVENTS = 2_000
@@ -193,6 +196,12 @@ def _cut(item: msgspec.Struct, **most: int) -> None:
 
 
 def _event(event: ProbeEvent, wall: float) -> ProbeEvent:
+    if event.kind.startswith(OWN_KINDS):
+        said = f"sent an event that only the console makes: {clean(event.kind, 80)}"
+        event = ProbeEvent(
+            kind="probe.error", at=event.at, key="forged", facts={"error": said},
+            cursor=event.cursor,
+        )  # fmt: skip
     if not 0 <= event.at < END_OF_TIME:  # a date that nobody could show
         event = msgspec.structs.replace(event, at=wall)
     facts = event.facts

@@ -119,3 +119,13 @@ def test_too_many_events_are_cut_and_counted() -> None:
     decoded = decode(frame(1, e=events).rstrip())
     assert len(decoded.frame.e) == 2_000
     assert decoded.dropped_events == 100
+
+
+@pytest.mark.parametrize(
+    "kind", ["host.key-changed", "console.defect", "store.moved", "demo.stage"]
+)
+def test_what_only_the_console_knows_no_host_can_say(kind: str) -> None:
+    forged = {"kind": kind, "at": 5.0, "key": "x", "facts": {"with": "gpu02"}, "cursor": "s=1"}
+    (event,) = decode(frame(1, e=[forged]).rstrip()).frame.e
+    assert (event.kind, event.at, event.cursor) == ("probe.error", 5.0, "s=1")
+    assert event.facts == {"error": f"sent an event that only the console makes: {kind}"}
