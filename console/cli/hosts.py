@@ -5,6 +5,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from console.text import clean
+
 ABOUT = """\
 exit status: 0 done, 1 the host cannot be reached or its key was not stored, 2 usage or
 configuration
@@ -81,14 +83,15 @@ def run_list(args: argparse.Namespace) -> int:
 
 def run_import(args: argparse.Namespace) -> int:
     """Print or write what another program's inventory holds."""
+    from console.cli.common import counted
     from console.cli.importing import read, to_toml
     from console.config.edit import write_new
 
     found = read(args.file.expanduser(), args.format)
     text = to_toml(found, args.file)
     for note in found.notes:
-        sys.stderr.write(f"watchfloor: {note}\n")
-    sys.stderr.write(f"watchfloor: {len(found.hosts)} hosts\n")
+        sys.stderr.write(f"watchfloor: {clean(note)}\n")
+    sys.stderr.write(f"watchfloor: {counted(len(found.hosts), 'host')}\n")
     if args.output is None:
         sys.stdout.write(text)
     else:

@@ -1,6 +1,7 @@
 """Hosts of other programs' inventories, as TOML of our own."""
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +69,9 @@ def _sound(found: Imported) -> None:
             found.notes.append(f"{clean(name, 80)}: left out: {clean(str(exc), 200)}")
             continue
         wrong = [f"{field} {fault}" for field, fault in faults(host)]
+        hops = [Host(name=hop, address=hop) for hop in host.jump]
+        wrong += [f"jump {why}" for hop in hops for field, why in faults(hop) if field == "name"]
+        wrong += [f"{key} holds characters that no terminal should get" for key in _unclean(fields)]
         if wrong:
             found.notes.append(f"{clean(name, 80)}: left out: {'; '.join(wrong)}")
         elif name in names:
@@ -76,6 +80,16 @@ def _sound(found: Imported) -> None:
             kept.append(fields)
             names.add(name)
     found.hosts = kept
+
+
+def _unclean(fields: Mapping[str, object]) -> list[str]:
+    """Fields whose text would not be printed as it is."""
+    out = []
+    for key, value in fields.items():
+        texts = value if isinstance(value, list | tuple) else (value,)
+        if any(isinstance(text, str) and clean(text, len(text) + 1) != text for text in texts):
+            out.append(key)
+    return out
 
 
 def _complete(found: Imported) -> None:
@@ -93,7 +107,7 @@ def _complete(found: Imported) -> None:
     bare = sum(not fields.get("host_key") and not fields.get("host_ca") for fields in found.hosts)
     if bare:
         found.notes.append(
-            f"{bare} hosts have no known key: put the TOML in place, then "
+            f"{bare} {'host has' if bare == 1 else 'hosts have'} no known key: put the TOML in place, then "
             "`watchfloor hosts trust HOST`, or give host_ca"
         )
 

@@ -184,11 +184,11 @@ def _fields(
             if key.startswith("ansible_"):
                 _note(notes, f"{clean(key, 80)} not carried over: a template or vault value")
         elif key in _DIRECT:
-            fields[_DIRECT[key]] = str(value)
+            fields[_DIRECT[key]] = _text(value)
         elif key in _PORTS:
             _port(fields, value, notes)
         elif key in _ARGS:
-            _jump(fields, str(value), key, notes, hops)
+            _jump(fields, _text(value), key, notes, hops)
         elif key.startswith("ansible_") and not _QUIET.match(key):
             _note(notes, f"{clean(key, 80)} not carried over")
     if fields.get("python", "").startswith("auto"):
@@ -200,8 +200,16 @@ class Opaque:
     """A value that only Ansible can read: a vault or another tag of YAML."""
 
 
+def _text(value: object) -> str:
+    """``value`` as text; a number that is too long to write is none."""
+    try:
+        return str(value)
+    except ValueError:
+        return ""
+
+
 def _port(fields: dict[str, Any], value: object, notes: dict[str, int]) -> None:
-    text = str(value)
+    text = _text(value)
     if re.fullmatch(r"[0-9]{1,5}", text) and 0 < int(text) < 65_536:
         fields["port"] = int(text)
     else:

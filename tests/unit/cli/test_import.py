@@ -122,3 +122,35 @@ def test_what_is_no_inventory_is_2_and_prints_no_data(tmp_path: Path) -> None:
         assert said in done.stderr, name
         assert "Traceback" not in done.stderr
     assert not (tmp_path / "ran").exists()
+
+
+def test_nothing_of_an_inventory_reaches_the_terminal_as_it_is(tmp_path: Path) -> None:
+    file = tmp_path / "hosts.yml"
+    file.write_text(
+        """
+all:
+  hosts:
+    gpu01:
+      ansible_host: 10.0.0.1
+      ansible_ssh_common_args: "-J \\"x\\e]52;c;ZXZpbA==\\a\\""
+    gpu02:
+      ansible_host: 10.0.0.2
+      ansible_ssh_private_key_file: "/keys/\\u009b31m\\u202eyek"
+    gpu03:
+      ansible_host: 10.0.0.3
+      ansible_port: 0x"""
+        + "f" * 6000
+        + "\n",
+        encoding="utf-8",
+    )
+    done = watchfloor("hosts", "import", str(file))
+    assert done.returncode == 0, done.stderr
+    for text in (done.stdout, done.stderr):
+        assert not set(text) & set("\x1b\x07\x9b\u202e")
+    assert [host["name"] for host in tomllib.loads(done.stdout)["hosts"]] == ["gpu03"]
+    for said in (
+        "gpu01: left out: jump",
+        "gpu02: left out: key holds characters",
+        "no port number",
+    ):
+        assert said in done.stderr
