@@ -1,7 +1,12 @@
 """Hosts of an OpenSSH client configuration, for ``watchfloor hosts import``.
 
 The names come from the ``Host`` lines (with ``Include``); what a name means is left to the real
-program: ``ssh -G -F FILE NAME`` resolves patterns, defaults and order exactly.
+program: ``ssh -G`` resolves patterns, defaults and order exactly.
+
+``ssh`` runs the programs of ``Match exec`` even with ``-G``, so it never reads the person's files.
+They are read here, each line is taken apart and written anew into private copies, and a line that
+is not plain is refused. So there is no second opinion about where a line or a keyword begins, and
+an ``Include`` in a copy names another copy.
 """
 
 import glob
@@ -10,6 +15,7 @@ import re
 import shlex
 import shutil
 import subprocess
+import tempfile
 from pathlib import Path
 
 import asyncssh
@@ -17,12 +23,16 @@ import asyncssh
 from console.errors import ConfigError
 from console.text import clean
 
-MAX_DEPTH = 16
+MAX_DEPTH = 15  # ssh gives up at 16
 MAX_FILES = 200
 MAX_NAMES = 10_000
 MAX_BYTES = 4 << 20
+MAX_LINE = 1_000
+"""Bytes of a line. Versions of ssh before 8 take what follows byte 1023 for a line of its own."""
 RESOLVE_S = 10.0
-_KEYWORD = re.compile(r"[\s\"=]*([A-Za-z]+)\"?[\s=]*")
+_LINE = re.compile(r'(?:"([A-Za-z0-9]+)"|([A-Za-z0-9]+))(?:[ \t]*=[ \t]*|[ \t]+|(?="))(.*)')
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
+_PLAIN_PATH = re.compile(r"[A-Za-z0-9_./+-]+")
 
 Fields = dict[str, object]
 """Keys of ``[[hosts]]``: name, address, port, user, key, certificate, jump, host_key, agent."""
@@ -33,7 +43,8 @@ def hosts_from_openssh(config_path: str | Path, notes: list[str] | None = None) 
 
     Names with wildcards only lend settings and are left out; what cannot be carried over is added
     to ``notes``. ``host_key`` is filled from the known_hosts files that the configuration names.
-    Raises ConfigError when the file or the ``ssh`` program is missing, or ssh refuses the file.
+    Raises ConfigError when the file or the ``ssh`` program is missing, ssh refuses the file, or
+    the file is not plain enough to be sure that nothing in it is run.
     """
     path = Path(config_path).expanduser()
     program = shutil.which("ssh")
@@ -42,84 +53,146 @@ def hosts_from_openssh(config_path: str | Path, notes: list[str] | None = None) 
     if not path.is_file():
         raise ConfigError("no such file", where=clean(str(path), 300))
     told = notes if notes is not None else []
-    return [_resolve(program, path, name, told) for name in host_names(path)]
+    with tempfile.TemporaryDirectory(prefix="watchfloor-import-") as folder:
+        if not _PLAIN_PATH.fullmatch(folder):  # ssh would take it for a pattern
+            raise ConfigError("cannot work in the folder for temporary files", hint="Set TMPDIR.")
+        copies = _Copies(folder)
+        copies.add(path)
+        copies.write()
+        return [_resolve(program, copies, name, told) for name in copies.names]
 
 
 def host_names(path: Path) -> list[str]:
-    """Names without wildcards on ``Host`` lines of a file and what it includes, each once."""
-    names: dict[str, None] = {}
-    seen: set[Path] = set()
-    _collect(path, names, seen, 0)
-    return list(names)
+    """Names without wildcards on ``Host`` lines of a file and what it includes, each once.
+
+    Raises ConfigError as ``hosts_from_openssh`` does.
+    """
+    copies = _Copies("")
+    copies.add(path)
+    return list(copies.names)
 
 
-def _collect(path: Path, names: dict[str, None], seen: set[Path], depth: int) -> None:
-    real = path.resolve()
-    if real in seen or depth > MAX_DEPTH or len(seen) > MAX_FILES:
-        return
-    seen.add(real)
-    try:
-        if path.stat().st_size > MAX_BYTES:
-            raise ConfigError("is too big for an ssh configuration", where=clean(str(path), 300))
-        text = path.read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return  # as ssh does: an Include that cannot be read is passed over
-    for number, line in enumerate(text.splitlines(), 1):
-        where = clean(f"{path} line {number}", 300)
-        keyword, rest = _keyword(line)
-        if _runs_a_program(line):
+class _Copies:
+    """Plain copies of a configuration and of all that it includes, numbered in one folder."""
+
+    def __init__(self, folder: str) -> None:
+        self.folder = folder
+        self.names: dict[str, None] = {}
+        self.origins: list[Path] = []
+        self._texts: list[str] = []
+        self._bytes = 0
+
+    def add(self, path: Path, above: tuple[Path, ...] = ()) -> int | None:
+        """Read a file and what it includes; its number, or None for one that ssh passes over."""
+        where = clean(str(path), 300)
+        if len(self.origins) >= MAX_FILES:
+            raise ConfigError(f"includes more than {MAX_FILES} files", where=where)
+        if len(above) >= MAX_DEPTH or path.resolve() in above:
+            raise ConfigError("includes itself, or files too deep in each other", where=where)
+        try:
+            if not path.is_file():
+                raise OSError("not a file")
+            with path.open("rb") as file:
+                data = file.read(MAX_BYTES + 1)
+        except OSError as exc:
+            if above:
+                return None  # as ssh does: an Include that cannot be read is passed over
+            raise ConfigError(f"cannot be read: {clean(str(exc), 200)}", where=where) from exc
+        self._bytes += len(data)
+        if self._bytes > MAX_BYTES:
+            raise ConfigError("is too big for an ssh configuration", where=where)
+        number = len(self.origins)
+        self.origins.append(path)
+        self._texts.append("")
+        lines = data.decode("utf-8", "replace").split("\n")  # not splitlines: ssh cuts here only
+        way = (*above, path.resolve())
+        self._texts[number] = "\n".join(
+            self._line(line, clean(f"{path} line {at}", 300), way)
+            for at, line in enumerate(lines, 1)
+        )
+        return number
+
+    def write(self) -> None:
+        """Put the copies into the folder, which only we can read."""
+        for number, text in enumerate(self._texts):
+            Path(self.path(number)).write_text(text + "\n", encoding="utf-8")
+
+    def path(self, number: int) -> str:
+        """Where the copy of that number is."""
+        return f"{self.folder}/{number}"
+
+    def _line(self, line: str, where: str, way: tuple[Path, ...]) -> str:
+        """One line as ssh may read it: empty for a comment. Raises ConfigError."""
+        line = line.rstrip(" \t\r").lstrip(" \t")
+        if _CONTROL.search(line):
+            raise ConfigError("has a control character", where=where)
+        if not line or line.startswith("#"):
+            return ""
+        if len(line.encode("utf-8")) > MAX_LINE:
+            raise ConfigError(f"is longer than {MAX_LINE} bytes", where=where)
+        found = _LINE.fullmatch(line)
+        if not found:
+            raise ConfigError("is not a keyword with a value", where=where)
+        keyword, rest = found[1] or found[2], found[3]
+        kind = keyword.lower()
+        if kind == "match" and "exec" in re.sub(r"[\"'\\]", "", rest).lower():
             raise ConfigError(
                 "`Match exec` would run a program during the import",
                 where=where,
                 hint="Import a copy without it.",
             )
-        if keyword == "host":
-            for word in _words(rest, where):
-                if not set(word) & set("*?!") and len(names) < MAX_NAMES:
-                    names[word] = None
-        elif keyword == "include":
-            for word in _words(rest, where):
-                for found in _included(word, where):
-                    _collect(found, names, seen, depth + 1)
+        if kind == "include":
+            files = [file for word in _words(rest, where) for file in _included(word, where)]
+            numbers = [self.add(file, way) for file in files]
+            paths = [self.path(number) for number in numbers if number is not None]
+            # One line for all keeps the line numbers; it may be long, but holds only our paths.
+            return "Include " + " ".join(paths) if paths else ""
+        if kind == "host":
+            self._name(_words(rest, where), where)
+        return f"{keyword} {rest}"
 
-
-def _keyword(line: str) -> tuple[str, str]:
-    """Keyword (lower case) and the rest of one line, in all forms that ssh takes.
-
-    ``Host a``, ``Host=a`` and ``"Host" a`` are alike; an empty keyword for a comment.
-    """
-    found = _KEYWORD.match(line)
-    return (found[1].lower(), line[found.end() :]) if found else ("", "")
-
-
-def _runs_a_program(line: str) -> bool:
-    """Whether ``ssh -G`` could run a program because of this line; rather too often than once."""
-    flat = re.sub(r"[\"'\\]", "", line).lower().strip()
-    return "match" in flat and "exec" in flat and not flat.startswith("#")
+    def _name(self, words: list[str], where: str) -> None:
+        for word in words:
+            if not set(word) & set("*?!"):
+                self.names[word] = None
+        if len(self.names) > MAX_NAMES:
+            raise ConfigError(f"names more than {MAX_NAMES} hosts", where=where)
 
 
 def _words(text: str, where: str) -> list[str]:
+    """Words of a line up to a comment, which begins with a ``#`` that begins a word."""
+    lexer = shlex.shlex(text, posix=True)
+    lexer.whitespace_split = True
+    lexer.commenters = ""
+    words: list[str] = []
     try:
-        return shlex.split(text, comments=True)
+        for word in lexer:
+            if word.startswith("#"):
+                break
+            words.append(word)
     except ValueError as exc:
         raise ConfigError(f"quotes do not match: {exc}", where=where) from exc
+    return [word for word in words if word]
 
 
 def _included(word: str, where: str) -> list[Path]:
-    if "%" in word or "${" in word:  # newer versions of ssh expand them, and we must see the same
+    if "%" in word or "${" in word:  # only newer versions of ssh expand them
         raise ConfigError(f"Include {clean(word, 80)!r} has a token", where=where)
-    pattern = os.path.expanduser(word)
+    pattern = os.path.expanduser(word).replace("[^", "[!")
     if not os.path.isabs(pattern):  # as ssh: beside the user's own configuration
         pattern = str(Path.home() / ".ssh" / pattern)
     return [Path(found) for found in sorted(glob.glob(pattern))]
 
 
-def _resolve(program: str, path: Path, name: str, notes: list[str]) -> Fields:
+def _resolve(program: str, copies: _Copies, name: str, notes: list[str]) -> Fields:
+    path = copies.origins[0]
     if name.startswith("-"):
-        raise ConfigError(f"host name {clean(name, 80)!r} begins with a dash", where=str(path))
+        raise ConfigError(
+            f"host name {clean(name, 80)!r} begins with a dash", where=clean(str(path), 300)
+        )
     try:
         done = subprocess.run(
-            [program, "-G", "-F", str(path), name],
+            [program, "-G", "-F", copies.path(0), name],
             check=False,
             capture_output=True,
             timeout=RESOLVE_S,
@@ -129,8 +202,11 @@ def _resolve(program: str, path: Path, name: str, notes: list[str]) -> Fields:
     except (OSError, subprocess.TimeoutExpired) as exc:
         raise ConfigError(f"ssh -G failed: {clean(str(exc))}", where=clean(str(path))) from exc
     if done.returncode != 0:
-        said = clean(done.stderr.decode("utf-8", "replace").strip().split("\n")[-1], 300)
-        raise ConfigError(f"ssh refuses it: {said}", where=clean(str(path), 300))
+        said = done.stderr.decode("utf-8", "replace").strip()
+        said = "; ".join(said.split("\n")[-2:])  # the line at fault, and that ssh ended
+        for number in reversed(range(len(copies.origins))):  # not the copies
+            said = said.replace(copies.path(number), str(copies.origins[number]))
+        raise ConfigError(f"ssh refuses it: {clean(said, 300)}", where=clean(str(path), 300))
     values: dict[str, list[str]] = {}
     for line in done.stdout.decode("utf-8", "replace").splitlines():
         key, _, value = line.partition(" ")

@@ -58,11 +58,22 @@ def test_names_are_resolved_with_defaults_jump_and_pins(tmp_path: Path) -> None:
     assert "host_key" not in hosts["bastion"]
 
 
-def test_includes_that_go_in_circles_end(tmp_path: Path) -> None:
+def test_includes_that_go_in_circles_are_refused_as_by_ssh(tmp_path: Path) -> None:
     one, two = tmp_path / "one", tmp_path / "two"
     one.write_text(f"Include {two}\nHost a\n")
     two.write_text(f"Include {one}\nHost b\n")
-    assert host_names(one) == ["b", "a"]
+    with pytest.raises(ConfigError, match="includes itself"):
+        host_names(one)
+
+
+def test_an_include_keeps_the_conditions_around_it(tmp_path: Path) -> None:
+    inner = tmp_path / "inner"
+    inner.write_text("Host gpu02\n  User inner\nHost *\n  Port 2200\n")
+    config = tmp_path / "config"
+    config.write_text(f"Host gpu01\r\n  Include {inner}\n  User outer\nHost gpu02\n  User second\n")
+    hosts = {str(item["name"]): item for item in hosts_from_openssh(config)}
+    assert (hosts["gpu01"]["user"], hosts["gpu01"]["port"]) == ("outer", 2200)
+    assert (hosts["gpu02"]["user"], hosts["gpu02"]["port"]) == ("second", 22)
 
 
 @pytest.mark.parametrize(
@@ -72,7 +83,7 @@ def test_includes_that_go_in_circles_end(tmp_path: Path) -> None:
         "match EXEC {command}",
         '"Match" host a exec {command}',
         "Match=exec {command}",
-        '=Match e"xe"c {command}',
+        'Match e"xe"c {command}',
         "Match host a#b exec {command}",
         '"Include" {other}',
         "Include={other}",
@@ -88,6 +99,49 @@ def test_a_program_in_the_file_is_not_run(tmp_path: Path, line: str) -> None:
     with pytest.raises(ConfigError, match="Match exec"):
         hosts_from_openssh(config)
     assert not mark.exists()
+
+
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        ('Match host "*,\x0c" exec {command}', "control character"),
+        ('Match host "*,\x1c" exec {command}', "control character"),
+        ("\x0bMatch exec {command}", "control character"),
+        ("User a\rMatch exec {command}", "control character"),
+        ("=Match exec {command}", "not a keyword"),
+        ("\u00a0Match exec {command}", "not a keyword"),
+        ('Match host "*,\u2028" exec {command}', "Match exec"),
+        ("User " + "x" * 1018 + "Match exec {command}", "longer than"),
+        ("Include {folder}/a#b", "Match exec"),
+        ("Include {folder}/[^b]#b", "Match exec"),
+        ("Include {folder}/many/*", "more than 200 files"),
+    ],
+)
+def test_a_line_that_ssh_could_read_otherwise_is_refused(
+    tmp_path: Path, line: str, why: str
+) -> None:
+    mark = tmp_path / "mark"
+    command = f'"touch {mark}"'
+    (tmp_path / "a#b").write_text(f"Match exec {command}\n")
+    many = tmp_path / "many"
+    many.mkdir()
+    for number in range(205):
+        (many / f"{number:03}").write_text("\n")
+    (many / "999").write_text(f"Match exec {command}\n")
+    config = tmp_path / "config"
+    config.write_bytes(f"{line.format(command=command, folder=tmp_path)}\nHost a\n".encode())
+    with pytest.raises(ConfigError, match=why):
+        hosts_from_openssh(config)
+    assert not mark.exists()
+
+
+def test_an_error_of_ssh_names_the_persons_file(tmp_path: Path) -> None:
+    inner = tmp_path / "inner"
+    inner.write_text("# a comment\nPort none\n")
+    config = tmp_path / "config"
+    config.write_text(f"Host a\nInclude {inner}\n")
+    with pytest.raises(ConfigError, match=f"{inner} line 2"):
+        hosts_from_openssh(config)
 
 
 def test_a_missing_or_wrong_file_is_said(tmp_path: Path) -> None:
