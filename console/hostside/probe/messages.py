@@ -144,8 +144,11 @@ def sudo(message: str) -> Found | None:
 
 
 def kernel(message: str) -> Found | None:
-    """``kernel.xid``, ``log.line`` for other lines worth a look, or None."""
-    found = _xid.search(message)
+    """``kernel.xid``, ``log.line`` for other lines worth a look, or None.
+
+    Names that users choose stand in other messages, so the driver's begin with its mark.
+    """
+    found = _xid.match(message)
     if found:
         pid = _pid.search(found.group("rest") or "")
         xid = int(found.group("xid"))
@@ -157,17 +160,18 @@ def kernel(message: str) -> Found | None:
         }
         return Found("kernel.xid", "{}/{}".format(facts["pci"], xid), facts)
     if _kernel_worth.search(message):
-        return line("kernel", "", 4, message)
+        return line("kernel", "", 4, message, None)
     return None
 
 
-def line(identifier: str, unit: str, priority: int | None, message: str) -> Found:
-    """``log.line``."""
+def line(identifier: str, unit: str, priority: int | None, message: str, uid: int | None) -> Found:
+    """``log.line``; ``uid`` is who wrote it, None for the kernel and where nobody vouches."""
     identifier = words(identifier, 64)
     facts = {
         "identifier": identifier,
         "unit": words(unit, 128),
         "priority": priority,
         "message": words(redact(message)),
+        "uid": uid,
     }
     return Found("log.line", identifier, facts)

@@ -229,6 +229,99 @@ def test_nobody_can_call_himself_sshd(fields: dict[str, str]) -> None:
     assert entry.found is None
 
 
+SUDO = "alice : TTY=pts/0 ; PWD=/root ; USER=root ; COMMAND=/usr/bin/rm -rf /models"
+NAMES = frozenset({*entries.IDENTIFIERS, "gw"})
+
+
+@pytest.mark.parametrize(
+    ("message", "fields"),
+    [
+        (SUDO, {"_COMM": "sudo", "_UID": "1001", "_EXE": "/tmp/sudo"}),
+        (SUDO, {"_COMM": "sudo", "_UID": "1001", "_EXE": "/usr/bin/python3.11"}),
+        (SUDO, {"_COMM": "sudo", "_UID": "1001"}),
+        (SUDO, {"_COMM": "sudo", "_UID": "0", "_EXE": "/usr/bin/python3.11"}),
+        ("approved", {"_COMM": "logger", "_UID": "1001", "SYSLOG_IDENTIFIER": "watchfloor-guard"}),
+        ("approved", {"SYSLOG_IDENTIFIER": "watchfloor-guard"}),
+        ("new user: x", {"_COMM": "useradd", "_UID": "7", "SYSLOG_IDENTIFIER": "useradd"}),
+        ("new user: x", {"_COMM": "x", "_UID": "7", "SYSLOG_IDENTIFIER": "useradd"}),
+        (
+            "new user: x",
+            {"_UID": "7", "SYSLOG_IDENTIFIER": "useradd", "_EXE": "/usr/sbin/useradd"},
+        ),
+        ("FAILED SU", {"_COMM": "su", "_UID": "7", "_EXE": "/home/x/su"}),
+        (
+            "alert",
+            {
+                "_UID": "7",
+                "SYSLOG_IDENTIFIER": "watchfloor-sensor",
+                "_SYSTEMD_UNIT": "user@7.service",
+            },
+        ),
+    ],
+    ids=str,
+)
+def test_a_user_cannot_speak_as_a_program_of_the_system(
+    message: str, fields: dict[str, str]
+) -> None:
+    entry = entries.journal_entry(journal_line(MESSAGE=message, **fields), NAMES)
+    assert entry is not None
+    assert entry.found is None
+
+
+@pytest.mark.parametrize(
+    ("message", "fields", "kind", "uid"),
+    [
+        # A program with the setuid bit is in the journal under the user id of its caller.
+        (SUDO, {"_COMM": "sudo", "_UID": "1001", "_EXE": "/usr/bin/sudo"}, "auth.sudo", 1001),
+        (SUDO, {"_COMM": "sudo", "_UID": "1001", "_EXE": "/usr/bin/sudo.ws"}, "auth.sudo", 1001),
+        (SUDO, {"_COMM": "sudo", "_UID": "0"}, "auth.sudo", 0),
+        ("FAILED SU", {"_COMM": "su", "_UID": "65534", "_EXE": "/usr/bin/su"}, "log.line", 65_534),
+        ("new user", {"SYSLOG_IDENTIFIER": "useradd", "_UID": "0"}, "log.line", 0),
+        (
+            "alert",
+            {
+                "_UID": "991",
+                "SYSLOG_IDENTIFIER": "watchfloor-sensor",
+                "_SYSTEMD_UNIT": "watchfloor-sensor@0.service",
+            },
+            "log.line",
+            991,
+        ),
+        (
+            "up",
+            {
+                "_UID": "143",
+                "_COMM": "nvidia-persistenced"[:15],
+                "SYSLOG_IDENTIFIER": "nvidia-persistenced",
+                "_SYSTEMD_UNIT": "nvidia-persistenced.service",
+            },
+            "log.line",
+            143,
+        ),
+        ("x", {"SYSLOG_IDENTIFIER": "gw", "_UID": "1001"}, "log.line", 1001),
+    ],
+    ids=str,
+)
+def test_who_may_speak_is_told_with_the_user_id(
+    message: str, fields: dict[str, str], kind: str, uid: int
+) -> None:
+    entry = entries.journal_entry(journal_line(MESSAGE=message, **fields), NAMES)
+    assert entry is not None
+    assert entry.found is not None
+    assert (entry.found.kind, entry.found.facts["uid"]) == (kind, uid)
+
+
+def test_a_name_inside_a_message_of_the_kernel_is_no_xid() -> None:
+    found = messages.kernel(
+        "oom-kill:constraint=CONSTRAINT_MEMCG,oom_memcg=/user.slice/user@1001.service/"
+        "NVRM: Xid (PCI:0000:01:00): 79, pid=1, GPU has fallen off the bus,task=x"
+    )
+    assert found is not None
+    assert found.kind == "log.line"
+    line = b"Nov 23 20:20:36 gpu01 kernel: NVRM: Xid (PCI:0000:01:00): 79, pid=1, x"
+    assert entries.syslog_line(line, NAMES) is None  # logger -t kernel
+
+
 def test_a_message_of_bytes_and_a_declared_identifier() -> None:
     raw = journal_line(MESSAGE=list(b"token=abcdefgh \xff"), SYSLOG_IDENTIFIER="gw", PRIORITY="3")
     entry = entries.journal_entry(raw, frozenset({"gw"}))
@@ -240,6 +333,7 @@ def test_a_message_of_bytes_and_a_declared_identifier() -> None:
         "unit": "",
         "priority": 3,
         "message": "token=[redacted] \ufffd",
+        "uid": None,
     }
 
 
