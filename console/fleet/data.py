@@ -13,9 +13,10 @@ OLD_S = 90.0
 """How long rows from before a keyframe stand in for a table that has not come again yet."""
 JUMP_S = 5.0
 BACK_S = 0.5
-MAX_TABLES = 16 << 20
-"""Bytes of all tables of one host as JSON. Five thousand processes take two and a half MiB."""
-WEIGH_EVERY = 8 << 20
+MAX_TABLES = 48 << 20
+"""Bytes of all tables of one host in memory, about. Five thousand processes take five MiB,
+twice that while a keyframe stands beside what was there before it."""
+WEIGH_EVERY = 2 << 20
 
 
 class HostData:
@@ -60,7 +61,7 @@ class HostData:
         if self._unweighed < WEIGH_EVERY:
             return
         self._unweighed = 0
-        weight = sum(table.weight() for table in self.tables.values())
+        weight = sum(table.weight() for table in (*self.tables.values(), *self._old.values()))
         if weight > MAX_TABLES:
             self.tables, self._old = {}, {}
             raise ProtocolError(

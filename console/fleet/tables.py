@@ -13,6 +13,8 @@ from console.text import clean
 
 Key = int | str
 
+ROW_BYTES = 400
+"""What a row takes beside its text: measured at rows of empty strings, where it is all there is."""
 INTERNED = 50_000
 """Rows of packages that hosts share: a fleet of one image has each of them once."""
 WHOLE = 64
@@ -130,8 +132,8 @@ class Table:
             self.rows, self._borrowed = known, True
 
     def weight(self) -> int:
-        """Bytes of all rows as JSON; takes as long as writing them."""
-        return len(msgspec.json.encode(self.shown()))
+        """Bytes that all rows take in memory, about; takes as long as writing them as JSON."""
+        return len(msgspec.json.encode(self.shown())) + ROW_BYTES * len(self.rows)
 
     def shown(self) -> tuple[Any, ...]:
         """All rows: the same tuple until a change."""

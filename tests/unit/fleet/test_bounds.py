@@ -86,7 +86,7 @@ def test_lists_that_are_shown_whole_are_short() -> None:
 def test_tables_over_the_bound_are_forgotten_and_the_host_is_dropped(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(data, "MAX_TABLES", 100_000)
+    monkeypatch.setattr(data, "MAX_TABLES", 200_000)
     monkeypatch.setattr(data, "WEIGH_EVERY", 50_000)
     told = HostData()
     told.begin()
@@ -261,3 +261,27 @@ def test_whatever_a_host_says_every_line_and_document_can_be_made(frames: list[A
             await engine.stop()
 
     asyncio.run(run())
+
+
+def test_small_rows_are_weighed_by_what_they_take_in_memory() -> None:
+    """Rows of a few bytes on the wire, in two tables and again after a keyframe."""
+    told = HostData()
+    told.begin()
+    sent = 0
+
+    def grow(seq: int) -> None:
+        nonlocal sent
+        keys = [f"{seq}/{n}" for n in range(4_000)]
+        tables = {
+            "sessions": {"set": [[key, "", "", "", 0] for key in keys]},
+            "openers": {"set": [[key, 0, "", "", "", ""] for key in keys]},
+        }
+        line = frame(seq, key=seq in (1, 12), t=tables)[:-1]
+        told.apply(decode(line), 1.0)
+        told.weigh(len(line))
+        sent += 2 * len(keys)
+
+    with pytest.raises(ProtocolError, match="sent tables of"):
+        list(map(grow, range(1, 60)))
+    assert 100_000 < sent < 180_000
+    assert told.rows("sessions", 1.0) == ()
