@@ -7,7 +7,10 @@ import os
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from console.config.loader import Config
+    from console.model.host import Host
 
 from console.errors import UsageError
 from console.text import clean
@@ -34,6 +37,22 @@ def configured(args: argparse.Namespace) -> "Config":
             origins={**config.origins, "workstation": Origin("flag", "--hosts")},
         )
     return config
+
+
+def counted(number: int, word: str) -> str:
+    """``1 host``, ``2 hosts``."""
+    return f"{number} {word}" + ("" if number == 1 else "s")
+
+
+def reloader(args: argparse.Namespace) -> "Callable[[str], Host | None]":
+    """Reads one host's entry anew by the same flags; ConfigError where that cannot be read."""
+
+    def reload(name: str) -> "Host | None":
+        from console.config.loader import load
+
+        return load(only_file=args.config, flags=flags(args)).known.get(name)
+
+    return reload
 
 
 def flags(args: argparse.Namespace) -> dict[str, str]:

@@ -58,16 +58,17 @@ def run_show(args: argparse.Namespace) -> int:
 
 def run_validate(args: argparse.Namespace) -> int:
     """Check the configuration; an error is raised, what may be meant is a warning."""
-    from console.cli.common import configured
+    from console.cli.common import configured, counted
     from console.config.warn import findings
+    from console.ssh.keycheck import findings as key_findings
 
     if args.file is not None:
         args.config = args.file
     config = configured(args)
-    for text in findings(config):
+    for text in [*findings(config), *key_findings(config.hosts)]:
         sys.stderr.write(f"watchfloor: warning: {text}\n")
     where = ", ".join(config.files) or "no file, defaults only"
-    sys.stdout.write(f"valid: {len(config.hosts)} hosts ({where})\n")
+    sys.stdout.write(f"valid: {counted(len(config.hosts), 'host')} ({where})\n")
     return 0
 
 

@@ -107,8 +107,8 @@ def _complete(found: Imported) -> None:
     bare = sum(not fields.get("host_key") and not fields.get("host_ca") for fields in found.hosts)
     if bare:
         found.notes.append(
-            f"{bare} {'host has' if bare == 1 else 'hosts have'} no known key: put the TOML in place, then "
-            "`watchfloor hosts trust HOST`, or give host_ca"
+            f"{bare} {'host has' if bare == 1 else 'hosts have'} no known key: put the TOML in "
+            "place, then `watchfloor hosts trust HOST`, or give host_ca"
         )
 
 

@@ -1,7 +1,5 @@
-"""Warnings about what a configuration names but does not hold: key files and missing pins."""
+"""Warnings about what a configuration leaves out: missing pins, unused tables, shared addresses."""
 
-import os
-import stat
 from collections.abc import Iterable
 
 from console.config.loader import Config
@@ -9,16 +7,11 @@ from console.model.host import Host
 
 
 def findings(config: Config) -> list[str]:
-    """What will keep hosts from being LIVE, one text for each cause; files are only looked at."""
+    """What will keep hosts from being LIVE, one text for each cause.
+
+    The files that it names are looked at by ``console.ssh.keycheck``.
+    """
     out = [*config.warnings, *config.unused, *_shared(config.hosts)]
-    keys: dict[str, list[Host]] = {}
-    for host in config.hosts:
-        if host.key:
-            keys.setdefault(host.key, []).append(host)
-    for path, hosts in keys.items():
-        fault = key_file_fault(path)
-        if fault:
-            out.append(f"key {path} ({_names(hosts)}): {fault}")
     bare = [host for host in config.hosts if not host.host_key and not host.host_ca]
     if bare:
         out.append(
@@ -39,22 +32,6 @@ def _shared(hosts: Iterable[Host]) -> Iterable[str]:
     for (address, port, _), several in at.items():
         if len(several) > 1:
             yield f"one address, {address} port {port}, for several hosts: {_names(several)}"
-
-
-def key_file_fault(path: str) -> str:
-    """Why a private key file cannot be used, or empty."""
-    try:
-        info = os.stat(path)
-        if not stat.S_ISREG(info.st_mode):
-            return "is not a regular file"
-        with open(path, "rb") as file:
-            private = b"PRIVATE KEY" in file.read(4096)
-    except OSError as exc:
-        return (exc.strerror or "cannot be read").lower()
-    mode = stat.S_IMODE(info.st_mode)
-    if private and mode & 0o077:
-        return f"can be read by others (mode {mode:04o}); run: chmod 600 {path}"
-    return ""
 
 
 def _names(hosts: Iterable[Host]) -> str:

@@ -102,6 +102,26 @@ def _unreadable(path: str) -> KeyFileError:
     )
 
 
+def certificate_of(host: Host) -> asyncssh.SSHCertificate | None:
+    """The user certificate of ``host``; None where none is named and none lies beside the key.
+
+    Raises KeyFileError when it cannot be used.
+    """
+    stem = host.key.removesuffix(".pub")
+    path = Path(host.certificate or f"{stem}-cert.pub").expanduser()
+    if not host.certificate and not path.exists():
+        return None
+    try:
+        return asyncssh.read_certificate(path)
+    except (OSError, asyncssh.KeyImportError, ValueError) as exc:
+        reason = exc.strerror if isinstance(exc, OSError) else "it is no OpenSSH certificate"
+        raise KeyFileError(
+            f"the certificate cannot be read: {clean(reason or 'unknown')}",
+            where=clean(str(path), 300),
+            hint="Put the signed file (KEY-cert.pub) there, or set or leave out `certificate`.",
+        ) from exc
+
+
 class KeyRing:
     """The keys of one console run, shared by all connections."""
 
@@ -127,7 +147,7 @@ class KeyRing:
                 where=clean(host.name, 80),
                 hint="Set `key`, or `agent = true` with a running agent that holds one.",
             )
-        certificate = self._certificate(host)
+        certificate = certificate_of(host)
         chosen = await self._chosen(host, held)
         if certificate is not None and certificate.key.public_data != chosen.public_data:
             raise KeyFileError("the certificate is for another key", where=clean(host.key, 300))
@@ -217,20 +237,6 @@ class KeyRing:
     def forget(self) -> None:
         """Ask again about keys that a person gave up on."""
         self._gave_up.clear()
-
-    @staticmethod
-    def _certificate(host: Host) -> asyncssh.SSHCertificate | None:
-        named = host.certificate
-        stem = host.key.removesuffix(".pub")
-        path = Path(named or f"{stem}-cert.pub").expanduser()
-        if not named and not path.exists():
-            return None
-        try:
-            return asyncssh.read_certificate(path)
-        except (OSError, asyncssh.KeyImportError, ValueError) as exc:
-            raise KeyFileError(
-                "the certificate cannot be read", where=clean(str(path), 300)
-            ) from exc
 
     async def _agent_keys(self) -> list[asyncssh.SSHKeyPair]:
         path = os.environ.get("SSH_AUTH_SOCK", "")

@@ -14,6 +14,7 @@ from console.config.files import MAX_BYTES
 from console.config.loader import Config, load
 from console.config.warn import findings
 from console.errors import ConfigError
+from console.ssh.keycheck import findings as key_findings
 from tests.support.outcome import outcome
 from tests.support.sshd import make_key
 
@@ -161,13 +162,15 @@ def test_findings_tell_what_will_keep_hosts_down(tmp_path: Path) -> None:
         f"{file}:3: [sites.fra] has no host.",
         f"{file}:2: [groups.h10] has no host. Did you mean 'h100'?",
         "one address, one port 22, for several hosts: gpu1, gpu2",
-        f"key {pair.path} (gpu1, gpu2): can be read by others (mode 0640); run: chmod 600 "
-        f"{pair.path}",
-        f"key {tmp_path / 'none'} (b): no such file or directory",
-        f"key {tmp_path / 'pipe'} (c): is not a regular file",
         "no host_key and no host_ca, so never connected: gpu1, gpu2, c and 1 more. "
         "`watchfloor hosts trust HOST` stores a key.",
         "neither key nor agent = true: d",
+    ]
+    assert key_findings(config.hosts) == [
+        f"key {pair.path}: the private key can be read by others (mode 0640). Run: chmod 600 "
+        f"{pair.path} (gpu1 and 1 more host with the same)",
+        f"key {tmp_path / 'none'}: No such file or directory. Check `key` in the inventory. (b)",
+        f"key {tmp_path / 'pipe'}: is not a regular file (c)",
     ]
 
 
