@@ -1,6 +1,6 @@
 """Every action of the terminal, once. Keys, help, footer and palette are made from this."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from textual.binding import Binding, BindingType
@@ -113,7 +113,7 @@ def keys(action: Action) -> str:
     return " ".join(_SHOWN.get(key, key.replace("ctrl+", "^")) for key in action.keys.split(","))
 
 
-def footer(*places: str) -> str:
-    """The line of keys at the bottom of a view."""
-    shown = [action for place in places for action in of(place) if action.short]
+def footer(*places: str, offered: Callable[[Action], bool] = lambda action: True) -> str:
+    """The line of keys at the bottom of a view, of the actions that are ``offered`` there."""
+    shown = [action for place in places for action in of(place) if action.short and offered(action)]
     return " " + "  ".join(f"{keys(action).split()[0]} {action.short}" for action in shown)

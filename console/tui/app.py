@@ -1,6 +1,7 @@
 """The terminal: pulls the newest snapshot from an engine and shows it on the screen in front."""
 
 import asyncio
+import difflib
 import gc
 import os
 import signal
@@ -22,6 +23,7 @@ from console.engine.protocol import Engine  # noqa: E402
 from console.model.event import Event  # noqa: E402
 from console.model.history import Series  # noqa: E402
 from console.model.link import AskPassphrase  # noqa: E402
+from console.text import clean  # noqa: E402
 from console.tui import actions  # noqa: E402
 from console.tui.look import Look  # noqa: E402
 from console.tui.safe import ScrubFilter  # noqa: E402
@@ -36,6 +38,7 @@ EngineFactory = Callable[[AskPassphrase], Engine]
 LOOK_S = 0.1
 PAINT_S = 0.5
 AGES_S = 1.0
+VERBS = ("help", "quit")
 EVENTS_A_LOOK = 200
 CRASHED = 70
 
@@ -128,7 +131,10 @@ class ConsoleApp(App[None]):
         self.engine.retry(host)
         words = f"{host}: trying now"
         if view.state.value == "NEW-KEY":
-            words = f"{host}: run `watchfloor hosts trust {host} --replace` once you know why"
+            words = (
+                f"{host}: reading its stored key anew; "
+                f"`watchfloor hosts trust {host} --replace` stores another one"
+            )
         elif view.state.value == "LIVE":
             words = f"{host} is connected"
         self.screen.tell(words, "accent")
@@ -150,6 +156,8 @@ class ConsoleApp(App[None]):
 
     def open_host(self, host: str) -> None:
         """Show one host, with its full process table while it is in front."""
+        if isinstance(self.screen, HostScreen):  # so that Esc always leads to the fleet
+            self.pop_screen()  # type: ignore[no-untyped-call]  # as the library declares it
         screen = HostScreen(self.look, host, self.history)
         self.engine.focus(host)
         self.push_screen(screen, lambda _: self.engine.focus())
@@ -200,7 +208,17 @@ class ConsoleApp(App[None]):
     def action_command(self) -> None:
         """Type a command: :quit, :host NAME."""
         if isinstance(self.screen, WatchScreen):
-            self.screen.ask(":", self.command)
+            self.screen.ask(":", self.command, complete=self._complete)
+
+    def _complete(self, typed: str) -> str:
+        """A command, or the name of a host, as far as it is certain."""
+        names = [view.name for view in self.engine.snapshot().hosts]
+        offered = [*(f":host {name}" for name in names), *(f":{verb}" for verb in VERBS)]
+        fitting = [whole for whole in offered if whole.startswith(typed)]
+        if len(fitting) > 1 and isinstance(self.screen, WatchScreen):
+            ends = [whole.rpartition(" ")[2].lstrip(":") for whole in fitting[:20]]
+            self.screen.remark("  ".join(dict.fromkeys(ends)), "dim")
+        return os.path.commonprefix(fitting) or typed  # noqa: RUF071  # of names
 
     def command(self, typed: str) -> None:
         """Carry out a typed command."""
@@ -208,12 +226,21 @@ class ConsoleApp(App[None]):
         screen = self.screen
         if verb in ("q", "quit"):
             self.exit()
-        elif verb == "host" and self.engine.snapshot().host(rest.strip()) is not None:
-            self.open_host(rest.strip())
+        elif verb == "host" and rest.strip():
+            self._go(rest.strip())
         elif verb == "help":
             self.action_help()
         elif isinstance(screen, WatchScreen):
-            screen.tell("commands: :host NAME  :help  :quit")
+            screen.remark("commands: :host NAME  :help  :quit")
+
+    def _go(self, name: str) -> None:
+        names = [view.name for view in self.engine.snapshot().hosts]
+        if name in names:
+            self.open_host(name)
+        elif isinstance(self.screen, WatchScreen):
+            near = difflib.get_close_matches(name, names, 3, 0.5)
+            words = f"; nearest: {', '.join(near)}" if near else "; Tab completes names"
+            self.screen.remark(f"no host is called {clean(name)}{words}")
 
     def action_leave(self) -> None:
         """End the console."""

@@ -4,8 +4,9 @@ from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from console.tui.filter import Test, Value, compile_filter
+from console.tui.filter import Field, Test, Value, compile_filter, sound
 from console.tui.look import Cell, Look
+from console.tui.units import TEXT
 
 R = TypeVar("R")
 
@@ -18,6 +19,8 @@ class Column(Generic[R]):
     """One column. ``width`` is in cells; where there is room it grows to at most ``most``.
 
     Columns with a greater ``drop`` leave first when the screen is narrow; 0 never leaves.
+    A filter compares ``value``, in ``unit`` (see ``units``), or the field ``amount`` where an
+    amount with a letter is asked for. Rows are sorted by ``order`` where it is another than that.
     """
 
     id: str
@@ -28,6 +31,9 @@ class Column(Generic[R]):
     right: bool = False
     most: int = 0
     drop: int = 0
+    unit: str = TEXT
+    amount: str = ""
+    order: Callable[[R], Value] | None = None
 
 
 def fit(columns: Sequence[Column[R]], width: int) -> list[tuple[Column[R], int]]:
@@ -65,7 +71,7 @@ class TableModel(Generic[R]):
         *,
         sort: str = "",
         down: bool = False,
-        fields: dict[str, Callable[[R], Value]] | None = None,
+        fields: dict[str, Field] | None = None,
     ) -> None:
         """``text`` is what words of the filter look at; ``sort`` "" keeps the order of arrival."""
         self.columns = tuple(columns)
@@ -78,7 +84,9 @@ class TableModel(Generic[R]):
         self._text = text
         self._rows: dict[Hashable, R] = {}
         self._test: Test | None = None
-        self._fields = {column.id: column.value for column in columns} | (fields or {})
+        self._fields = {c.id: Field(c.value, c.unit, c.title, c.amount) for c in columns}
+        self._fields |= fields or {}
+        self._order = {column.id: column.order or column.value for column in columns}
         self._frozen_until = 0.0
 
     def row(self, key: Hashable) -> R | None:
@@ -102,6 +110,10 @@ class TableModel(Generic[R]):
         self._frozen_until = 0.0
         self._arrange(now)
 
+    def sound(self, text: str) -> str:
+        """The terms of a filter that can be read."""
+        return sound(text, self._fields)
+
     def sort_by(self, column: str, *, down: bool, now: float) -> None:
         """Order by a column, or "" for the order of arrival."""
         self.sort, self.down = column, down
@@ -117,7 +129,7 @@ class TableModel(Generic[R]):
     def _arrange(self, now: float) -> None:
         keys = [key for key, row in self._rows.items() if self._stays(row)]
         if self.sort:
-            value = self._fields[self.sort]
+            value = self._order[self.sort]
             known = [(v, key) for key in keys if (v := value(self._rows[key])) is not None]
             unknown = [key for key in keys if value(self._rows[key]) is None]
             known.sort(key=lambda pair: _sortable(pair[0]), reverse=self.down)
@@ -134,7 +146,7 @@ class TableModel(Generic[R]):
             return True
 
         def read(name: str) -> Value:
-            return self._fields[name](row)
+            return self._fields[name].read(row)
 
         return self._test(read, self._text(row))
 

@@ -2,8 +2,10 @@
 
 import time
 from collections.abc import Callable
+from typing import Any, ClassVar
 
 from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.screen import Screen
 from textual.widgets import Input
@@ -12,7 +14,14 @@ from console.model.view import FleetSnapshot
 from console.tui import actions
 from console.tui.filter import FilterError
 from console.tui.look import Cell, Look
+from console.tui.widgets.line_table import LineTable
 from console.tui.widgets.lines import Bar
+from console.tui.widgets.strips import fold
+
+TOLD_S = 4.0
+"""So long a passing remark stays in the bottom line."""
+Complete = Callable[[str], str]
+"""What was typed, made longer where that is possible."""
 
 
 class Typed(Input):
@@ -25,6 +34,14 @@ class Typed(Input):
     }
     Typed.shown { display: block; }
     """
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("tab", "complete", "complete", show=False)]
+    complete: Complete | None = None
+
+    def action_complete(self) -> None:
+        """Make what was typed longer; the keys stay here in any case."""
+        if self.complete is not None:
+            self.value = self.complete(self.value)
+            self.cursor_position = len(self.value)
 
 
 class WatchScreen(Screen[None]):
@@ -38,6 +55,9 @@ class WatchScreen(Screen[None]):
         self.look = look
         self._typed_for: Callable[[str], None] | None = None
         self._typed_from = ""
+        self._typed_last = ""
+        self._mistake = False
+        self._told = ""
         self.ready = False  # its widgets are there
         self.top = Bar(look, style="bar", id="top")
         self.hints = Bar(look, id="keys")
@@ -64,18 +84,59 @@ class WatchScreen(Screen[None]):
         self.ready = True
         self.tell("")
 
+    @property
+    def table(self) -> "LineTable[Any] | None":
+        """The table in view, if there is one."""
+        return None
+
+    def offers(self, action: actions.Action) -> bool:
+        """Whether an action does something in what is in view; the footer shows no other."""
+        return True
+
     def tell(self, words: str, style: str = "warn") -> None:
         """Say something in the bottom line; "" shows the keys again."""
+        self._told = words
+        lines: list[Cell]
         if words:
-            self.hints.show([(f" {words}", style)])
+            lines = fold([(f" {words}", style)], max(20, self.size.width), 1)
         else:
-            self.hints.show([(actions.footer(*self.PLACES), "dim")])
+            keys = actions.footer(*self.PLACES, offered=self.offers)
+            lines = [[*self._filtered(), (keys, "dim")]]
+        self.hints.styles.height = len(lines)
+        self.hints.show(*lines)
+
+    def remark(self, words: str, style: str = "warn") -> None:
+        """Say something that leaves by itself after ``TOLD_S`` seconds."""
+        self.tell(words, style)
+        self.set_timer(TOLD_S, lambda: self.tell("") if self._told == words else None)
+
+    def hint(self) -> None:
+        """Keys, and what is filtered, where nothing else is being said."""
+        if not self._told:
+            self.tell("")
+
+    def _filtered(self) -> Cell:
+        table = self.table
+        if table is None or not table.model.filter:
+            return []
+        model = table.model
+        return [
+            (f" /{model.filter}: {len(model.order)} of {model.total} rows, Esc ends it ", "accent")
+        ]
 
     # -- typing
 
-    def ask(self, start: str, done: Callable[[str], None]) -> None:
-        """Let the person type; ``done`` gets the text with each change."""
-        self._typed_for, self._typed_from = done, start
+    def ask(
+        self, start: str, done: Callable[[str], None], *, complete: Complete | None = None
+    ) -> None:
+        """Let the person type after the sign that ``start`` begins with.
+
+        ``done`` gets the text: of a filter with each change, of a command at its end. ``complete``
+        is what Tab does.
+        """
+        self._typed_for, self._typed_from, self._typed_last = done, start, start
+        self._mistake = False
+        self.typed.complete = complete
         self.typed.add_class("shown")
         self.typed.value = start
         self.typed.cursor_position = len(start)
@@ -95,18 +156,39 @@ class WatchScreen(Screen[None]):
     def on_input_changed(self, event: Input.Changed) -> None:
         """Filter while typing; a mistake is told and changes nothing."""
         event.stop()
-        if self._typed_for is None or not event.value.startswith("/"):
+        text, before = self.typed.value, self._typed_last
+        if self._typed_for is None or text == before:
+            return
+        sign = self._typed_from[:1]
+        if not text.startswith(sign):
+            if before == sign:  # nothing was left but the sign, and that is gone now
+                self.end_typing()
+                return
+            text = self.typed.value = sign + text
+            self.typed.cursor_position = max(1, self.typed.cursor_position)
+        self._typed_last = text
+        if sign == "/":
+            self._filter(text)
+
+    def _filter(self, text: str) -> None:
+        if self._typed_for is None:
             return
         try:
-            self._typed_for(event.value)
+            self._typed_for(text)
+            self._mistake = False
             self.tell("")
         except FilterError as error:
+            self._mistake = True
             self.tell(str(error))
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
-        """Enter: keep the filter, or carry out the command."""
+        """Enter: keep the filter, or carry out the command; a filter with a mistake stays open."""
         event.stop()
-        done, text = self._typed_for, event.value
+        done, text = self._typed_for, self.typed.value
+        if text.startswith("/"):
+            self._filter(text)
+            if self._mistake:
+                return
         self.end_typing()
         if done is not None and text.startswith(":"):
             done(text)

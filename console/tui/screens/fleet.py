@@ -63,7 +63,12 @@ class FleetScreen(WatchScreen):
         self._lines = 0
         self._events = EventRows(MOST, routine=ROUTINE)
         model = TableModel(COLUMNS, lambda view: view.name, text, fields=dict(FIELDS))
-        self.table: LineTable[HostView] = LineTable(model, look, span=note, empty=EMPTY, id="hosts")
+        self._table = LineTable(model, look, span=note, empty=EMPTY, id="hosts")
+
+    @property
+    def table(self) -> LineTable[HostView]:
+        """The hosts."""
+        return self._table
 
     def body(self) -> ComposeResult:
         """The table and the newest events."""
@@ -88,10 +93,8 @@ class FleetScreen(WatchScreen):
         self.table.show(snapshot.hosts)
         self._share(len(snapshot.hosts))
         name = [(" watchfloor ", "bold"), (f"{self._title} " if self._title else "", "")]
-        shown = len(self.table.model.order)
-        hits: Cell = [(f" {shown} shown", "")] if self.table.model.filter else []
-        top = [*name, *totals(snapshot, self.look), *hits]
-        self.top.show(top, right=self.clock())
+        self.top.show([*name, *totals(snapshot, self.look)], right=self.clock())
+        self.hint()
 
     def _share(self, hosts: int) -> None:
         """Give the events what all hosts together leave free; a filter does not move them."""
@@ -133,3 +136,4 @@ class FleetScreen(WatchScreen):
         """End typing, else end the filter."""
         if not self.end_typing(undo=True) and self.table.model.filter:
             self.table.filter("")
+            self.hint()

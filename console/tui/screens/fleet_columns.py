@@ -6,7 +6,7 @@ from console.model.host import HostState
 from console.model.view import HostView
 from console.model.words import number, rate, size, span
 from console.tui import facts
-from console.tui.filter import Value
+from console.tui.filter import Field, Value
 from console.tui.look import Cell, Look, load_style
 from console.tui.table_model import Column
 
@@ -142,40 +142,62 @@ def _where(view: HostView, look: Look) -> Cell:
 
 
 def _rank(view: HostView) -> Value:
-    order = list(HostState)
-    return float(order.index(view.state))
+    return float(_WORST_FIRST.index(view.state))
 
 
-def _used(view: HostView) -> Value:
+_WORST_FIRST = (
+    HostState.NEW_KEY, HostState.REFUSED, HostState.DOWN, HostState.STALE,
+    HostState.CONNECTING, HostState.LIVE,
+)  # fmt: skip
+
+
+def _share(view: HostView) -> Value:
     known = facts.gpu_memory(view)
     return 100.0 * known[0] / known[1] if known else None
 
 
+def _used(view: HostView) -> Value:
+    known = facts.gpu_memory(view)
+    return known[0] if known else None
+
+
 COLUMNS: tuple[Column[HostView], ...] = (
     Column("name", "HOST", 15, _name, lambda v: v.name, most=28),
-    Column("state", "STATE", 15, _state, lambda v: v.state.value),
-    Column("gpus", "GPUS", 13, _gpus, facts.gpu_load),
-    Column("gpu_mem", "GPU MEM", 9, _gpu_memory, _used, right=True, drop=4),
-    Column("power", "POWER", 5, _power, facts.gpu_power, right=True, drop=5),
-    Column("temp", "TEMP", 4, _heat, facts.gpu_heat, right=True, drop=2),
-    Column("worst", "WORST", 17, _trouble, lambda v: float(facts.trouble(v)[0]), most=48),
-    Column("cpu", "CPU", 4, _cpu, lambda v: v.fast.cpu_pct if v.fast else None, True, drop=6),
-    Column("mem", "MEM", 4, _memory, facts.memory, right=True, drop=7),
+    Column("state", "STATE", 15, _state, lambda v: v.state.value, order=_rank),
+    Column("gpus", "GPUS", 13, _gpus, facts.gpu_load, unit="%"),
     Column(
-        "procs", "ON GPU", 6, _gpu_processes, lambda v: float(len(v.gpu_processes)), True, drop=8
+        "gpu_mem", "GPU MEM", 9, _gpu_memory, _share, True, drop=4, unit="%", amount="gpu_mem_used"
     ),
-    Column("listeners", "LISTEN", 6, _listeners, lambda v: float(len(v.listeners)), True, drop=3),
+    Column("power", "POWER", 5, _power, facts.gpu_power, right=True, drop=5, unit="W"),
+    Column("temp", "TEMP", 4, _heat, facts.gpu_heat, right=True, drop=2, unit="C"),
+    Column("worst", "WORST", 17, _trouble, lambda v: float(facts.trouble(v)[0]), most=48, unit=""),
     Column(
-        "undeclared", "UNDECL", 6, _undeclared, lambda v: float(facts.undeclared(v)), True, drop=1
+        "cpu", "CPU", 4, _cpu, lambda v: v.fast.cpu_pct if v.fast else None, True, drop=6, unit="%"
     ),
-    Column("egress", "EGRESS", 7, _egress, lambda v: v.fast.tx_bps if v.fast else None, right=True),
+    Column("mem", "MEM", 4, _memory, facts.memory, right=True, drop=7, unit="%"),
+    Column(
+        "procs", "ON GPU", 6, _gpu_processes, lambda v: float(len(v.gpu_processes)), True, drop=8,
+        unit="",
+    ),
+    Column(
+        "listeners", "LISTEN", 6, _listeners, lambda v: float(len(v.listeners)), True, drop=3,
+        unit="",
+    ),
+    Column(
+        "undeclared", "UNDECL", 6, _undeclared, lambda v: float(facts.undeclared(v)), True, drop=1,
+        unit="",
+    ),
+    Column(
+        "egress", "EGRESS", 7, _egress, lambda v: v.fast.tx_bps if v.fast else None, True, unit="B"
+    ),
     Column("site", "SITE", 14, _where, lambda v: v.spec.site, drop=9),
-)
+)  # fmt: skip
 
 FIELDS = {
-    "rank": _rank,
-    "owner": lambda v: v.spec.owner,
-    "environment": lambda v: v.spec.environment,
-    "risk": lambda v: v.spec.risk,
-    "age": lambda v: v.age(time.time()),
+    "gpu_mem_used": Field(_used, "M"),
+    "owner": Field(lambda v: v.spec.owner),
+    "environment": Field(lambda v: v.spec.environment),
+    "risk": Field(lambda v: v.spec.risk),
+    "age": Field(lambda v: v.age(time.time()), "s"),
 }
+"""What a filter may ask for besides the columns."""

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from typing import Any
 
 from textual.app import ComposeResult
 from textual.containers import Vertical
@@ -25,6 +26,7 @@ from console.tui.widgets.strips import fold
 
 TABS = ("overview", "gpus", "processes", "network", "inventory", "events")
 TABLES = ("processes", "network", "inventory")
+SECTIONED = ("network", "inventory")
 FACTS = "facts"
 MAX_EVENTS = 500
 HistoryOf = Callable[[str, str, float], Series]
@@ -75,6 +77,7 @@ class HostScreen(WatchScreen):
         top: Cell = [(f" {view.name} ", "bold"), (f"{symbol} {view.state.value} {old} ", "")]
         self.top.show([*top, (facts.why(view), "")], right=self.clock())
         self._draw(view)
+        self.hint()
 
     def show_events(self, events: list[Event]) -> None:
         """Take new events of any host; those of this one are kept."""
@@ -166,6 +169,13 @@ class HostScreen(WatchScreen):
         self._made[name].focus()
         if self._view is not None:
             self._draw(self._view)
+        self.tell("")
+
+    def offers(self, action: actions.Action) -> bool:
+        """Rows are only in tables, sections only in some tabs."""
+        if action.id in ("host.filter", "host.sort"):
+            return self._is_table()
+        return action.id != "host.section" or self.tab in SECTIONED
 
     def _make(self) -> Widget:
         if not self._is_table() or self._view is None:
@@ -177,7 +187,7 @@ class HostScreen(WatchScreen):
         return LineTable(model, self.look, empty=section.empty)
 
     @property
-    def table(self) -> "LineTable[object] | None":
+    def table(self) -> "LineTable[Any] | None":
         """The table in view, if there is one."""
         widget = self._made.get(self._place())
         return widget if isinstance(widget, LineTable) else None
@@ -194,6 +204,7 @@ class HostScreen(WatchScreen):
             return
         if self.table is not None and self.table.model.filter:
             self.table.filter("")
+            self.hint()
             return
         self.app.pop_screen()
 
@@ -226,7 +237,7 @@ class HostScreen(WatchScreen):
         """Type a filter for the table in view."""
         table = self.table
         if table is None:
-            self.tell("this page has no rows to filter")
+            self.remark("this page has no rows to filter")
             return
         self.ask("/" + table.model.filter, lambda typed: table.filter(typed[1:]))
 

@@ -13,6 +13,7 @@ from console.tui import facts
 from console.tui.filter import Value
 from console.tui.look import Cell, Look
 from console.tui.table_model import Column
+from console.tui.units import TEXT, YES_NO
 from console.tui.values import yes_no
 
 
@@ -53,8 +54,9 @@ def _value(field: str) -> Callable[[Any], Value]:
 
 
 def column(field: str, title: str, width: int, **more: Any) -> Column[Any]:
-    """A column that shows a field as it is; unknown is a question mark."""
-    return Column(field, title, width, _plain(field), _value(field), **more)
+    """A column that shows a field as it is; unknown is a question mark. At the right: a number."""
+    unit = more.pop("unit", "" if more.get("right") else TEXT)
+    return Column(field, title, width, _plain(field), _value(field), unit=unit, **more)
 
 
 def sized(field: str, title: str, width: int, start: str, **more: Any) -> Column[Any]:
@@ -63,7 +65,7 @@ def sized(field: str, title: str, width: int, start: str, **more: Any) -> Column
     def cell(row: Any, look: Look) -> Cell:
         return [(size(getattr(row, field), start=start), "")]
 
-    return Column(field, title, width, cell, _value(field), right=True, **more)
+    return Column(field, title, width, cell, _value(field), right=True, unit=start, **more)
 
 
 def rated(field: str, title: str) -> Column[Any]:
@@ -72,7 +74,7 @@ def rated(field: str, title: str) -> Column[Any]:
     def cell(row: Any, look: Look) -> Cell:
         return [(rate(getattr(row, field)), "")]
 
-    return Column(field, title, 9, cell, _value(field), right=True)
+    return Column(field, title, 9, cell, _value(field), right=True, unit="B")
 
 
 def _cpu(row: Process, look: Look) -> Cell:
@@ -93,7 +95,7 @@ PROCESSES = Section(
     (
         column("pid", "PID", 8, right=True),
         column("user", "USER", 10),
-        Column("cpu_pct", "CPU", 5, _cpu, lambda r: r.cpu_pct, right=True),
+        Column("cpu_pct", "CPU", 5, _cpu, lambda r: r.cpu_pct, right=True, unit="%"),
         sized("rss_kib", "MEM", 6, "K"),
         column("threads", "THR", 4, right=True, drop=4),
         column("state", "S", 1, drop=5),
@@ -120,6 +122,9 @@ def _declared_cell(view: HostView) -> Callable[[Listener, Look], Cell]:
     return cell
 
 
+_DECLARED = {True: "yes", False: "no", None: "-"}
+
+
 def listeners(view: HostView) -> Section:
     """Listening sockets, against what the inventory declares."""
     check = Column(
@@ -127,7 +132,7 @@ def listeners(view: HostView) -> Section:
         "DECLARED",
         14,
         _declared_cell(view),
-        lambda row: str(facts.declared(view.spec, row)),
+        lambda row: _DECLARED[facts.declared(view.spec, row)],
     )
     return Section(
         "listeners",
@@ -215,7 +220,7 @@ INVENTORY = (
         (
             column("source", "MODEL", 18, most=32),
             column("version", "VERSION", 14, most=24),
-            column("current", "CURRENT", 7),
+            column("current", "CURRENT", 7, unit=YES_NO),
             sized("size_bytes", "SIZE", 7, "B"),
             column("files", "FILES", 6, right=True),
             column("unit", "UNIT", 20, drop=2, most=32),
@@ -232,7 +237,7 @@ INVENTORY = (
             column("key", "ACCOUNT", 18),
             column("uid", "UID", 7, right=True),
             column("shell", "SHELL", 18),
-            column("locked", "LOCKED", 6),
+            column("locked", "LOCKED", 6, unit=YES_NO),
             column("keys", "KEYS", 4, right=True),
             column("groups", "GROUPS", 24, most=60),
             column("home", "HOME", 20, drop=1),
@@ -263,7 +268,7 @@ INVENTORY = (
             column("pid", "PID", 8, right=True),
             column("user", "USER", 10),
             column("how", "HOW", 4),
-            column("writable", "WRITES", 6),
+            column("writable", "WRITES", 6, unit=YES_NO),
             column("path", "PATH", 40, most=1000),
         ),
         lambda view: view.openers,
@@ -281,8 +286,9 @@ INVENTORY = (
                 "SINCE",
                 8,
                 lambda r, look: [(span(max(0.0, time.time() - r.since)), "")],
-                lambda r: r.since,
+                lambda r: time.time() - r.since,
                 right=True,
+                unit="s",
             ),
         ),
         lambda view: view.sessions,

@@ -13,6 +13,7 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from console.tui import actions
+from console.tui.filter import FilterError
 from console.tui.look import Cell, Look
 from console.tui.table_model import Column, TableModel, fit
 from console.tui.widgets.strips import line, plain_scroll_bar, segments
@@ -71,9 +72,18 @@ class LineTable(ScrollView, Generic[R], can_focus=True):
         self._settle()
 
     def filter(self, text: str) -> None:
-        """Show only what ``text`` asks for. Raises FilterError."""
-        self.model.set_filter(text, time.monotonic())
-        self._settle()
+        """Show only what ``text`` asks for.
+
+        Raises FilterError; then what can be read of it holds, so that a field's name that is half
+        typed hides no rows.
+        """
+        try:
+            self.model.set_filter(text, time.monotonic())
+        except FilterError:
+            self.model.set_filter(self.model.sound(text), time.monotonic())
+            raise
+        finally:
+            self._settle()
 
     def next_sort(self) -> None:
         """Order by the next column."""
