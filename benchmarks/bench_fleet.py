@@ -207,6 +207,7 @@ def frame_cost(rounds: int) -> tuple[float, float]:
     from console.fleet.data import HostData
     from console.fleet.feed import Feed
     from console.fleet.session import Session, Surroundings
+    from console.fleet.trusted import Trusted
     from console.model.host import Host
 
     around = Surroundings(
@@ -218,6 +219,7 @@ def frame_cost(rounds: int) -> tuple[float, float]:
         changed=lambda: None,
         cursor=lambda host, cursor: None,
         rng=random.Random(1),
+        trusted=Trusted({}),
     )
     scripts = [Script(image) for image in range(IMAGES)]
     pairs = []

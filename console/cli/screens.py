@@ -15,7 +15,7 @@ def add(sub: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Open the screens on the configured hosts."""
-    from console.cli.common import configured
+    from console.cli.common import configured, reloader
 
     config = configured(args)
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
@@ -24,7 +24,7 @@ def run(args: argparse.Namespace) -> int:
     from console.tui.app import run_app
 
     return run_app(
-        lambda ask: local_engine(config, ask_passphrase=ask),
+        lambda ask: local_engine(config, ask_passphrase=ask, reload=reloader(args)),
         title=config.ui.title,
         paint_s=config.ui.refresh_s,
         read_only=True,

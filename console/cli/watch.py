@@ -32,10 +32,10 @@ def add(sub: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print until stopped."""
-    from console.cli.common import ask_on_terminal, configured
+    from console.cli.common import ask_on_terminal, configured, reloader
     from console.engine.build import local_engine
     from console.headless.watch import watch
 
     config = configured(args)
-    engine = local_engine(config, ask_passphrase=ask_on_terminal)
+    engine = local_engine(config, ask_passphrase=ask_on_terminal, reload=reloader(args))
     return asyncio.run(watch(engine, as_json=args.json, seconds=args.seconds))

@@ -6,6 +6,7 @@ from typing import Protocol
 
 from console.engine.session import LocalEngine
 from console.fleet.source import RowSource
+from console.fleet.trusted import Reload, Trusted
 from console.model.host import Host
 from console.model.link import AskPassphrase
 
@@ -44,10 +45,12 @@ def local_engine(
     *,
     ask_passphrase: AskPassphrase | None = None,
     focus: Iterable[str] = (),
+    reload: Reload | None = None,
 ) -> LocalEngine:
     """An engine in this process; nothing is connected before ``start``.
 
-    ``ask_passphrase`` None means that encrypted keys cannot be used.
+    ``ask_passphrase`` None means that encrypted keys cannot be used. ``reload`` reads one host's
+    entry anew, for a host in NEW-KEY; without it such a host stays so until the next start.
     """
     from console.ssh.transport import Transports
 
@@ -56,10 +59,12 @@ def local_engine(
         from console.fleet.workstation.row import Workstation
 
         sources.append(Workstation())
+    known = dict(config.known)
     return LocalEngine(
         config.hosts,
-        Transports(config.known, ask_passphrase),
+        Transports(known, ask_passphrase),
         state_dir=config.state_dir if config.history else None,
         sources=sources,
         focus=focus,
+        trusted=Trusted(known, reload),
     )

@@ -45,5 +45,7 @@ class Engine(Protocol):
         ...
 
     def retry(self, host: str) -> None:
-        """Connect now: ends a wait, and leaves REFUSED. NEW-KEY is never left by this."""
+        """Connect now: ends a wait, and leaves REFUSED. NEW-KEY only once a person has
+        stored another key: the host's entry is read anew.
+        """
         ...

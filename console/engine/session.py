@@ -12,6 +12,7 @@ from console.engine.log import EventLog
 from console.fleet.history import KEEP_S
 from console.fleet.pool import Pool
 from console.fleet.source import RowSource
+from console.fleet.trusted import Trusted
 from console.model.event import Event
 from console.model.history import Series
 from console.model.host import Host, HostState
@@ -38,8 +39,13 @@ class LocalEngine:
         sources: Iterable[RowSource] = (),
         focus: Iterable[str] = (),
         clock: Clock | None = None,
+        trusted: Trusted | None = None,
     ) -> None:
-        """``state_dir`` None keeps everything in memory."""
+        """``state_dir`` None keeps everything in memory.
+
+        ``trusted`` lets a host leave NEW-KEY once a person has stored another key.
+        """
+        self._trusted = trusted
         self._hosts = hosts
         self._transport = transport
         self._state_dir = state_dir
@@ -65,6 +71,7 @@ class LocalEngine:
             cursors=cursors,
             cursor=self._cursor,
             sources=self._sources,
+            trusted=self._trusted,
         )
 
     async def start(self) -> None:
@@ -168,7 +175,7 @@ class LocalEngine:
         self._pool.focus(hosts)
 
     def retry(self, host: str) -> None:
-        """Connect now."""
+        """Connect now; a NEW-KEY host only where another key was stored."""
         self._pool.retry(host)
 
     def _emit(self, event: Event) -> None:

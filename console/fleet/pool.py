@@ -7,8 +7,10 @@ import resource
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from console.clock import Clock
+from console.fleet.pace import backoff
 from console.fleet.session import Session, Surroundings
 from console.fleet.source import RowSource
+from console.fleet.trusted import Trusted
 from console.model.event import Event
 from console.model.history import Series
 from console.model.host import Host
@@ -36,6 +38,7 @@ class Pool:
         cursor: Callable[[str, str], None] = lambda host, cursor: None,
         sources: Iterable[RowSource] = (),
         rng: random.Random | None = None,
+        trusted: Trusted | None = None,
     ) -> None:
         self._clock = clock
         self._transport = transport
@@ -43,6 +46,9 @@ class Pool:
         self._version = 1
         self._made: FleetSnapshot | None = None
         self._tasks: list[asyncio.Task[None]] = []
+        self._runs: dict[str, asyncio.Task[None]] = {}  # of the sessions, by host
+        self._deaths: dict[str, tuple[int, BaseException]] = {}
+        self._rng = rng or random.Random()  # noqa: S311  # spreads attempts, guards nothing
         self._sharing: set[tuple[str, str]] = set()  # machine ids and hosts that were told of
         around = Surroundings(
             transport=transport,
@@ -52,7 +58,8 @@ class Pool:
             full=full,
             changed=self.changed,
             cursor=cursor,
-            rng=rng or random.Random(),  # noqa: S311  # spreads attempts, guards nothing
+            rng=self._rng,
+            trusted=trusted or Trusted({}),
         )
         known = cursors or {}
         self.sessions = {
@@ -67,18 +74,21 @@ class Pool:
         """Begin to connect to every host; returns at once."""
         _raise_file_limit()
         for session in self.sessions.values():
-            self._tasks.append(asyncio.create_task(session.run(), name=session.spec.name))
+            name = session.spec.name
+            self._runs[name] = asyncio.create_task(session.run(), name=name)
         for source in self._sources:
             self._tasks.append(asyncio.create_task(source.run(self.changed), name="workstation"))
         self._tasks.append(asyncio.create_task(self._look(), name="look"))
 
     async def stop(self) -> None:
         """Close every link."""
-        for task in self._tasks:
+        tasks = [*self._tasks, *self._runs.values()]
+        for task in tasks:
             task.cancel()
-        if self._tasks:
-            await asyncio.wait(self._tasks, timeout=4)
+        if tasks:
+            await asyncio.wait(tasks, timeout=4)
         self._tasks.clear()
+        self._runs.clear()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(2):
                 await self._transport.close()
@@ -87,13 +97,32 @@ class Pool:
         """Which tasks ended that should run on, and by what: defects, to be shown, not hidden."""
         done = [task for task in self._tasks if task.done() and not task.cancelled()]
         told = [(task.get_name(), task.exception()) for task in done]
-        return [(name, error) for name, error in told if error is not None]
+        ended = [(name, error) for name, error in told if error is not None]
+        return ended + [(name, error) for name, (_, error) in self._deaths.items()]
+
+    def _revive(self) -> None:
+        """Go on with sessions whose task ended by a defect: no host stays without one."""
+        for name, task in self._runs.items():
+            if not task.done() or task.cancelled():
+                continue
+            error = task.exception()
+            if error is not None:
+                count = self._deaths.get(name, (0, error))[0] + 1
+                self._deaths[name] = (count, error)
+                again = self._again(self.sessions[name], error, count)
+                self._runs[name] = asyncio.create_task(again, name=name)
+
+    async def _again(self, session: Session, error: BaseException, count: int) -> None:
+        session.died(error)
+        await asyncio.sleep(backoff(count, self._rng))
+        await session.run()
 
     async def _look(self) -> None:
         while True:
             await asyncio.sleep(LOOK_S)
             for session in self.sessions.values():
                 session.look()
+            self._revive()
             self._compare_ids()
 
     def _compare_ids(self) -> None:

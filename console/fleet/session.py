@@ -3,7 +3,7 @@
 CONNECTING --frame--> LIVE --three periods of silence--> STALE --frame--> LIVE
 any --link ends--> DOWN --pause, then CONNECTING's work again--> LIVE
 two refused logins --> REFUSED        (only a person's retry leaves it)
-another host key   --> NEW-KEY        (only a new inventory leaves it)
+another host key   --> NEW-KEY        (only a retry after another key was stored leaves it)
 """
 
 import asyncio
@@ -31,10 +31,12 @@ from console.fleet.feed import Feed, said_why
 from console.fleet.history import History
 from console.fleet.pace import backoff
 from console.fleet.resync import Resyncs
+from console.fleet.trusted import Pins, Trusted
 from console.model.event import Event
 from console.model.host import Host, HostState
 from console.model.link import Link, Transport
 from console.model.view import HostView, LinkCount
+from console.model.words import without_host
 from console.text import clean
 
 FIRST_FRAME_S = 30.0
@@ -44,6 +46,8 @@ STALE_END_S = 60.0
 STEADY_S = 30.0
 """A link that lived this long lets the pauses between attempts begin anew."""
 AUTH_FAILURES = 2
+REASON = 600
+"""Characters of a reason: room for two fingerprints and the command that helps."""
 
 
 class Surroundings(msgspec.Struct, frozen=True):
@@ -57,6 +61,7 @@ class Surroundings(msgspec.Struct, frozen=True):
     changed: Callable[[], None]
     cursor: Callable[[str, str], None]  # host, journal cursor after the last event
     rng: random.Random
+    trusted: Trusted
 
 
 class Session:
@@ -80,6 +85,7 @@ class Session:
         self._resyncs = Resyncs()
         self._failures = 0
         self._refusals = 0
+        self._tried: Pins = ()  # what the last attempt was checked against
         self._frame_mono: float | None = None
         self._opened_mono = 0.0
 
@@ -102,9 +108,8 @@ class Session:
             self._touch()
 
     def retry(self) -> None:
-        """End a pause, and leave REFUSED for one more attempt."""
-        if self.status.state is not HostState.NEW_KEY:
-            self._wake.set()
+        """End a pause, leave REFUSED for one more attempt, NEW-KEY when another key is stored."""
+        self._wake.set()
 
     def look(self) -> None:
         """Notice silence. Called about once a second."""
@@ -130,16 +135,41 @@ class Session:
 
     async def run(self) -> None:
         """Connect again and again, as far as the host and its answers allow."""
-        if not self.spec.host_key and not self.spec.host_ca:
-            why = f"no host key is known: run `watchfloor hosts trust {self.spec.name}`"
-            self._enter(HostState.DOWN, why)
-            return
         while True:
+            if not self.spec.host_key and not self.spec.host_ca:
+                why = f"no host key is known: run `watchfloor hosts trust {self.spec.name}`"
+                self._tried = self._around.trusted.pins(self.spec)
+                self._enter(HostState.DOWN, why)
+                await self._other_pins(why)
+                continue
             error = await self._attempt()
             self._settle(error)
             if self.status.state is HostState.NEW_KEY:
+                await self._other_pins(self.status.reason)
+            else:
+                await self._pause()
+
+    async def _other_pins(self, why: str) -> None:
+        """Until a person asks and the stored keys are others than those that were tried."""
+        state = self.status.state
+        while True:
+            self._wake.clear()
+            await self._wake.wait()
+            try:
+                fresh = await asyncio.to_thread(self._around.trusted.renew, self.spec)
+            except (WatchfloorError, OSError, ValueError) as error:
+                self._enter(state, clean(f"{why} Not read anew: {error}", REASON))
+                continue
+            if fresh is None:
+                gone = "It is no longer in the configuration; start anew to leave it out."
+                self._enter(state, clean(f"{why} {gone}", REASON))
+            elif self._around.trusted.pins(fresh) == self._tried:
+                old = "the stored key is still the old one" if self.spec.host_key else "still"
+                self._enter(state, clean(f"{old}: {without_host(self.spec.name, why)}", REASON))
+            else:
+                self.spec = fresh
+                self._touch()
                 return
-            await self._pause()
 
     async def _attempt(self) -> Exception | None:
         """One connection from its beginning to its end; returns why it ended."""
@@ -148,7 +178,7 @@ class Session:
         feed = Feed(self, self._clock)
         try:
             async with self._around.places:
-                self._counts["connects"] += 1
+                self._tried = self._around.trusted.pins(self.spec)
                 self.data.begin()
                 self._frame_mono = None
                 self._over = asyncio.get_running_loop().create_future()
@@ -157,7 +187,7 @@ class Session:
         except WatchfloorError as refused:
             feed.done = True
             return said_why(refused, feed.said)
-        except (OSError, ValueError, LookupError, TypeError, AttributeError) as defect:
+        except Exception as defect:  # noqa: BLE001,RUF100
             # A defect met by one host is that host's row, never the end of the console.
             feed.done = True
             return ConnectError(f"the connection failed inside the console: {defect!r:.200}")
@@ -165,6 +195,7 @@ class Session:
             self.connecting = False
         try:
             self._link = link
+            self._counts["connects"] += 1
             self._opened_mono = self._clock.mono()
             self.status.link = link.facts
             feed.attach(link)
@@ -179,15 +210,21 @@ class Session:
             await link.close()
         return said_why(error or ConnectError("the probe ended"), feed.said)
 
+    def died(self, defect: BaseException) -> None:
+        """The task of this session ended by a defect; another will go on with it."""
+        self.connecting = False
+        self._settle(ConnectError(f"the session failed inside the console: {defect!r:.200}"))
+
     def _settle(self, error: Exception | None) -> None:
         """Decide what an ended attempt means."""
-        self._counts["failures"] += 1
-        if self._frame_mono is not None:
+        if self._frame_mono is None:
+            self._counts["failures"] += 1
+        else:
             self._refusals = 0
             if self._frame_mono - self._opened_mono > STEADY_S:
                 self._failures = 0
         self._failures += 1
-        why = clean(str(error), 400) if error else "the connection ended"
+        why = clean(str(error), REASON) if error else "the connection ended"
         if isinstance(error, ProtocolError):
             self._counts["refused_lines"] += 1
         if isinstance(error, HostKeyError):

@@ -28,8 +28,8 @@ class LinkCount(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     frames: int = 0
     bytes: int = 0
-    connects: int = 0
-    failures: int = 0  # connection attempts that failed
+    connects: int = 0  # connections that were opened
+    failures: int = 0  # attempts that ended before the first frame
     resyncs: int = 0  # keyframes asked for after a gap or a wrong checksum
     refused_lines: int = 0  # lines outside the protocol
     dropped_rows: int = 0  # rows that a bound cut off

@@ -34,6 +34,7 @@ PLAIN = (
     "rsa-sha2-256",
 )
 MAX_BLOB = 65_536
+SHOWN_PINS = 2
 
 Keys = list[asyncssh.SSHKey]
 
@@ -155,13 +156,26 @@ class Trust:
         return ""
 
     def _refuse(self, message: str, offered: str) -> HostKeyError:
-        shown = f" ({offered})" if offered else ""
         return HostKeyError(
-            message + shown,
+            message + beside(offered, self._host),
             where=self.where,
-            hint="Find out why before you change host_key or host_ca.",
+            hint=next_step(self._host.name),
             offered=offered,
         )
+
+
+def beside(offered: str, host: Host) -> str:
+    """The fingerprint that was shown beside those that are pinned, to end a sentence with."""
+    pins = [asyncssh.import_public_key(line.strip()).get_fingerprint() for line in host.host_key]
+    more = f" and {len(pins) - SHOWN_PINS} more" if len(pins) > SHOWN_PINS else ""
+    pinned = f"pinned {' or '.join(pins[:SHOWN_PINS])}{more}" if pins else ""
+    told = ", ".join(filter(None, (f"offered {offered}" if offered else "", pinned)))
+    return f": {told}" if told else ""
+
+
+def next_step(name: str) -> str:
+    """What a person does about a changed key."""
+    return f"Find out why; only then run `watchfloor hosts trust {clean(name, 80)} --replace`."
 
 
 _HOST_CERTIFICATE = 2  # SSH_CERT_TYPE_HOST in PROTOCOL.certkeys

@@ -86,7 +86,7 @@ class JumpPool:
         self._dial = dial
         self._close_s = close_s
         self._shared: dict[tuple[str, ...], _Shared] = {}
-        self._failed: dict[tuple[str, ...], tuple[float, WatchfloorError]] = {}
+        self._failed: dict[tuple[Host, ...], tuple[float, WatchfloorError]] = {}
         self._closing: set[asyncio.Task[None]] = set()
 
     async def acquire(
@@ -96,7 +96,7 @@ class JumpPool:
         if not hops:
             return None, _nothing
         way = tuple(hop.name for hop in hops)
-        until, error = self._failed.get(way, (0.0, None))
+        until, error = self._failed.get(hops, (0.0, None))  # another pin is another way
         if error is not None and time.monotonic() < until:
             raise error
         shared = self._shared.get(way)
@@ -109,7 +109,7 @@ class JumpPool:
         except BaseException as exc:
             self._leave(way, shared)
             if isinstance(exc, AuthError | HostKeyError):
-                self._failed[way] = (time.monotonic() + FAILED_HOLD_S, exc)
+                self._failed[hops] = (time.monotonic() + FAILED_HOLD_S, exc)
             raise
         left = False
 

@@ -236,7 +236,7 @@ class OpensshTransport:
             argv = [program, "-T", "-F", str(config), TARGET]
             if what.command:
                 argv.append(what.command)
-            log = SshLog(where, tuple(hop.name for hop in hops))
+            log = SshLog(where, tuple(hop.name for hop in hops), host)
             process = await self._connect(argv, Path(folder), log, sink, where)
         transport = process.transport
         if what.first and transport is not None:

@@ -7,8 +7,10 @@ is, cleaned; it never counts as an authentication failure or a changed key by gu
 import re
 
 from console.errors import AuthError, ConnectError, HostKeyError, KeyFileError, WatchfloorError
+from console.model.host import Host
 from console.model.link import LinkFacts
 from console.ssh.connect import POST_QUANTUM
+from console.ssh.hostkeys import beside, next_step
 from console.text import clean
 
 KEPT_LINES = 40
@@ -49,8 +51,10 @@ _CONNECT_SIGNS = (
 class SshLog:
     """The log of one ssh process, line by line."""
 
-    def __init__(self, where: str, hops: tuple[str, ...]) -> None:
+    def __init__(self, where: str, hops: tuple[str, ...], host: Host | None = None) -> None:
+        """``host`` is what ssh connects to: its pins are named beside a key that it refused."""
         self._where = where
+        self._host = host
         self._hops = hops
         self._plain: list[str] = []  # what is not debug output, newest last
         self._found: dict[str, str] = {}
@@ -138,10 +142,12 @@ class SshLog:
             if "Certificate invalid" in line:
                 detail = line.split("Certificate invalid:", 1)[-1].strip()
                 reason = f"the host's certificate is refused: {detail}"
-        shown = f" ({offered})" if offered else ""
+        # Which of several hops showed the key is not known here: then nothing is named beside it.
+        known = self._host if not self._at_hop else None
+        shown = f": offered {offered}" if offered else ""
         return HostKeyError(
-            reason + shown,
+            reason + (beside(offered, known) if known else shown),
             where=self._where,
-            hint="Find out why before you change host_key or host_ca.",
+            hint=next_step(known.name if known else "HOST"),
             offered=offered,
         )

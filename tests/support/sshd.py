@@ -268,6 +268,18 @@ class Sshd:
                 os.kill(pid, signal.SIGKILL)
         self._process = None
 
+    def replace_host_key(self) -> KeyPair:
+        """Set up anew: another first host key at the same port; sessions end."""
+        self._stop()
+        path = self.host_keys[0].path
+        for old in (path, Path(f"{path}.pub")):
+            old.unlink()
+        self.host_keys[0] = make_key(path)
+        self._start()
+        if not self._wait(time.monotonic() + DEADLINE_S):
+            raise RuntimeError(f"sshd did not start again: {self.log}")
+        return self.host_keys[0]
+
     def __exit__(
         self,
         kind: type[BaseException] | None,
