@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
 import subprocess
 import sys
@@ -10,6 +12,11 @@ from pathlib import Path
 import pytest
 
 from console.config.loader import load
+from console.enroll.check import Enrolment
+from console.enroll.script import install
+from console.hostside.probe import declared, openers
+from console.hostside.probe.inventory import models
+from console.hostside.probe.place import Place
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), ROOT / "benchmarks/README.md"])
@@ -55,6 +62,36 @@ def test_exit_codes_are_in_the_help() -> None:
         text = help_of(*verb).stdout
         assert re.search(r"0\s+all", text), verb
         assert re.search(r"2\s+usage", text), verb
+
+
+def test_the_example_of_what_a_host_declares_is_understood_whole(tmp_path: Path) -> None:
+    text = (ROOT / "docs/probe-json.md").read_text(encoding="utf-8")
+    sample = re.search(r"```json\n(.*?)```", text, re.DOTALL)
+    assert sample
+    file = tmp_path / "etc/watchfloor/probe.json"
+    file.parent.mkdir(parents=True, mode=0o755)
+    file.write_text(sample[1], encoding="utf-8")
+    file.chmod(0o644)
+    found = declared.load(Place(root=str(tmp_path)), owner=os.geteuid())
+    assert found.error == ""
+    raw = json.loads(sample[1])
+    assert [source["kind"] for source in found.sources] == ["vllm", "triton", "directory"]
+    for given, kept in zip(raw["sources"], found.sources, strict=True):
+        assert {key: kept[key] for key in given} == given
+    assert set(raw["weights"]) | {source["path"] for source in raw["sources"]} == set(found.weights)
+    assert list(found.identifiers) == raw["identifiers"]
+
+
+def test_the_page_of_what_a_host_declares_names_every_key_and_limit() -> None:
+    text = (ROOT / "docs/probe-json.md").read_text(encoding="utf-8")
+    keys = set(re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE))
+    assert keys == {"sources", "weights", "identifiers", "series", *declared._TEXTS}
+    assert f"the first {declared.MAX_ITEMS} " in text
+    assert f"at most {declared.MAX_SIZE >> 10} KiB" in text
+    assert f"{openers.MAX_FILES:,} entries" in text
+    assert f"At most {models.MAX_VERSIONS} versions" in text
+    script = install(Enrolment(host="a", tier=1, keys=(), sources=()), None)
+    assert "docs/probe-json.md" in script
 
 
 def test_the_host_of_the_readme_is_a_valid_inventory(tmp_path: Path) -> None:
