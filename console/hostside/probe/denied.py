@@ -6,6 +6,7 @@ CAP_SYS_PTRACE = 19
 PTRACE = "CAP_SYS_PTRACE (tier 2)"
 BEYOND = "the capabilities of those processes: CAP_SYS_PTRACE is held and not enough"
 JOURNAL = "group systemd-journal or adm"
+SILENT = "a journalctl --follow that tells what journalctl -n1 does; compare them on the host"
 SYSLOG = "CAP_SYSLOG, or group systemd-journal"
 SPOOL = "read access to the guard's spool (tier 2)"
 

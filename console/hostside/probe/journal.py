@@ -5,14 +5,16 @@ When nobody reads the probe, nothing is read here either: the journal itself kee
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import signal
 import time
 
 from .denied import JOURNAL, Denied
 from .entries import IDENTIFIERS, Entry, journal_entry
 from .messages import KERNEL_MARKS, SSHD
-from .place import Place
+from .place import Place, first_line
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
 READ = 262_144
 MAX_ENTRY = 1 << 20
 RESTART_S = 10.0
+LATE_S = 5.0  # an entry that old has passed through every buffer between journald and us
+_machine = re.compile(r"[0-9a-f]{32}\Z")
 _FIELDS = "MESSAGE,SYSLOG_IDENTIFIER,PRIORITY,_UID,_COMM,_EXE,_SYSTEMD_UNIT,_TRANSPORT"
 
 
@@ -70,6 +74,7 @@ class Journal:
         self._expect = ""  # the entry that must come first: the one we stopped after
         self._again = 0.0
         self._since = 0.0
+        self._heard = False  # the child that runs now has said something
 
     def fileno(self) -> int:
         """Readable when entries wait; -1 when there is no child."""
@@ -80,17 +85,57 @@ class Journal:
         """Process id of the child, 0 when there is none."""
         return self._pid
 
+    @property
+    def heard(self) -> bool:
+        """True when the child that runs now has told anything."""
+        return self._heard
+
     def arguments(self, cursor: str, since: float) -> list[str]:
-        """How the child is called: kernel, sshd and sudo by trusted fields, others by name."""
-        start = ["--cursor=" + cursor if cursor else f"--since=@{int(since):d}"]
-        start.append("--no-tail")
-        argv = ["journalctl", "--follow", "--output=json", "--no-pager", "--quiet", "--all"]
-        argv += ["--output-fields=" + _FIELDS, *start, "_TRANSPORT=kernel"]
+        """How the child is called that follows after ``cursor``, or from ``since`` (epoch)."""
+        start = "--cursor=" + cursor if cursor else f"--since=@{int(since):d}"
+        return [*self._call(), "--follow", start, "--no-tail", *self._matches()]
+
+    def newest_arguments(self) -> list[str]:
+        """How the newest entry since the start of the child that follows is asked for, once."""
+        return [*self._call(), "--lines=1", f"--since=@{int(self._since):d}", *self._matches()]
+
+    def _call(self) -> list[str]:
+        """What every call has in common.
+
+        ``--follow`` alone shows only the boot whose id the kernel tells. In the sandbox of the
+        sensor on a container that is not the id its journald writes, and nothing would ever come.
+        ``--merge`` keeps journalctl from asking for a boot; the match of the machine keeps out
+        what others sent here, which it would let in.
+        """
+        argv = ["journalctl", "--merge", "--output=json", "--no-pager", "--quiet", "--all"]
+        return [*argv, "--output-fields=" + _FIELDS]
+
+    def _matches(self) -> list[str]:
+        """Kernel, sshd and sudo by trusted fields, others by name; of this machine alone."""
+        try:
+            machine = first_line(self._place.path("/etc/machine-id")).strip()
+        except OSError:
+            machine = ""
+        here = ["_MACHINE_ID=" + machine] if _machine.match(machine) else []
+        argv = ["_TRANSPORT=kernel", *here]
         for name in (*SSHD, "sudo"):
-            argv += ["+", "_COMM=" + name]
+            argv += ["+", "_COMM=" + name, *here]
         for name in sorted(self._identifiers):
-            argv += ["+", "SYSLOG_IDENTIFIER=" + name]
+            argv += ["+", "SYSLOG_IDENTIFIER=" + name, *here]
         return argv
+
+    def silent(self, newest: bytes) -> bool:
+        """True when ``newest``, the answer to ``newest_arguments``, should have come and did not.
+
+        The clock of the entry is the host's, as ours is.
+        """
+        if self._heard or self._fd < 0:
+            return False
+        try:
+            at = int(json.loads(newest)["__REALTIME_TIMESTAMP"]) / 1e6
+        except (ValueError, KeyError, TypeError):
+            return False
+        return self._since + 1.0 < at < self._place.wall() - LATE_S
 
     def start(self, cursor: str = "", since: float | None = None) -> None:
         """Begin after ``cursor``, or with what was written after ``since`` (epoch, else now)."""
@@ -123,6 +168,7 @@ class Journal:
         self._part = b""
         self._expect = cursor
         self._cursor = cursor
+        self._heard = False
 
     def restart_if_due(self) -> None:
         """Start again a child that ended, after a pause."""
@@ -139,6 +185,7 @@ class Journal:
         if not data:
             self._ended()
             return []
+        self._heard = True
         lines = (self._part + data).split(b"\n")
         self._part = lines.pop()
         if len(self._part) > MAX_ENTRY:

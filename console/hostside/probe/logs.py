@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from .denied import Denied
+from .denied import SILENT, Denied
 from .happen import Events
-from .journal import Journal, may_read_journal
+from .inventory.child import run
+from .journal import MAX_ENTRY, Journal, may_read_journal
 from .logfiles import AuthLog, KernelLog
 from .place import Place, slurp
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from .entries import Entry
 
 WAIT_S = 0.5  # for the console to say after which cursor it wants to go on
 AGAIN_S = 2.0  # between two starts of the child
+DOUBT_S = 20.0  # after its start, a child that follows and told nothing is checked
+DOUBT_AGAIN_S = 600.0
 
 
 class Logs:
@@ -33,6 +38,8 @@ class Logs:
         self._cursor = ""
         self._again_at = 0.0
         self._by_file = False
+        self._doubt_at: float | None = None
+        self._doubt: Iterator[object] | None = None
 
     def _gap(self, reason: str) -> None:
         self._events.put("log.gap", "", {"reason": reason})
@@ -51,6 +58,7 @@ class Logs:
                 self._gap("cursor gone")
                 cursor = ""
             self._journal.start(cursor, since=self._from)
+            self._doubt_at = self._place.mono() + DOUBT_S
             return
         if cursor and not cursor.startswith("f="):
             self._gap("cursor gone")
@@ -70,8 +78,25 @@ class Logs:
                 self._start()
             return
         self._journal.restart_if_due()
+        self._doubt_silence()
         if self._by_file and not self._events.full:
             self._put(self._file.read())
+
+    def _doubt_silence(self) -> None:
+        """Now and then hold a child that told nothing against what the journal has."""
+        if self._doubt is not None:
+            if next(self._doubt, None) is None:
+                self._doubt = None
+        elif self._doubt_at is not None and self._place.mono() >= self._doubt_at:
+            self._doubt_at = self._place.mono() + DOUBT_AGAIN_S
+            if not self._journal.heard:
+                self._doubt = self._compare()
+
+    def _compare(self) -> Iterator[object]:
+        done = yield from run(self._journal.newest_arguments(), limit=MAX_ENTRY)
+        if done is not None:
+            silent = self._journal.silent(done[1])
+            self._denied.set("log.journal", SILENT if silent else None)
 
     def filenos(self) -> list[int]:
         """Descriptors that are readable when events wait; none while the queue is full."""

@@ -20,6 +20,7 @@ from console.hostside.probe.logs import Logs
 from console.hostside.probe.place import Place
 from tests.support.probe import Talk
 
+ROOT = Path(__file__).resolve().parents[3]
 JOURNALD = "/usr/lib/systemd/systemd-journald"
 HOUSE = f"""
 mount -t tmpfs house /run || exit 1
@@ -111,6 +112,57 @@ def test_who_may_not_read_the_journal_is_told_so(house: House) -> None:
     with Talk(argv) as talk:
         talk.until(lambda _: "log.journal" in talk.denied)
         assert talk.denied["log.journal"] == "group systemd-journal or adm"
+
+
+BLIND = """
+import sys, time
+sys.path.insert(0, sys.argv[1])
+from console.hostside.probe import journal, logs
+from console.hostside.probe.denied import Denied
+from console.hostside.probe.happen import Events
+from console.hostside.probe.place import Place
+logs.DOUBT_S = logs.WAIT_S = journal.LATE_S = 0.0
+place, denied = Place(), Denied()
+watched = logs.Logs(place, Events(place), denied, ())
+watched._from = time.time() - 3600
+if sys.argv[2] == "blind":
+    watched._journal._program = sys.argv[3]
+until = time.monotonic() + 20
+while time.monotonic() < until and not denied.whole() and not watched._journal.heard:
+    watched.tick()
+    for fd in watched.filenos():
+        watched.ready(fd)
+    time.sleep(0.01)
+print(watched._journal.heard, denied.whole().get("log.journal", ""))
+watched.stop()
+"""
+
+
+@pytest.mark.parametrize(
+    ("which", "told"), [("blind", "False a journalctl --follow that"), ("sound", "True \n")]
+)
+def test_a_child_that_does_not_tell_what_the_journal_has_is_denied(
+    house: House, tmp_path: Path, which: str, told: str
+) -> None:
+    house.write("sshd", ACCEPTED.format("seen"))
+    silent = tmp_path / "silent"
+    silent.write_text("#!/bin/sh\nexec sleep 60\n")
+    silent.chmod(0o755)
+    argv = [os.path.realpath(sys.executable), "-c", BLIND, str(ROOT), which, str(silent)]
+    done = subprocess.run(
+        [*house.enter, *argv], check=True, capture_output=True, text=True, timeout=60
+    )
+    assert done.stdout.startswith(told)
+
+
+def test_every_match_is_of_this_machine_alone(tmp_path: Path) -> None:
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "etc/machine-id").write_text("0123456789abcdef0123456789abcdef\n")
+    place = Place(root=str(tmp_path))
+    argv = Journal(place, ("gw",), lambda reason: None).arguments("", 5.0)
+    matches = " ".join(argv[argv.index("_TRANSPORT=kernel") :]).split(" + ")
+    assert len(matches) > 3
+    assert all(match.endswith(" _MACHINE_ID=0123456789abcdef0123456789abcdef") for match in matches)
 
 
 def test_the_child_is_given_no_word_of_the_console() -> None:
