@@ -47,7 +47,7 @@ COMMON = (
     "RequestTTY no",
     "LogLevel DEBUG1",
     f"Ciphers {','.join(CIPHERS)}",
-    "KexAlgorithms -*sha1",
+    "KexAlgorithms -diffie-hellman-*,*sha1",
     f"MACs {','.join(MACS)}",
 )
 

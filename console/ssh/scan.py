@@ -8,7 +8,7 @@ import msgspec
 from console.errors import ConnectError
 from console.model.host import Host
 from console.model.link import AskPassphrase, Inventory
-from console.ssh.connect import Connection, Timing, connect
+from console.ssh.connect import CIPHERS, MACS, Connection, Timing, connect, key_exchanges
 from console.ssh.errors import not_reached, place, told
 from console.ssh.jump import JumpPool, route
 from console.ssh.keys import KeyRing
@@ -80,7 +80,7 @@ async def _scan(
             continue
         except asyncssh.ChannelOpenError as exc:
             raise not_reached(exc, where, hops[-1].name if hops else "") from exc
-        except (OSError, asyncssh.Error, TimeoutError, ValueError, UnicodeError) as exc:
+        except Exception as exc:  # whatever the host made the library fail on is its error
             raise told(exc, where) from exc
         if key is not None:
             line = key.export_public_key("openssh").decode("ascii").strip()
@@ -102,13 +102,21 @@ async def _ask(
 ) -> asyncssh.SSHKey | None:
     # Options by themselves, because the call would otherwise look for keys in ~/.ssh.
     options = asyncssh.SSHClientConnectionOptions(
-        config=None, client_keys=None, agent_path=None, gss_host=None, known_hosts=None
+        config=None,
+        client_keys=None,
+        agent_path=None,
+        gss_host=None,
+        known_hosts=None,
+        encryption_algs=list(CIPHERS),
+        mac_algs=list(MACS),
+        compression_algs=["none"],
     )
     return await asyncssh.get_server_host_key(
         host.address,
         host.port,
         tunnel=tunnel,
         config=None,
+        kex_algs=key_exchanges(),
         server_host_key_algs=list(family),
         options=options,
     )
