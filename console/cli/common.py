@@ -58,7 +58,7 @@ def reloader(args: argparse.Namespace) -> "Callable[[str], Host | None]":
 def flags(args: argparse.Namespace) -> dict[str, str]:
     """The settings of ``--set KEY=VALUE``, by dotted path. Raises UsageError."""
     out: dict[str, str] = {}
-    for text in args.settings:
+    for text in [*args.settings, *getattr(args, "later_settings", ())]:
         path, equals, value = text.partition("=")
         if not equals:
             raise UsageError(

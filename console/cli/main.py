@@ -4,14 +4,17 @@ import argparse
 import errno
 import importlib
 import os
+import re
 import sys
 import tempfile
 import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from console import __version__
 from console.errors import WatchfloorError
+from console.text import clean
 
 VERBS = ("screens", "status", "watch", "config", "hosts", "enroll", "demo")
 """Modules of this package; each has ``add(sub)``."""
@@ -24,15 +27,31 @@ exit status:
   70 a defect of Watchfloor itself; the report's path is printed
 """
 DEFECT = 70
+_NO_VERB = r"argument VERB: invalid choice: '([^']*)' \(choose from (.*)\)"
 INTERRUPTED = 130
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 Verb = Callable[[argparse.Namespace], int]
 
 
+class Parser(argparse.ArgumentParser):
+    """Names the verb that was probably meant where there is no such verb."""
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong with the command line and leave with 2."""
+        found = re.match(_NO_VERB, message)
+        if found:
+            from console.config.layer import nearest
+
+            verbs = re.findall(r"[\w-]+", found[2])
+            hint = nearest(found[1], verbs) or f"Verbs: {', '.join(verbs)}."
+            message = f"no verb is called {clean(found[1], 80)!r}. {hint}"
+        super().error(message)
+
+
 def parser() -> argparse.ArgumentParser:
     """The whole command line."""
-    top = argparse.ArgumentParser(
+    top = Parser(
         prog="watchfloor",
         description="Watch AI inference hosts live over SSH. Without a verb: the screens.",
         epilog=CODES,

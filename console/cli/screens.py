@@ -4,12 +4,14 @@ import argparse
 import sys
 from typing import Any
 
+from console.cli.status import flags_after_verb
 from console.errors import UsageError
 
 
 def add(sub: Any) -> None:
     """Register the verb."""
     parser = sub.add_parser("screens", help="the live screens (also without a verb)")
+    flags_after_verb(parser)
     parser.set_defaults(run=run)
 
 

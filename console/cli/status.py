@@ -25,15 +25,20 @@ def add(sub: Any) -> None:
     parser.add_argument(
         "--timeout", type=seconds, default=30.0, metavar="S", help="wait at most S seconds (30)"
     )
-    only_hosts(parser)
+    flags_after_verb(parser)
     parser.set_defaults(run=run)
 
 
-def only_hosts(parser: argparse.ArgumentParser) -> None:
-    """Let ``--hosts`` also stand after the verb; what is given before it stays otherwise."""
+def flags_after_verb(parser: argparse.ArgumentParser) -> None:
+    """Let ``--hosts`` and ``--set`` also stand after the verb; else what is before it counts."""
     parser.add_argument(
         "--hosts", metavar="PATTERN", default=argparse.SUPPRESS, help="only these hosts"
     )
+    # A name of its own, or the list after the verb would replace the one before it.
+    parser.add_argument(
+        "--set", dest="later_settings", metavar="KEY=VALUE", action="append",
+        default=argparse.SUPPRESS, help="a setting for this run; may be repeated",
+    )  # fmt: skip
 
 
 def seconds(text: str) -> float:

@@ -4,7 +4,7 @@ import argparse
 import asyncio
 from typing import Any
 
-from console.cli.status import only_hosts, seconds
+from console.cli.status import flags_after_verb, seconds
 
 ABOUT = """\
 Prints what happens on the hosts until stopped: changes of state, events, and every ten seconds a
@@ -26,7 +26,7 @@ def add(sub: Any) -> None:
     form.add_argument("--json", action="store_true", help="one JSON object a line")
     form.add_argument("--plain", action="store_true", help="lines of text (the default)")
     parser.add_argument("--seconds", type=seconds, metavar="N", help="end after N seconds")
-    only_hosts(parser)
+    flags_after_verb(parser)
     parser.set_defaults(run=run)
 
 

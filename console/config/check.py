@@ -28,6 +28,13 @@ def check(layer: Layer) -> None:
                     raise wrong(layer, (key, name, barred), f"{barred!r} cannot be set here")
             _typed(layer, (key, name), table, HostDefaults)
     hosts = data.get("hosts")
+    if isinstance(hosts, dict):
+        raise wrong(
+            layer,
+            ("hosts",),
+            "hosts: expected a list of tables, got one table",
+            "Write each host under [[hosts]], in double brackets.",
+        )
     for number, entry in enumerate(hosts if isinstance(hosts, list) else ()):
         _known(layer, ("hosts", number), entry, fields_of(HostEntry))
         _typed(layer, ("hosts", number), entry, HostEntry)

@@ -86,6 +86,12 @@ def key_fault(line: str) -> str:
     kind, text = words[0], words[1]
     if kind not in KEY_TYPES:
         return f"has the unknown key type {clean(kind, 40)!r}"
+    if text.endswith(("...", "\u2026")) or text[0] in "<[{":
+        return (
+            "is a placeholder, not a key: a key line looks like `ssh-ed25519 AAAAC3NzaC1lZDI1...` "
+            "with 68 characters in the second word. `watchfloor hosts trust HOST` stores the "
+            "host's own, or copy /etc/ssh/ssh_host_ed25519_key.pub from it"
+        )
     try:
         blob = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from console.cli import main
+from console.cli.common import flags
 from console.cli.main import VERBS
 from tests.support.watchfloor import PYTHON, ROOT, watchfloor
 
@@ -96,6 +97,35 @@ def test_a_wrong_command_line_is_2_and_prints_no_data(argv: list[str], fleet: st
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.strip()
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("argv", "said"),
+    [
+        (["statsu"], "no verb is called 'statsu'. Did you mean 'status'?"),
+        (["host"], "no verb is called 'host'. Did you mean 'hosts'?"),
+        (["config", "shwo"], "no verb is called 'shwo'. Did you mean 'show'?"),
+        (["zzz"], "no verb is called 'zzz'. Verbs: screens, status, watch, "),
+        (["\x1b[2J"], "no verb is called "),
+    ],
+)
+def test_a_mistyped_verb_names_the_nearest(argv: list[str], said: str) -> None:
+    done = watchfloor(*argv)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert said in done.stderr
+    assert "\x1b" not in done.stderr
+
+
+@pytest.mark.parametrize("verb", ["status", "watch", "screens"])
+def test_settings_and_hosts_may_stand_on_both_sides_of_the_verb(verb: str) -> None:
+    before = ["--set", "history=false", "--hosts", "a", verb]
+    args = main.parser().parse_args([*before, "--set", "ui.title=x", "--set", "ui.refresh_s=1"])
+    assert flags(args) == {"history": "false", "ui.title": "x", "ui.refresh_s": "1"}
+    assert args.hosts == "a"
+    assert main.parser().parse_args([*before, "--hosts", "b"]).hosts == "b"
+    wrong = watchfloor(verb, "--set", "ui.titel=x")
+    assert wrong.returncode == 2
+    assert "Did you mean 'ui.title'?" in wrong.stderr
 
 
 def test_the_list_of_hosts(fleet: str) -> None:

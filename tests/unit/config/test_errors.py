@@ -41,6 +41,18 @@ def alone(tmp_path: Path, text: str | bytes) -> Config:
         ("[groups.x]\ngroups='x'\n", ":2: 'groups' cannot be set here"),
         ("[sites.x]\nsite='x'\n", ":2: 'site' cannot be set here"),
         ("workstation = 'yes'\n", ":1: workstation: expected true or false, got text"),
+        (
+            "\n[hosts]\nname='a'\n",
+            ":2: hosts: expected a list of tables, got one table. Write each host under [[hosts]]",
+        ),
+        ("[hosts.a]\nname='a'\n", "Write each host under [[hosts]]"),
+        (
+            HOST + "host_key = 'ssh-ed25519 AAAA...'\n",
+            ":4: host 'a', host_key: line 1 is a placeholder, not a key: a key line looks like "
+            "`ssh-ed25519 AAAAC3Nza",
+        ),
+        (HOST + "host_key = 'ssh-ed25519 ...'\n", ": line 1 is a placeholder, not a key"),
+        (HOST + "host_ca = 'ssh-rsa <your key>'\n", ": line 1 is a placeholder, not a key"),
         ("hosts = 3\n", ":1: hosts: expected list, got whole number"),
         ("[[hosts]]\naddress='b'\n", ":1: hosts[0]: name is missing"),
         ("[[hosts]]\nname='a'\n", ":1: host 'a', address: is missing"),
