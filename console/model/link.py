@@ -78,4 +78,7 @@ class Transport(Protocol):
 
 Inventory = Mapping[str, Host]
 AskPassphrase = Callable[[str], Awaitable[str | None]]
-"""Given the path of a key file, returns its passphrase, or None to give up."""
+"""Given the path of a key file, returns its passphrase, or None to give up.
+
+After a wrong passphrase the path is followed by words that say so, to be shown as they are.
+"""

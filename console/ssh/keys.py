@@ -215,9 +215,10 @@ class KeyRing:
 
     async def _unlock(self, file: KeyFile) -> asyncssh.SSHKey:
         error = "the private key is encrypted and nobody can be asked for its passphrase"
-        for _ in range(TRIES if self._ask else 0):
+        for number in range(1, TRIES + 1 if self._ask else 1):
             assert self._ask is not None  # noqa: S101  # for the type checker
-            passphrase = await self._ask(file.path)
+            wrong = f" (that was wrong; try {number} of {TRIES})" if number > 1 else ""
+            passphrase = await self._ask(file.path + wrong)
             if passphrase is None:
                 error = "the private key is encrypted and no passphrase was given"
                 break

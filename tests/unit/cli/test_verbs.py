@@ -15,6 +15,8 @@ import pytest
 from console.cli import main
 from console.cli.common import flags
 from console.cli.main import VERBS
+from tests.support.sshd import make_key, need_openssh
+from tests.support.terminal import Terminal
 from tests.support.watchfloor import PYTHON, ROOT, watchfloor
 
 FLEET = """\
@@ -141,6 +143,26 @@ def test_the_list_of_hosts(fleet: str) -> None:
     assert told["version"] == 1
     assert [host["name"] for host in told["hosts"]][-2:] == ["gpu12", "bastion"]
     assert told["hosts"][0]["groups"] == ["h100"]
+
+
+def test_a_wrong_passphrase_is_said_before_it_is_asked_again(tmp_path: Path) -> None:
+    need_openssh()
+    key = make_key(tmp_path / "key", passphrase="right")
+    jump = f"[[hosts]]\nname='j'\naddress='127.0.0.1'\nport=1\nkey='{key.path}'\n"
+    jump += f"host_key='{key.public}'\n"
+    file = tmp_path / "fleet.toml"
+    file.write_text(f"workstation=false\nhistory=false\n{jump}")
+    # A passphrase is read from the controlling terminal, which a new session has only by asking.
+    argv = ["setsid", "--ctty", "--wait", *PYTHON, "--config", str(file), "status"]
+    with Terminal(argv, os.environ) as terminal:
+        terminal.wait_for(f"Passphrase of {key.path}: ")
+        terminal.press("wrong\r")
+        terminal.wait_for(f"Passphrase of {key.path} (that was wrong; try 2 of 3): ")
+        terminal.press("right\r")
+        code, shown = terminal.rest()
+    assert code == 1
+    assert "nothing listens there" in shown
+    assert "right" not in shown
 
 
 def test_no_hosts_is_narration(tmp_path: Path) -> None:
