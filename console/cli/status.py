@@ -61,5 +61,5 @@ def run(args: argparse.Namespace) -> int:
     names = [host.name for host in config.hosts]
     engine = local_engine(config, ask_passphrase=ask_on_terminal, focus=names)
     snapshot = asyncio.run(collect(engine, args.timeout))
-    sys.stdout.write(encode(snapshot) if args.json else table(snapshot))
+    sys.stdout.write(encode(snapshot) if args.json else table(snapshot, config.files))
     return code(snapshot)

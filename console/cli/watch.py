@@ -38,4 +38,4 @@ def run(args: argparse.Namespace) -> int:
 
     config = configured(args)
     engine = local_engine(config, ask_passphrase=ask_on_terminal, reload=reloader(args))
-    return asyncio.run(watch(engine, as_json=args.json, seconds=args.seconds))
+    return asyncio.run(watch(engine, as_json=args.json, seconds=args.seconds, files=config.files))

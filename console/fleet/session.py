@@ -35,6 +35,7 @@ from console.fleet.trusted import Pins, Trusted
 from console.model.event import Event
 from console.model.host import Host, HostState
 from console.model.link import Link, Transport
+from console.model.risks import exposed
 from console.model.view import HostView, LinkCount
 from console.model.words import without_host
 from console.text import clean
@@ -85,6 +86,7 @@ class Session:
         self._resyncs = Resyncs()
         self._failures = 0
         self._refusals = 0
+        self._exposed_told = False
         self._tried: Pins = ()  # what the last attempt was checked against
         self._frame_mono: float | None = None
         self._opened_mono = 0.0
@@ -277,6 +279,7 @@ class Session:
         self._counts["dropped_events"] += decoded.dropped_events
         if self.status.state is not HostState.LIVE:
             self._enter(HostState.LIVE, "")
+            self._tell_exposed()
         if decoded.frame.f is not None:
             self.history.add(wall, decoded.frame.f)
         for event in events:
@@ -290,6 +293,12 @@ class Session:
             self._counts["resyncs"] += 1
             self._verb("resync")
         self._touch()
+
+    def _tell_exposed(self) -> None:
+        if not self._exposed_told:
+            self._exposed_told = True
+            for finding in exposed(self.spec):
+                self._emit("host.finding", "tier", {"finding": finding})
 
     def full(self) -> bool:
         """True while events of this host may not be taken."""

@@ -6,6 +6,7 @@ import msgspec
 
 from console.model.frame import Fast
 from console.model.gpu import Gpu, worst_throttle
+from console.model.risks import findings
 from console.model.view import FleetSnapshot, HostView
 
 VERSION = 1
@@ -24,6 +25,8 @@ _INVENTORY_TABLES = (
     ("mounts", "mounts"),
     ("models", "models"),
 )
+UNREAD = ("gpus", "processes", "connections", "gpu_processes", "weights_openers", "sessions")
+"""Tables that are not read of the workstation."""
 
 
 def named(row: msgspec.Struct) -> dict[str, Any]:
@@ -56,6 +59,15 @@ def counters(fast: Fast | None) -> dict[str, Any] | None:
     return out
 
 
+def _said(value: Any) -> Any:
+    """The same with null for each empty text and list: of this machine little is read."""
+    if isinstance(value, dict):
+        return {name: _said(inner) for name, inner in value.items()}
+    if isinstance(value, list | tuple) and value:
+        return [_said(inner) for inner in value]
+    return None if value in ("", [], ()) else value
+
+
 def host(view: HostView, now: float) -> dict[str, Any]:
     """One host."""
     age = view.age(now)
@@ -66,12 +78,15 @@ def host(view: HostView, now: float) -> dict[str, Any]:
     }
     for field, name in _INVENTORY_TABLES:
         inventory[name] = [named(row) for row in getattr(view, field)]
+    if view.workstation:
+        inventory = _said(inventory)
     out: dict[str, Any] = {
         "name": view.name,
         "state": view.state.value,
         "age_s": None if age is None else round(age, 3),
         "reason": view.reason,
         "workstation": view.workstation,
+        "findings": list(findings(view)),
         "address": view.spec.address,
         "port": view.spec.port,
         "site": view.spec.site,
@@ -82,6 +97,12 @@ def host(view: HostView, now: float) -> dict[str, Any]:
     }
     for field, name in _TABLES:
         out[name] = [named(row) for row in getattr(view, field)]
+    if view.workstation:
+        # Its listeners are always read; an empty list of them says that there are none.
+        out |= {name: out[name] or None for name in UNREAD}
+        out["listeners"] = [
+            row | ({"uid": None} if row["uid"] < 0 else {}) for row in out["listeners"]
+        ]
     out |= {
         "counters": counters(view.fast),
         "inventory": inventory,

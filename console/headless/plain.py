@@ -2,23 +2,26 @@
 
 import time
 from collections import Counter
+from collections.abc import Sequence
 
 from console.model.event import Event
 from console.model.host import HostState
+from console.model.risks import findings
 from console.model.view import FleetSnapshot, HostView
-from console.model.words import number, rate, sentence, severity, size, span
+from console.model.words import number, rate, sentence, severity, size, span, without_host
+from console.text import clean
 
 
 def words(view: HostView) -> str:
     """A host in a few words; why it is not LIVE where it is not."""
     if view.state is not HostState.LIVE and not view.workstation:
-        return view.reason or "connecting"
+        return without_host(view.name, view.reason) or "connecting"
     out = []
     if view.gpus:
         loads = [gpu.fast.util_pct for gpu in view.gpus if gpu.fast.util_pct is not None]
         mean = f" {sum(loads) / len(loads):.0f}%" if loads else ""
         lost = sum(bool(gpu.fast.lost) for gpu in view.gpus)
-        out.append(f"{len(view.gpus)} GPUs{mean}" + (f", {lost} lost" if lost else ""))
+        out.append(count(len(view.gpus), "GPU") + mean + (f", {lost} lost" if lost else ""))
     fast = view.fast
     if fast is not None:
         memory = None
@@ -26,17 +29,23 @@ def words(view: HostView) -> str:
             memory = 100 * (1 - fast.mem_avail_kib / fast.mem_total_kib)
         out.append(f"cpu {number(fast.cpu_pct, 0, '%')}, memory {number(memory, 0, '%')}")
         out.append(f"out {rate(fast.tx_bps)}")
-    out.append(f"{len(view.listeners)} listeners")
+    out.append(count(len(view.listeners), "listener"))
     if view.denied:
-        out.append(f"{len(view.denied)} things denied")
-    out += [f"{name}: {value}" for name, value in view.facts.items()]
-    return ", ".join(out)
+        out.append(count(len(view.denied), "thing") + " denied")
+    told = ", ".join(out)
+    found = findings(view)
+    return f"{told}; WARNING: {', '.join(found)}" if found else told
 
 
-def table(snapshot: FleetSnapshot) -> str:
-    """All hosts, one line each, under a line that counts them."""
+def count(number: int, what: str) -> str:
+    """``1 host``, ``2 hosts``."""
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
+def table(snapshot: FleetSnapshot, files: Sequence[str] = ()) -> str:
+    """All hosts, one line each, under a line that counts them; ``files`` as in ``summary``."""
     wide = max([len(view.name) for view in snapshot.hosts] + [4])
-    lines = [summary(snapshot)]
+    lines = [summary(snapshot, files)]
     for view in snapshot.hosts:
         age = view.age(snapshot.at)
         old = "" if age is None else span(age)
@@ -44,17 +53,21 @@ def table(snapshot: FleetSnapshot) -> str:
     return "\n".join(lines) + "\n"
 
 
-def summary(snapshot: FleetSnapshot) -> str:
-    """The fleet in one line."""
+def summary(snapshot: FleetSnapshot, files: Sequence[str] = ()) -> str:
+    """The fleet in one line; ``files`` of the configuration were read, the last one is the user's.
+
+    Without hosts it says what to do next.
+    """
     hosts = [view for view in snapshot.hosts if not view.workstation]
     if not hosts:
-        return "no hosts are configured: run `watchfloor config init`"
+        step = f"add hosts to {clean(files[-1])}" if files else "run `watchfloor config init`"
+        return f"no hosts are configured: {step}"
     states = Counter(view.state.value for view in hosts)
     counted = ", ".join(f"{states[state]} {state}" for state in HostState if states[state])
     gpus = [gpu for view in hosts for gpu in view.gpus]
     watts = sum(gpu.fast.power_w or 0 for gpu in gpus)
     used = sum(gpu.fast.mem_used_mib or 0 for gpu in gpus)
-    return f"{len(hosts)} hosts: {counted}; {len(gpus)} GPUs, {watts:.0f} W, " + (
+    return f"{count(len(hosts), 'host')}: {counted}; {count(len(gpus), 'GPU')}, {watts:.0f} W, " + (
         f"{size(used, start='M')} GPU memory in use"
     )
 

@@ -3,7 +3,7 @@
 import asyncio
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -39,8 +39,10 @@ def brief(view: HostView) -> dict[str, Any]:
 class Lines:
     """Makes lines from what is new in an engine."""
 
-    def __init__(self, engine: Engine, *, as_json: bool) -> None:
+    def __init__(self, engine: Engine, *, as_json: bool, files: Sequence[str] = ()) -> None:
+        """``files`` of the configuration: where hosts can be added while there are none."""
         self._engine = engine
+        self._files = files
         self._json = as_json
         self._after = 0
         self._shown: dict[str, HostView] = {}
@@ -56,7 +58,7 @@ class Lines:
             yield from self._changed(snapshot)
         elif now >= self._summary_at:
             if self._summary_at:
-                yield summary(snapshot)
+                yield summary(snapshot, self._files)
             self._summary_at = now + SUMMARY_S
 
     def _event(self, event: Event) -> str:
@@ -76,13 +78,15 @@ class Lines:
                 yield msgspec.json.encode(brief(view)).decode()
 
 
-async def watch(engine: Engine, *, as_json: bool, seconds: float | None) -> int:
+async def watch(
+    engine: Engine, *, as_json: bool, seconds: float | None, files: Sequence[str] = ()
+) -> int:
     """Print until a signal or the end of ``seconds``; 0 when all hosts are LIVE then."""
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(number, stopped.set)
-    lines = Lines(engine, as_json=as_json)
+    lines = Lines(engine, as_json=as_json, files=files)
     await engine.start()
     end = None if seconds is None else loop.time() + seconds
     try:

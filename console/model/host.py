@@ -12,7 +12,7 @@ class HostState(StrEnum):
     LIVE = "LIVE"
     STALE = "STALE"  # connected, but no frame for three periods
     DOWN = "DOWN"  # no connection; retried with backoff
-    REFUSED = "REFUSED"  # authentication failed twice; waits for a person
+    REFUSED = "REFUSED"  # our key was refused twice or cannot be used; waits for a person
     NEW_KEY = "NEW-KEY"  # the host showed another key than the pinned one; waits for a person
 
     @property

@@ -17,7 +17,18 @@ from tests.support.pages import field_tables, json_type
 from tests.support.samples import ANY_KEY, fields, sample
 
 PAGE = (Path(__file__).resolve().parents[3] / "docs/status-json.md").read_text(encoding="utf-8")
-SNAPSHOT: FleetSnapshot = sample(FleetSnapshot)
+
+
+def one_host() -> FleetSnapshot:
+    """A host, not this machine, with every field set, and one finding."""
+    whole: FleetSnapshot = sample(FleetSnapshot)
+    (view,) = whole.hosts
+    spec = msgspec.structs.replace(view.spec, tier=0)
+    view = msgspec.structs.replace(view, spec=spec, workstation=False)
+    return msgspec.structs.replace(whole, hosts=(view,))
+
+
+SNAPSHOT = one_host()
 UNITS = {
     "_s": "s", "_ms": "ms", "_ns": "ns", "_mib": "MiB", "_kib": "KiB", "_bytes": "B", "_bps": "B/s",
     "_pct": "%", "_c": "°C", "_w": "W", "_mhz": "MHz", "_mj": "mJ", "_mbps": "Mbit/s",

@@ -21,6 +21,7 @@ from console.fleet.pool import CONNECTS, Pool
 from console.model.event import Event
 from console.model.host import HostState
 from console.model.view import HostView
+from console.model.words import sentence
 from tests.support.scripted import ScriptedTransport, frame, host, listener, table
 
 
@@ -335,3 +336,30 @@ def test_pauses_grow_within_bounds_and_are_spread() -> None:
         assert 1.0 <= min(waits) <= max(waits) <= LONGEST_S
         assert len(set(waits)) > 40
     assert max(backoff(1, rng) for _ in range(200)) <= 2.0
+
+
+@pytest.mark.parametrize("tier", [0, 1])
+async def test_a_key_that_opens_a_shell_is_told_once_for_each_host(tier: int) -> None:
+    fleet = Fleet()
+    fleet.hosts = [host("gpu01", tier=tier)]
+    async with fleet.running() as pool:
+        await fleet.live()
+        fleet.transport.link("gpu01").sink.closed(ConnectError("reset by peer"))
+        await fleet.until(state(HostState.DOWN))
+        pool.retry("gpu01")
+        await fleet.live()
+        counts = fleet.view().counts
+        assert (counts.connects, counts.failures) == (2, 0), "a link that was lost is no failure"
+    told = [sentence(event) for event in fleet.events if event.kind == "host.finding"]
+    assert told == (["its key opens a shell on this host"] if tier == 0 else [])
+
+
+async def test_an_attempt_that_fails_is_no_connection() -> None:
+    fleet = Fleet()
+    fleet.transport.fail["gpu01"] = deque([ConnectError("nothing listens there")])
+    async with fleet.running() as pool:
+        view = await fleet.until(state(HostState.DOWN))
+        assert (view.counts.connects, view.counts.failures) == (0, 1)
+        pool.retry("gpu01")
+        view = await fleet.live()
+        assert (view.counts.connects, view.counts.failures) == (1, 1)

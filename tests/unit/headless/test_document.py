@@ -10,14 +10,15 @@ import msgspec
 import pytest
 
 from console.engine.session import LocalEngine
-from console.headless.document import VERSION, document, encode
+from console.headless.document import UNREAD, VERSION, document, encode
 from console.headless.plain import event_line, summary, table
 from console.headless.status import code, collect, settled
 from console.model.event import Event
 from console.model.host import HostState
+from console.model.inventory import Inventory, KernelFacts
 from console.model.view import FleetSnapshot, HostView
 from tests.support.scripted import ScriptedTransport, frame, host
-from tests.support.still_engine import poisoned, view
+from tests.support.still_engine import gpu, listener, poisoned, view
 
 ASKED = {"name", "state", "age_s", "reason", "gpus", "processes", "listeners", "inventory"}
 GPU = {"index", "name", "uuid", "util_pct", "mem_used_mib", "mem_total_mib", "temp_c", "power_w"}
@@ -65,6 +66,8 @@ def test_a_document_is_one_line_and_no_hosts_is_a_document_too() -> None:
     assert text.endswith("\n")
     assert written() == {"version": 1, "at": 1_700_000_100.0, "hosts": []}
     assert "config init" in summary(snapshot())
+    told = summary(snapshot(), ["/etc/watchfloor/config.toml", "/home/me/config.toml"])
+    assert told == "no hosts are configured: add hosts to /home/me/config.toml"
 
 
 @pytest.mark.parametrize(
@@ -128,3 +131,50 @@ def test_a_frame_of_strange_dates_is_shown() -> None:
         assert 0 <= event.at < 1e11
         assert document(snapshot(view("a")))["version"] == 1
         assert event_line(Event(kind=event.kind, host="a", at=event.at))
+
+
+def test_one_is_not_written_as_many() -> None:
+    one = view("a", gpus=(gpu(0, 5.0),), listeners=(), denied={"dmesg": "CAP_SYSLOG"})
+    assert summary(snapshot(one)).startswith("1 host: 1 LIVE; 1 GPU, ")
+    line = table(snapshot(one)).splitlines()[1]
+    assert "1 GPU 5%" in line
+    assert "0 listeners, 1 thing denied" in line
+
+
+@pytest.mark.parametrize("tier", [0, 1, 2])
+def test_a_key_that_opens_a_shell_is_said_in_every_form(tier: int) -> None:
+    shell = "its key opens a shell on this host"
+    seen = view("gpu01", spec=host("gpu01", tier=tier))
+    assert (f"WARNING: {shell}" in table(snapshot(seen))) is (tier == 0)
+    assert written(seen)["hosts"][0]["findings"] == ([shell] if tier == 0 else [])
+
+
+def workstation(**fields: Any) -> HostView:
+    return HostView(
+        spec=host("workstation"),
+        state=HostState.LIVE,
+        workstation=True,
+        inventory=Inventory(kernel=KernelFacts(release="6.1.0")),
+        listeners=(listener(22, uid=-1),),
+        facts={"administrator": "yes: root", "agent keys": "none: no agent", "firewall": "no: x"},
+        **fields,
+    )
+
+
+def test_what_is_not_read_of_the_workstation_is_null_and_never_empty() -> None:
+    (out,) = written(workstation())["hosts"]
+    unread = {name: out[name] for name in UNREAD}
+    assert unread == dict.fromkeys(UNREAD)
+    assert out["listeners"][0]["port"] == 22
+    assert out["listeners"][0]["uid"] is None
+    assert out["inventory"]["kernel"]["release"] == "6.1.0"
+    assert out["inventory"]["kernel"]["cmdline"] is None
+    assert out["inventory"]["packages"] is out["inventory"]["accounts"] is None
+    assert out["findings"] == ["administrator", "no firewall"]
+    assert written(HostView(spec=host("a")))["hosts"][0]["sessions"] == [], "a host says none"
+
+
+def test_the_line_of_the_workstation_is_calm_and_marks_risks() -> None:
+    line = table(snapshot(workstation())).splitlines()[1]
+    assert line.endswith("1 listener; WARNING: administrator, no firewall")
+    assert "agent" not in line
