@@ -24,7 +24,7 @@ def files(binding: bytes | None = None) -> dict[str, bytes]:
     found = {
         f"{PACKAGE}/{path}": data for path, data in read_tree(os.path.join(_HERE, "probe")).items()
     }
-    for name in ("start.py", "relay.py", "firewall.py"):
+    for name in ("start.py", "confine.py", "relay.py", "firewall.py"):
         with open(os.path.join(_HERE, "sensor", name), "rb") as handle:
             found[name] = handle.read()
     if binding is not None:

@@ -22,7 +22,7 @@ NUMBERS = {  # syscalls: x86_64, and the numbers that all newer machines share
     "process_vm_readv": (310, 270), "process_vm_writev": (311, 271), "ptrace": (101, 117),
     "pidfd_open": (434, 434), "pidfd_getfd": (438, 438), "open_by_handle_at": (304, 265),
     "mount": (165, 40), "unshare": (272, 97), "sethostname": (170, 161),
-    "shmget": (29, 194), "setns": (308, 268),
+    "shmget": (29, 194), "setns": (308, 268), "openat2": (437, 437), "io_uring_setup": (425, 425),
 }  # fmt: skip
 libc = ctypes.CDLL(None, use_errno=True)
 libc.syscall.restype = ctypes.c_long
@@ -71,11 +71,55 @@ def poke(path: str) -> int:
         return file.write("1")
 
 
+def openat2(path: str) -> int:
+    """Make a file by the call whose flags no filter can see."""
+    how = (ctypes.c_uint64 * 3)(os.O_WRONLY | os.O_CREAT, 0o600, 0)
+    return syscall("openat2", -100, path.encode(), ctypes.byref(how), 24)
+
+
+def ring() -> int:
+    """A queue of calls that no filter sees."""
+    return syscall("io_uring_setup", 4, ctypes.create_string_buffer(120))
+
+
+def beyond(pid: int, planted: str) -> dict[str, Callable[[], object]]:
+    """What is tried on the file systems of another process, which are not read-only.
+
+    ``planted`` is a file in /tmp of the host that everybody may write.
+    """
+    tmp = f"/proc/{pid}/root/tmp"
+    here = f"{tmp}/intruder"
+    return {
+        **{
+            f"write {folder} of {whose}": partial(write, f"/proc/{whose}/root{folder}")
+            for folder in WORLD + OTHER
+            for whose in (1, pid)
+        },
+        "write by its folder": lambda: write(f"/proc/{pid}/cwd/tmp"),
+        "make a file without a name": lambda: os.open(tmp, os.O_TMPFILE | os.O_RDWR, 0o600),
+        "make a file by openat2": lambda: openat2(here),
+        "empty a file": lambda: os.open(planted, os.O_WRONLY | os.O_TRUNC),
+        "empty a file for reading": lambda: os.open(planted, os.O_RDONLY | os.O_TRUNC),
+        "cut a file": lambda: os.truncate(planted, 0),
+        "make a folder": lambda: os.mkdir(here),
+        "make a pipe": lambda: os.mkfifo(here),
+        "make a socket": lambda: socket.socket(socket.AF_UNIX).bind(here),
+        "make a link": lambda: os.symlink("/etc/shadow", here),
+        "make another name": lambda: os.link(planted, here),
+        "rename": lambda: os.rename(planted, here),
+        "remove": lambda: os.unlink(planted),
+        "set a time": lambda: os.utime(planted),
+        "set an attribute": lambda: os.setxattr(planted, "user.intruder", b"x"),
+        "queue calls": ring,
+    }
+
+
 def attempts(pid: int) -> dict[str, Callable[[], object]]:
     """Everything that is tried."""
     unix = socket.socket(socket.AF_UNIX)
     return {
         **{f"write {folder}": partial(write, folder) for folder in WORLD + OTHER},
+        **beyond(pid, f"/proc/{pid}/root/tmp/planted"),
         "read memory": lambda: memory("process_vm_readv", pid),
         "write memory": lambda: memory("process_vm_writev", pid),
         "open memory to write": lambda: os.open(f"/proc/{pid}/mem", os.O_RDWR),
@@ -101,14 +145,18 @@ def attempts(pid: int) -> dict[str, Callable[[], object]]:
 def main() -> None:
     """Try everything and say how it went."""
     pid = int(sys.argv[1])
+    sys.path.insert(0, "/usr/lib/watchfloor")
+    from confine import make_nothing  # type: ignore[import-not-found]
+
+    make_nothing()  # as start.py does before anything else
     told: dict[str, str] = {}
     for name, attempt in attempts(pid).items():
         try:
             told[name] = f"gave {attempt()!r}"
         except OSError as error:
-            told[name] = (
-                "refused" if error.errno in (1, 13, 30, 97) else f"failed: {error.strerror}"
-            )
+            # To a program under the filter there is no openat2.
+            known = {1, 13, 30, 97} | ({38} if name.endswith("openat2") else set())
+            told[name] = "refused" if error.errno in known else f"failed: {error.strerror}"
         except ValueError as error:  # resource.prlimit says so
             told[name] = "refused" if "not allowed" in str(error) else f"failed: {error}"
     # What it must be able to, or all of the above would prove nothing.

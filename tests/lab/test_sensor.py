@@ -269,6 +269,7 @@ def test_a_sensor_ends_with_its_relay(lab: Enrolled) -> None:
 def test_the_sandbox_holds(lab: Enrolled, holder: int) -> None:
     script = (Path(__file__).parent / "intruder.py").read_text()
     lab.host.run("tee", "/usr/lib/intruder.py", stdin=script)
+    lab.host.run("sh", "-c", "echo kept >/tmp/planted; chmod 666 /tmp/planted")
     unit = lab.host.run("cat", "/etc/systemd/system/watchfloor-sensor@.service").stdout
     kept = [line for line in unit.splitlines() if not line.startswith(("Exec", "StandardI"))]
     at = kept.index("[Service]") + 1
@@ -282,7 +283,8 @@ def test_the_sandbox_holds(lab: Enrolled, holder: int) -> None:
     told = json.loads(lab.host.run("cat", "/root/told").stdout)
     assert told.pop("read shadow") == "read"
     assert "python3" in told.pop("read exe")
-    assert len(told) > 30
+    assert len(told) > 70
+    assert lab.host.run("cat", "/tmp/planted").stdout == "kept\n"
     assert {name: how for name, how in told.items() if how != "refused"} == {}
 
 

@@ -96,7 +96,7 @@ def test_the_archive_is_what_is_in_the_repository_and_nothing_more() -> None:
     assert all(m.isfile() or m.isdir() for m in members)
     assert all(m.uid == m.gid == m.mtime == 0 and not m.mode & 0o022 for m in members)
     assert contents.pop("pynvml.py") == b"# binding\n"
-    for name in ("start.py", "relay.py", "firewall.py"):
+    for name in ("start.py", "confine.py", "relay.py", "firewall.py"):
         assert contents.pop(name) == (ROOT / "console/hostside/sensor" / name).read_bytes()
     probe = ROOT / "console/hostside/probe"
     expected = {
