@@ -44,6 +44,17 @@ def test_links_lead_to_files(page: Path) -> None:
     assert not missing
 
 
+def test_every_module_of_the_architecture_exists_and_no_room_is_left_out() -> None:
+    text = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
+    tables = text.split("### Modules of the console")[1].split("## Decisions")[0]
+    rows = re.findall(r"^\| (`.*?) \|", tables, re.MULTILINE)
+    named = [name for row in rows for name in re.findall(r"`([\w/]+)`", row)]
+    assert not [name for name in named if not (ROOT / f"console/{name}.py").is_file()]
+    assert len(named) == len(set(named))
+    rooms = {path.parent.name for path in ROOT.glob("console/*/__init__.py")}
+    assert rooms <= {name.split("/")[0] for name in named}
+
+
 def test_every_command_of_the_readme_exists() -> None:
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     named = set(re.findall(r"watchfloor ((?:[a-z]+ ?)+)", text))
