@@ -158,7 +158,7 @@ class ConsoleApp(App[None]):
         """Show one host, with its full process table while it is in front."""
         if isinstance(self.screen, HostScreen):  # so that Esc always leads to the fleet
             self.pop_screen()  # type: ignore[no-untyped-call]  # as the library declares it
-        screen = HostScreen(self.look, host, self.history)
+        screen = HostScreen(self.look, host, self.history, self._fleet.newcomers)
         self.engine.focus(host)
         self.push_screen(screen, lambda _: self.engine.focus())
         screen.call_after_refresh(self._fill, screen, self._after)

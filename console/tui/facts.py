@@ -1,8 +1,12 @@
 """What a host's picture means, as numbers and words: pure functions for columns and pages."""
 
+from collections.abc import Sequence
+
 from console.model.gpu import Gpu, worst_throttle
 from console.model.host import Host
-from console.model.tables import Listener
+from console.model.risks import risks as risks
+from console.model.risks import risky as risky
+from console.model.tables import GpuProcess, Listener
 from console.model.view import HostView
 from console.model.words import BAD, WARN, without_host, xid_severity
 
@@ -53,57 +57,52 @@ def gpu_trouble(gpu: Gpu) -> tuple[int, str, str] | None:
     mild = not xid or xid_severity(counters.last_xid) != BAD
     if fast.lost:
         words = f"{who} {fast.lost.removeprefix('GPU is ')}"
-        return 10, BAD, words if mild else f"{words}, {xid}"
+        return 12, BAD, words if mild else f"{words}, {xid}"
     if not mild:
-        return 9, BAD, f"{who} {xid}"
+        return 11, BAD, f"{who} {xid}"
     if counters.remap_failure:
-        return 8, BAD, f"{who} row remap failed"
+        return 10, BAD, f"{who} row remap failed"
     if counters.ecc_uncorrected_volatile:
-        return 7, BAD, f"{who} ECC {counters.ecc_uncorrected_volatile}"
+        return 9, BAD, f"{who} ECC {counters.ecc_uncorrected_volatile}"
     if counters.recovery_action:
-        return 6, BAD, f"{who} needs recovery"
+        return 8, BAD, f"{who} needs recovery"
     if counters.remap_pending or counters.retired_pages_pending:
-        return 5, WARN, f"{who} remap pending"
+        return 7, WARN, f"{who} remap pending"
     if xid:
-        return 4, WARN, f"{who} {xid}"
+        return 6, WARN, f"{who} {xid}"
     throttle = worst_throttle(fast.throttle)
     if throttle.startswith("hw-"):
-        return 3, WARN, f"{who} {throttle}"
+        return 5, WARN, f"{who} {throttle}"
     if counters.ecc_uncorrected:
-        return 2, WARN, f"{who} ECC {counters.ecc_uncorrected} ever"
+        return 4, WARN, f"{who} ECC {counters.ecc_uncorrected} ever"
     if throttle:
         return 1, "", f"{who} {throttle}"
     return None
 
 
-def trouble(view: HostView) -> tuple[int, str, str]:
-    """The worst over all GPUs of a host: rank, severity, words; (0, "", "") when all is well."""
+def trouble(view: HostView, new: Sequence[GpuProcess] = ()) -> tuple[int, str, str]:
+    """The worst about a host: rank, severity, words; (0, "", "") when all is well.
+
+    Faults of its GPUs come first, then processes that are ``new`` on a GPU, then listeners that the
+    inventory does not declare.
+    """
     found = [worst for gpu in view.gpus if (worst := gpu_trouble(gpu)) is not None]
+    if new:
+        found.append((3, WARN, f"new {newly(new)[0]}"))
+    if extra := undeclared(view):
+        found.append((2, WARN, f"{extra} undeclared"))
     return max(found, key=lambda item: item[0], default=(0, "", ""))
 
 
-_RISKY = {
-    "administrator": ("yes", "administrator"),
-    "ssh session": ("yes", "inside an SSH session"),
-    "forwarded agent": ("yes", "forwarded agent"),
-    "disk encryption /": ("no", "disk not encrypted"),
-    "disk encryption home": ("no", "home not encrypted"),
-    "screen lock": ("no", "no screen lock"),
-    "firewall": ("no", "no firewall"),
-}
-
-
-def risky(name: str, value: str) -> str:
-    """Why a fact about this workstation makes work from it risky, in words; "" if it does not."""
-    if name == "unencrypted keys":
-        return "unencrypted keys" if value[:1].isdigit() else ""
-    start, words = _RISKY.get(name, ("", ""))
-    return words if start and value.startswith(start) else ""
-
-
-def risks(view: HostView) -> list[str]:
-    """What makes work from this workstation risky."""
-    return [words for name, value in view.facts.items() if (words := risky(name, value))]
+def newly(rows: Sequence[GpuProcess]) -> list[str]:
+    """New processes on GPUs in words, one each: its name and the GPUs that it holds."""
+    held: dict[int, list[GpuProcess]] = {}
+    for row in rows:
+        held.setdefault(row.pid, []).append(row)
+    return [
+        f"{of[0].name or pid} GPU{','.join(map(str, sorted({row.gpu for row in of})))}"
+        for pid, of in held.items()
+    ]
 
 
 def why(view: HostView) -> str:
@@ -123,6 +122,16 @@ def declared(host: Host, row: Listener) -> bool | None:
 def undeclared(view: HostView) -> int:
     """Listeners that the inventory does not name, where it names any."""
     return sum(declared(view.spec, row) is False for row in view.listeners)
+
+
+def suspects(view: HostView, new: Sequence[GpuProcess]) -> list[str]:
+    """What somebody should look at on this host, in words: who is ``new`` on a GPU, who listens."""
+    out = [f"new on a GPU since this console began: {words}" for words in newly(new)]
+    for row in view.listeners:
+        if declared(view.spec, row) is False:
+            owner = f"{row.name} (pid {row.pid})" if row.name else "its program is not visible"
+            out.append(f"listener not declared: {row.key}, {owner}")
+    return out
 
 
 def insecure(view: HostView) -> list[str]:

@@ -105,3 +105,21 @@ async def test_help(golden: Golden) -> None:
         await pilot.press("question_mark")
         await settle(pilot)
         golden("help", text(app))
+
+
+async def test_help_of_a_host(golden: Golden) -> None:
+    app = make_app(engine())
+    async with app.run_test(size=(100, 60)) as pilot:
+        await settle(pilot)
+        app.open_host("gpu01")
+        await settle(pilot)
+        await pilot.press("question_mark")
+        await settle(pilot)
+        shown = text(app)
+        assert "scroll, Esc closes" in shown
+        await pilot.press("end")
+        await pilot.pause()
+        shown += text(app)
+        for word in ("DECLARED", "THR", "LABEL", "openers", "ECC pending"):
+            assert f" {word} " in shown
+        golden("help-host", shown)

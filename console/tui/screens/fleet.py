@@ -12,8 +12,9 @@ from console.model.view import FleetSnapshot, HostView
 from console.tui import actions
 from console.tui.events import EventRows, event_line
 from console.tui.look import Cell, Look
+from console.tui.newcomers import Newcomers
 from console.tui.screens.base import WatchScreen
-from console.tui.screens.fleet_columns import COLUMNS, FIELDS, note, text
+from console.tui.screens.fleet_columns import FIELDS, columns, note, text
 from console.tui.table_model import TableModel
 from console.tui.widgets.line_table import LineTable
 from console.tui.widgets.lines import Bar
@@ -62,7 +63,10 @@ class FleetScreen(WatchScreen):
         self.below = Bar(look, id="events")
         self._lines = 0
         self._events = EventRows(MOST, routine=ROUTINE)
-        model = TableModel(COLUMNS, lambda view: view.name, text, fields=dict(FIELDS))
+        self.newcomers = Newcomers()
+        model = TableModel(
+            columns(self.newcomers), lambda view: view.name, text, fields=dict(FIELDS)
+        )
         self._table = LineTable(model, look, span=note, empty=EMPTY, id="hosts")
 
     @property
@@ -106,6 +110,7 @@ class FleetScreen(WatchScreen):
 
     def show_events(self, events: list[Event]) -> None:
         """Take new events; the newest that matter stay in view, what is routine makes way."""
+        self.newcomers.see(events)
         self._events.add(events)
         lines = [event_line(row, self.look) for row in self._events.rows()]
         self.below.show(*lines)

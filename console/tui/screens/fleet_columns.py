@@ -1,13 +1,17 @@
 """The columns of the fleet: one row a host."""
 
 import time
+from collections.abc import Sequence
+from dataclasses import replace
 
 from console.model.host import HostState
+from console.model.tables import GpuProcess
 from console.model.view import HostView
 from console.model.words import number, rate, size, span
 from console.tui import facts
 from console.tui.filter import Field, Value
 from console.tui.look import Cell, Look, load_style
+from console.tui.newcomers import Newcomers
 from console.tui.table_model import Column
 
 GAUGES = 8
@@ -19,7 +23,7 @@ def text(view: HostView) -> str:
     parts = (
         spec.name, spec.address, view.state.value, view.reason, spec.site, spec.zone,
         spec.environment, spec.owner, spec.risk, *spec.groups, *spec.tags,
-        *(gpu.static.name for gpu in view.gpus[:1]),
+        *(gpu.static.name for gpu in view.gpus[:1]), facts.trouble(view)[2],
     )  # fmt: skip
     return " ".join(parts)
 
@@ -97,10 +101,10 @@ def _heat(view: HostView, look: Look) -> Cell:
     return [(number(degrees, 0, "°" if not look.ascii_only else "C"), load_style(degrees, 80, 88))]
 
 
-def _trouble(view: HostView, look: Look) -> Cell:
+def _trouble(view: HostView, look: Look, new: Sequence[GpuProcess] = ()) -> Cell:
     if view.workstation and (risks := facts.risks(view)):
         return [(f"{look.mark('warn')} {len(risks)} risks: {', '.join(risks)}", "warn")]
-    rank, severity, words = facts.trouble(view)
+    rank, severity, words = facts.trouble(view, new)
     if not rank:
         return [("-", "dim")]
     mark = f"{look.mark(severity)} " if severity else ""
@@ -192,6 +196,22 @@ COLUMNS: tuple[Column[HostView], ...] = (
     ),
     Column("site", "SITE", 14, _where, lambda v: v.spec.site, drop=9),
 )  # fmt: skip
+
+
+def columns(newcomers: Newcomers) -> tuple[Column[HostView], ...]:
+    """The columns, where the worst of a host may be a process that is new on a GPU."""
+
+    def cell(view: HostView, look: Look) -> Cell:
+        return _trouble(view, look, newcomers.of(view))
+
+    def value(view: HostView) -> Value:
+        return float(facts.trouble(view, newcomers.of(view))[0])
+
+    return tuple(
+        replace(column, cell=cell, value=value) if column.id == "worst" else column
+        for column in COLUMNS
+    )
+
 
 FIELDS = {
     "gpu_mem_used": Field(_used, "M"),

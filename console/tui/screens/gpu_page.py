@@ -78,12 +78,18 @@ def _row(gpu: Gpu, look: Look, width: int) -> Cell:
 def _processes(rows: tuple[GpuProcess, ...], width: int) -> Iterator[Cell]:
     if not rows:
         yield [("  none", "dim")]
+        return
+    shares = any(row.sm_pct is not None for row in rows)
+    share = f"{'SM':>5}" if shares else ""
+    yield [(f"  GPU KIND     MEMORY{share}  {'PID':12} {'USER':10} PROGRAM", "head")]
     for row in sorted(rows, key=lambda row: (row.gpu, row.pid)):
+        share = f" {number(row.sm_pct, 0, '%'):>4}" if shares else ""
         memory = size(row.mem_mib, start="M") if row.reliable else "?"
-        room = width - 70 if width >= 110 and not row.tracer else 0
+        room = width - 75 if width >= 110 and not row.tracer else 0
         yield [
             (
-                f"  {row.gpu:>3} {row.kind:8} {memory:>6}  pid {row.pid:<8} {row.user or '?':10} ",
+                f"  {row.gpu:>3} {row.kind:8} {memory:>6}{share}  {row.pid:<12} "
+                f"{row.user or '?':10} ",
                 "",
             ),
             (f"{row.name or '?':18}", "bold"),
@@ -101,7 +107,13 @@ def _all(gpu: Gpu) -> Iterator[Value]:
         fast, skip=("index", "util_pct", "mem_used_mib", "throttle", "age_s", "lost"), known=True
     )
     yield from values(gpu.counters, skip=("index",), known=True)
-    yield from values(gpu.static, skip=("index", "name", "uuid", "mem_total_mib"), known=True)
+    static = gpu.static
+    same = [  # a pending mode that is the present one says nothing
+        pending
+        for pending, now in (("ecc_pending", static.ecc_mode), ("mig_pending", static.mig_mode))
+        if getattr(static, pending) == now
+    ]
+    yield from values(static, skip=("index", "name", "uuid", "mem_total_mib", *same), known=True)
 
 
 def _grid(items: list[Value], width: int) -> list[Cell]:

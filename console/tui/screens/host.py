@@ -1,7 +1,7 @@
 """One host: overview, GPUs, processes, network, inventory, events; built when first seen."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from textual.app import ComposeResult
@@ -15,6 +15,7 @@ from console.model.words import span
 from console.tui import actions, facts
 from console.tui.events import EventRows, event_line
 from console.tui.look import Cell, Look
+from console.tui.newcomers import Newcomers
 from console.tui.screens.base import WatchScreen
 from console.tui.screens.gpu_page import gpus
 from console.tui.screens.host_pages import LABEL, inventory_facts, overview
@@ -27,9 +28,20 @@ from console.tui.widgets.strips import fold
 TABS = ("overview", "gpus", "processes", "network", "inventory", "events")
 TABLES = ("processes", "network", "inventory")
 SECTIONED = ("network", "inventory")
+HEADS = tuple(f" {number} {tab} " for number, tab in enumerate(TABS, 1))
 FACTS = "facts"
 MAX_EVENTS = 500
 HistoryOf = Callable[[str, str, float], Series]
+
+
+def pressed(words: Sequence[str], x: int) -> int | None:
+    """Which of ``words``, which stand one after the other, is at cell ``x``."""
+    left = 0
+    for index, text in enumerate(words):
+        left += len(text)
+        if x < left:
+            return index if x >= 0 else None
+    return None
 
 
 class HostScreen(WatchScreen):
@@ -39,8 +51,9 @@ class HostScreen(WatchScreen):
     BINDINGS = actions.bindings("host")
     CSS = "#tabs { height: 1; } #section { height: auto; max-height: 4; }"
 
-    def __init__(self, look: Look, host: str, history: HistoryOf) -> None:
+    def __init__(self, look: Look, host: str, history: HistoryOf, newcomers: Newcomers) -> None:
         super().__init__(look)
+        self._newcomers = newcomers
         self.host = host
         self.tab = "overview"
         self.forgotten = 0  # events from before this screen that the engine no longer holds
@@ -114,13 +127,13 @@ class HostScreen(WatchScreen):
         def history(name: str, seconds: float) -> Series:
             return self._history(self.host, name, seconds)
 
-        return overview(view, self.look, history, width)
+        return overview(view, self.look, history, width, self._newcomers.of(view))
 
     def _tell_section(self, view: HostView, section: Section, shown: int) -> None:
         every = self._titles(view)
         here = self._section.get(self.tab, 0)
         pieces: list[tuple[str, str]] = [(" ", "")]
-        if sum(len(words) + 2 for words in every) + 14 > self.size.width:
+        if self._too_many(every):
             pieces += [(f" {every[here]} ", "bar"), (f" {here + 1} of {len(every)}, n next", "dim")]
         else:
             for index, words in enumerate(every):
@@ -136,6 +149,25 @@ class HostScreen(WatchScreen):
         self._about.styles.height = 1 + len(rest)
 
     # -- tabs and sections
+
+    def _too_many(self, titles: list[str]) -> bool:
+        """Whether the titles of sections do not fit beside each other."""
+        return sum(len(words) + 2 for words in titles) + 14 > self.size.width
+
+    def on_bar_pressed(self, event: Bar.Pressed) -> None:
+        """A tab, or a section, that was clicked."""
+        event.stop()
+        if event.bar is self._tabs:
+            index = pressed(HEADS, event.x)
+            if index is not None:
+                self.action_tab(TABS[index])
+        elif event.bar is self._about and event.y == 0 and self._view and self.tab in TABLES:
+            titles = self._titles(self._view)
+            index = pressed([f" {words} " for words in titles], event.x - 1)
+            if self._too_many(titles):
+                self.action_section()
+            elif index is not None:
+                self.action_section(index - self._section.get(self.tab, 0))
 
     def _titles(self, view: HostView) -> list[str]:
         names = [section.title for section in sections(self.tab, view)]
@@ -162,10 +194,12 @@ class HostScreen(WatchScreen):
             self._made[name] = self._make()
             self._content.mount(self._made[name])
         self._made[name].display = True
-        pieces: list[tuple[str, str]] = []
-        for number, tab in enumerate(TABS, 1):
-            pieces += [(f" {number} {tab} ", "bar" if tab == self.tab else ""), (" ", "")]
-        self._tabs.show(pieces)
+        self._tabs.show(
+            [
+                (words, "bar" if tab == self.tab else "")
+                for tab, words in zip(TABS, HEADS, strict=True)
+            ]
+        )
         self._made[name].focus()
         if self._view is not None:
             self._draw(self._view)

@@ -1,11 +1,12 @@
 """The pages of one host that are text: the overview and the facts of the inventory."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from console.model.history import Series
 from console.model.host import HostState
+from console.model.tables import GpuProcess
 from console.model.view import HostView
 from console.model.words import number, rate, size, span
 from console.tui import facts
@@ -13,6 +14,8 @@ from console.tui.look import Cell, Look, load_style
 from console.tui.values import values
 
 LABEL = 24
+SUSPECTS = 8
+"""Lines of the overview for what needs a look; the tables hold the rest."""
 HistoryOf = Callable[[str, float], Series]
 PLOTS = (
     ("cpu_pct", "CPU", 100.0),
@@ -35,9 +38,19 @@ def title(words: str, look: Look) -> Cell:
     return [(f" {words} ", "bold"), (look.rule * 40, "dim")]
 
 
-def overview(view: HostView, look: Look, history: HistoryOf, width: int) -> list[Cell]:
-    """Who it is, how it is reached, how it has been, what may not be seen."""
+def overview(
+    view: HostView, look: Look, history: HistoryOf, width: int, new: Sequence[GpuProcess] = ()
+) -> list[Cell]:
+    """Who it is, what needs a look, how it has been, how it is reached, what may not be seen.
+
+    ``new`` are the processes that took a GPU since the console began.
+    """
     lines: list[Cell] = [*_standing(view, look)]
+    suspects = facts.suspects(view, new)
+    if suspects:
+        lines += [[], title("needs a look", look), *_warnings(suspects[:SUSPECTS], look)]
+        if len(suspects) > SUSPECTS:
+            lines.append([(f"    and {len(suspects) - SUSPECTS} more", "warn")])
     if view.facts:
         lines += [[], title("this machine", look)]
         for name, value in view.facts.items():
@@ -48,10 +61,7 @@ def overview(view: HostView, look: Look, history: HistoryOf, width: int) -> list
     lines += [[], title("the last ten minutes", look), *plots]
     warnings = facts.insecure(view)
     if warnings:
-        lines += [[], title("GPU security", look)]
-        lines += [
-            [("  ", ""), (look.mark("warn") + " ", "warn"), (text, "warn")] for text in warnings
-        ]
+        lines += [[], title("GPU security", look), *_warnings(warnings, look)]
     if not view.workstation:
         lines += [[], title("connection", look), *_link(view)]
     if view.denied:
@@ -60,6 +70,10 @@ def overview(view: HostView, look: Look, history: HistoryOf, width: int) -> list
     if not view.workstation:
         lines += [[], title("probe", look), *_probe(view)]
     return lines
+
+
+def _warnings(words: Sequence[str], look: Look) -> Iterator[Cell]:
+    return ([("  ", ""), (f"{look.mark('warn')} ", "warn"), (text, "warn")] for text in words)
 
 
 def _standing(view: HostView, look: Look) -> Iterator[Cell]:

@@ -5,8 +5,10 @@ from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
+
 from console.model.host import HostState
-from console.model.tables import Flow, Listener, Process
+from console.model.tables import Flow, Process
 from console.model.view import HostView
 from console.model.words import rate, size, span
 from console.tui import facts
@@ -112,44 +114,59 @@ PROCESSES = Section(
 )
 
 
-def _declared_cell(view: HostView) -> Callable[[Listener, Look], Cell]:
-    def cell(row: Listener, look: Look) -> Cell:
-        known = facts.declared(view.spec, row)
-        if known is None:
-            return [("-", "dim")]
-        return [("declared", "ok")] if known else [(f"{look.mark('warn')} not declared", "warn")]
+class Heard(msgspec.Struct, frozen=True, gc=False):
+    """A listening socket with what the inventory and other tables say about it."""
 
-    return cell
+    key: str
+    proto: str
+    address: str
+    port: int
+    declared: str  # "yes", "no", "-" where the inventory names no listener of the host
+    name: str | None
+    pid: int | None
+    uid: int
+    user: str  # the number where no table names it
+    unit: str | None
 
 
 _DECLARED = {True: "yes", False: "no", None: "-"}
 
 
-def listeners(view: HostView) -> Section:
-    """Listening sockets, against what the inventory declares."""
-    check = Column(
-        "declared",
-        "DECLARED",
-        14,
-        _declared_cell(view),
-        lambda row: _DECLARED[facts.declared(view.spec, row)],
-    )
-    return Section(
-        "listeners",
-        (
-            column("proto", "PROTO", 5),
-            column("address", "ADDRESS", 24, most=40),
-            column("port", "PORT", 5, right=True),
-            check,
-            column("name", "PROGRAM", 16),
-            column("pid", "PID", 8, right=True, drop=2),
-            column("uid", "UID", 6, right=True, drop=4),
-            column("unit", "UNIT", 28, drop=3, most=48),
-        ),
-        lambda view: view.listeners,
-        "nothing listens",
-        denied=("listen",),
-    )
+def _heard(view: HostView) -> list[Heard]:
+    users = {row.uid: row.key for row in view.accounts}
+    users |= {row.uid: row.user for row in view.processes}
+    return [
+        Heard(
+            row.key, row.proto, row.address, row.port, _DECLARED[facts.declared(view.spec, row)],
+            row.name, row.pid, row.uid, users.get(row.uid) or str(row.uid), row.unit,
+        )
+        for row in view.listeners
+    ]  # fmt: skip
+
+
+def _declared(row: Heard, look: Look) -> Cell:
+    if row.declared == "no":
+        return [(f"{look.mark('warn')} not declared", "warn")]
+    return [("declared", "ok") if row.declared == "yes" else ("-", "dim")]
+
+
+LISTENERS = Section(
+    "listeners",
+    (
+        column("proto", "PROTO", 5),
+        column("address", "ADDRESS", 24, most=40),
+        column("port", "PORT", 5, right=True),
+        Column("declared", "DECLARED", 14, _declared, lambda row: row.declared),
+        column("name", "PROGRAM", 16),
+        column("pid", "PID", 8, right=True, drop=2),
+        column("user", "USER", 10, drop=4),
+        column("uid", "UID", 6, right=True, drop=5),
+        column("unit", "UNIT", 28, drop=3, most=48),
+    ),
+    _heard,
+    "nothing listens",
+    denied=("listen",),
+)
 
 
 def _direction(row: Flow, look: Look) -> Cell:
@@ -303,7 +320,7 @@ def sections(tab: str, view: HostView) -> tuple[Section, ...]:
     if tab == "processes":
         return (PROCESSES,)
     if tab == "network":
-        return (listeners(view), FLOWS)
+        return (LISTENERS, FLOWS)
     return INVENTORY
 
 

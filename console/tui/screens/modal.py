@@ -25,14 +25,32 @@ STATES = """\
 FILTER = """\
  vllm        rows with this word           !vllm    rows without it
  ~gpu-[0-9]  a regular expression          temp>80  a value; > < >= <= = !=
+ Fields are called as their column: GPU MEM is gpumem. Numbers are written as the
+ screen prints them: egress>1.5M  mem>50%  power>300W  age>5m
  Terms are joined by and. A wrong field name shows the right ones.
+ Enter keeps the filter, Esc ends it.
 """
 COLUMNS = """\
  GPUS        one bar a GPU, how busy it is, and the mean; a cross: GPU lost
- WORST       worst of: GPU lost, Xid, memory errors (ECC), remapping, throttling
+ WORST       worst of: GPU lost, Xid, memory errors (ECC), remapping, throttling;
+             then a process that took a GPU since this console began, then
+             listeners that are not declared
+ ON GPU      processes that hold a GPU
  LISTEN      listening sockets; UNDECL: those the inventory does not declare
  EGRESS      bytes a second that leave the host, all interfaces
 """
+WORDS = """\
+ DECLARED    whether the inventory names this listener in `listeners`; a dash where
+             it names none of the host
+ THR         threads of the process           S    its state as ps shows it
+ LABEL       its AppArmor profile or SELinux context; ? where it may not be read
+ openers     processes that hold a declared weight file open or mapped;
+             HOW: fd (open) or map (mapped), WRITES: opened for writing
+ SM          share of a GPU's multiprocessors that the process used last
+ ECC pending memory protection after the next reset; shown where it differs from now
+ limited by  why a GPU does not run faster: power, heat, or nothing to do (idle)
+"""
+HOW = "Up Down PgUp PgDn scroll, Esc closes"
 BOX = """
 #box { width: 90; max-width: 100%; height: auto; max-height: 90%; border: round ansi_bright_black;
        background: ansi_default; padding: 0 1; }
@@ -54,8 +72,7 @@ def help_lines(places: tuple[str, ...]) -> list[Cell]:
             lines.append([(f"   {actions.keys(action):14}", "accent"), (action.words, "")])
         lines.append([])
     pages = [("filter", FILTER), ("host states", STATES)]
-    if "fleet" in places:
-        pages.insert(1, ("columns", COLUMNS))
+    pages.insert(1, ("columns", COLUMNS) if "fleet" in places else ("words", WORDS))
     for head, text in pages:
         lines += [[(f" {head}", "bold")], *([(f"  {line}", "")] for line in text.splitlines()), []]
     return lines
@@ -64,7 +81,7 @@ def help_lines(places: tuple[str, ...]) -> list[Cell]:
 class HelpScreen(ModalScreen[None]):
     """What can be done here, and what the words mean."""
 
-    CSS = "HelpScreen { align: center middle; } #help { height: 32; max-height: 80vh; }" + BOX
+    CSS = "HelpScreen { align: center middle; } #help { height: 44; max-height: 80vh; }" + BOX
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,q,question_mark,enter", "close", "close", show=False)
     ]
@@ -76,7 +93,8 @@ class HelpScreen(ModalScreen[None]):
 
     def compose(self) -> ComposeResult:
         """One page in a box."""
-        with Vertical(id="box", classes="plain" if self._look.ascii_only else ""):
+        with Vertical(id="box", classes="plain" if self._look.ascii_only else "") as box:
+            box.border_title, box.border_subtitle = Content("help"), Content(HOW)
             yield Page(self._look, id="help")
 
     def on_mount(self) -> None:

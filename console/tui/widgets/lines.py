@@ -3,7 +3,9 @@
 from collections.abc import Sequence
 
 from rich.style import Style
+from textual.events import Click
 from textual.geometry import Region, Size
+from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 from textual.widget import Widget
@@ -18,6 +20,15 @@ class Bar(Widget):
 
     DEFAULT_CSS = "Bar { height: 1; width: 100%; }"
 
+    class Pressed(Message):
+        """A click on a cell of the bar."""
+
+        def __init__(self, bar: "Bar", x: int, y: int) -> None:
+            super().__init__()
+            self.bar = bar
+            self.x = x
+            self.y = y
+
     def __init__(self, look: Look, *, style: str = "", id: str | None = None) -> None:
         super().__init__(id=id)
         self._look = look
@@ -30,6 +41,11 @@ class Bar(Widget):
         if list(left) != self._left or right != self._right:
             self._left, self._right = list(left), right
             self.refresh()
+
+    def on_click(self, event: Click) -> None:
+        """Tell the screen where."""
+        event.stop()
+        self.post_message(self.Pressed(self, event.x, event.y))
 
     def render_line(self, y: int) -> Strip:
         """One line of the bar."""
