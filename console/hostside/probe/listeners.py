@@ -6,6 +6,7 @@ A socket bound through an IPv6 socket to an IPv4 address has the key of the IPv4
 
 from __future__ import annotations
 
+from .fair import group_of, level
 from .place import Place, slurp
 from .sockdiag import SockDiag, Socket
 
@@ -44,7 +45,9 @@ class Listeners:
     ``sample`` asks the kernel for the set. When it changed, or an owner left, the holders of all
     sockets are looked up by ``owners`` and rows are made new. Events are emitted for what
     appears or goes after the first sample. A UDP socket in the ephemeral range must be there at
-    two ticks: most are clients that wait for one answer.
+    two ticks: most are clients that wait for one answer. A key that another process or user took
+    over between two ticks has both events. Where there are too many, each user has a share of the
+    table, and what is cut is told.
     """
 
     def __init__(
@@ -68,16 +71,25 @@ class Listeners:
         self._asked: dict[str, int] = {}
         self._owner: dict[str, tuple[int, int]] = {}  # key -> pid and its start
         self._first = True
+        self._all: frozenset[str] = frozenset()  # also what did not fit into the table
+        self._shared: dict[str, set[int]] = {}  # inodes of keys that have several sockets
+        self._cut: frozenset[int] = frozenset()  # groups of users whose sockets did not all fit
         self.rows: dict[int | str, list[Any]] = {}
         self.ports: frozenset[int] = frozenset()
 
     def sample(self) -> bool:
         """Look once; True when the table changed. Raises OSError for no answer."""
-        now = self._current()
+        shared = self._shared
+        now = self._fit(self._current())
         if now.keys() == self._seen.keys() and now == self._seen and not self._orphans():
             return False
         appeared = [key for key in now if key not in self._seen]
-        gone = [key for key in self._seen if key not in now]
+        gone = [key for key in self._seen if key not in self._all]
+        changed = {
+            key: (was, self._owner.get(key))
+            for key, was in self._seen.items()
+            if now.get(key, was) != was
+        }
         for key in now:
             if self._seen.get(key) != now[key]:
                 self._owner.pop(key, None)
@@ -88,12 +100,19 @@ class Listeners:
         self.rows = {key: self._row(key, uid) for key, (_, uid) in now.items()}
         self.ports = frozenset(row[3] for row in self.rows.values() if row[1] == "tcp")
         if not self._first:
-            for key in appeared:
-                self._event("listener.new", key, _facts(self.rows[key]))
             for key in gone:
                 self._event("listener.gone", key, _facts(before[key]))
-                self._owner.pop(key, None)
-                self._asked.pop(key, None)
+            for key, (was, owner) in changed.items():
+                same = was[1] == now[key][1] and now[key][0] in shared.get(key, ())
+                if was[1] != now[key][1] or (not same and owner != self._owner.get(key)):
+                    self._event("listener.gone", key, _facts(before[key]))
+                    appeared.append(key)
+            for key in appeared:
+                self._event("listener.new", key, _facts(self.rows[key]))
+        for key in self._owner.keys() - now.keys():
+            del self._owner[key]
+        for key in self._asked.keys() - now.keys():
+            del self._asked[key]
         self._first = False
         return True
 
@@ -108,8 +127,9 @@ class Listeners:
     def _current(self) -> dict[str, tuple[int, int]]:
         """Inode and user by key; of several sockets with one key (SO_REUSEPORT) the oldest."""
         found: dict[str, tuple[int, int]] = {}
+        self._shared = {}
         for one in self._diag.listeners():
-            _keep(found, key_of("tcp", one.local, one.port), one)
+            self._keep(found, key_of("tcp", one.local, one.port), one)
         maybe = set()
         for one in self._diag.udp():
             key = key_of("udp", one.local, one.port)
@@ -117,11 +137,51 @@ class Listeners:
                 maybe.add(key)
                 if key not in self._maybe:
                     continue
-            _keep(found, key, one)
+            self._keep(found, key, one)
         self._maybe = maybe
-        if len(found) > MAX_LISTENERS:
-            return dict(sorted(found.items())[:MAX_LISTENERS])
         return found
+
+    def _keep(self, found: dict[str, tuple[int, int]], key: str, one: Socket) -> None:
+        other = found.get(key)
+        if other is not None:
+            self._shared.setdefault(key, {other[0]}).add(one.inode)
+        if other is None or one.inode < other[0]:
+            found[key] = (one.inode, one.uid)
+
+    def _fit(self, found: dict[str, tuple[int, int]]) -> dict[str, tuple[int, int]]:
+        """What fits into the table: of each user the same number, what others can reach first."""
+        self._all = frozenset(found)
+        if len(found) <= MAX_LISTENERS:
+            self._cut = frozenset()
+            self._denied.set("listeners", None)
+            return found
+        users: dict[int, list[str]] = {}
+        for key, (_, uid) in found.items():
+            users.setdefault(group_of(uid), []).append(key)
+        most = level({user: len(keys) for user, keys in users.items()}, MAX_LISTENERS)
+        kept: dict[str, tuple[int, int]] = {}
+        cut = []
+        for user, keys in users.items():
+            if len(keys) > most:
+                cut.append(user)
+                keys.sort(key=self._rank)
+            kept.update((key, found[key]) for key in keys[:most])
+        self._tell_cut(cut, len(found) - len(kept))
+        return kept
+
+    def _rank(self, key: str) -> tuple[bool, bool, str]:
+        """Of a user who has too many: first what other hosts reach, then what was there."""
+        return "/127." in key or "/[::1]" in key, key not in self._seen, key
+
+    def _tell_cut(self, users: list[int], dropped: int) -> None:
+        names = ", ".join(map(str, sorted(users)[:8]))
+        self._denied.set(
+            "listeners", f"fewer sockets than the {len(self._all)} that listen, most of uid {names}"
+        )
+        if not self._cut.issuperset(users):
+            reason = f"too many listeners of uid {names}"
+            self._event("log.gap", "listener.new", {"reason": reason, "dropped": dropped})
+        self._cut = frozenset(users)
 
     def _orphans(self) -> bool:
         """True when an owner ended or may now be found: the socket lives on in another process."""
@@ -167,12 +227,6 @@ class Listeners:
             about = process.about
             row[5:8] = [process.pid, process.name, about.container or about.unit or None]
         return row
-
-
-def _keep(found: dict[str, tuple[int, int]], key: str, one: Socket) -> None:
-    other = found.get(key)
-    if other is None or one.inode < other[0]:
-        found[key] = (one.inode, one.uid)
 
 
 def _facts(row: list[Any]) -> dict[str, Any]:
