@@ -3,6 +3,7 @@
 import time
 from collections import Counter
 from collections.abc import Sequence
+from itertools import groupby
 
 from console.model.event import Event
 from console.model.host import HostState
@@ -10,6 +11,8 @@ from console.model.risks import findings
 from console.model.view import FleetSnapshot, HostView
 from console.model.words import number, rate, sentence, severity, size, span, without_host
 from console.text import clean
+
+FOLDED = 3  # hosts after the first with the same reason, from which on they are counted
 
 
 def words(view: HostView) -> str:
@@ -42,14 +45,30 @@ def count(number: int, what: str) -> str:
     return f"{number} {what}{'' if number == 1 else 's'}"
 
 
+def _cause(view: HostView) -> tuple[HostState, str]:
+    """State and what keeps a host from LIVE; nothing for one that is LIVE or begins."""
+    lost = view.state is not HostState.LIVE and not view.workstation
+    return view.state, view.reason if lost else ""
+
+
 def table(snapshot: FleetSnapshot, files: Sequence[str] = ()) -> str:
-    """All hosts, one line each, under a line that counts them; ``files`` as in ``summary``."""
+    """All hosts, one line each, under a line that counts them; ``files`` as in ``summary``.
+
+    Where many hosts in a row are kept from LIVE by one and the same thing, it is said once.
+    """
     wide = max([len(view.name) for view in snapshot.hosts] + [4])
     lines = [summary(snapshot, files)]
-    for view in snapshot.hosts:
-        age = view.age(snapshot.at)
-        old = "" if age is None else span(age)
-        lines.append(f"{view.name:{wide}}  {view.state.value:10} {old:>4}  {words(view)}")
+    for _, group in groupby(snapshot.hosts, _cause):
+        first, *rest = group
+        folded = len(rest) if len(rest) >= FOLDED and _cause(first)[1] else 0
+        for view in [first] if folded else [first, *rest]:
+            age = view.age(snapshot.at)
+            old = "" if age is None else span(age)
+            lines.append(f"{view.name:{wide}}  {view.state.value:10} {old:>4}  {words(view)}")
+        if folded:
+            lines.append(
+                f"  and {folded} more hosts with the same, {rest[0].name} to {rest[-1].name}"
+            )
     return "\n".join(lines) + "\n"
 
 
