@@ -18,7 +18,8 @@ from console.hostside.probe.inventory import (
 from console.hostside.probe.place import Place, listing, read_file
 from tests.support.inventory import collect, tree
 
-PASSWD = "root:x:0:0::/root:/bin/sh\nalice:x:1000:1000::/home/alice:/bin/sh\n"
+ALICE = os.geteuid() or 1000  # the files of a made host are whose who runs the tests, or root's
+PASSWD = f"root:x:0:0::/root:/bin/sh\nalice:x:{ALICE}:{ALICE}::/home/alice:/bin/sh\n"
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIA alice"
 
 
@@ -79,7 +80,7 @@ def test_keys_are_looked_for_where_sshd_looks(tmp_path: Path) -> None:
             "/etc/ssh/sshd_config.d/10.conf": "AuthorizedKeysFile /keys/%u %h/own %%\n",
             "/keys/alice": KEY,
             "/home/alice/own": KEY + "2",
-            "/m/1000": KEY + "3",
+            f"/m/{ALICE}": KEY + "3",
             "/home/alice/.ssh/authorized_keys": "not read\n",
         },
     )
@@ -128,16 +129,54 @@ def test_what_is_planted_for_keys_holds_nothing_up_and_is_not_no_keys(
             signal.signal(signal.SIGIO, signal.SIG_DFL)
 
 
+SECRETS = {  # where the file is: its text, owner, mode, and the mode of its folder
+    "/etc/shadow": ("root:$y$secret:1::::::\n", 0, 0o640, 0o755),
+    "/srv/closed": (KEY, 0, 0o600, 0o755),
+    "/srv/shadowed": (KEY, 0, 0o640, 0o755),
+    "/vault/open": (KEY, 0, 0o644, 0o700),
+    "/home/bob/keys": (KEY, 2000, 0o644, 0o755),
+    "/etc/words": ("key=AAAAAAAAAAAAAAAAAAAA\nroot:x:0\n", 0, 0o644, 0o755),
+}
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to give files to others")
-def test_a_link_to_somebody_elses_secret_is_no_key(tmp_path: Path) -> None:
+@pytest.mark.parametrize("file", SECRETS)
+def test_a_link_to_what_is_no_key_file_of_the_user_is_no_key(tmp_path: Path, file: str) -> None:
     """sshd would read it as Alice, who may not; root must not read it for her."""
-    tree(tmp_path, {"/etc/passwd": PASSWD, "/etc/shadow": "root:$y$secret:1::::::\n"})
-    (tmp_path / "etc/shadow").chmod(0o600)
+    text, owner, mode, of_folder = SECRETS[file]
+    tree(tmp_path, {"/etc/passwd": PASSWD, "/etc/group": "shadow:x:42:bob\n", file: text})
+    secret = tmp_path / file[1:]
+    os.chown(secret, owner, 42)
+    secret.chmod(mode)
+    secret.parent.chmod(of_folder)
     ssh = tmp_path / "home/alice/.ssh"
     ssh.mkdir(parents=True)
-    os.symlink(tmp_path / "etc/shadow", ssh / "authorized_keys")
-    row, _ = keys(tmp_path)
-    assert (row.keys, row.keys_digest) == (0, "")
+    os.symlink(secret, ssh / "authorized_keys")
+    row, why = keys(tmp_path)
+    assert (row.keys, row.keys_digest, why) == (0, "", "")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to give files to others")
+@pytest.mark.parametrize(
+    ("file", "group", "config"),
+    [
+        ("/srv/closed", "staff:x:42:alice\n", ""),
+        ("/home/bob/keys", "", 'Port 22\n  strictmodes="no"\n'),
+        ("/home/bob/keys", "", "StrictModes no\n"),
+    ],
+)
+def test_a_link_to_keys_that_sshd_takes_is_followed(
+    tmp_path: Path, file: str, group: str, config: str
+) -> None:
+    made = {"/etc/passwd": PASSWD, "/etc/group": group, "/etc/ssh/sshd_config": config, file: KEY}
+    tree(tmp_path, made)
+    keyfile = tmp_path / file[1:]
+    os.chown(keyfile, 0 if group else 2000, 42)
+    keyfile.chmod(0o640 if group else 0o644)
+    ssh = tmp_path / "home/alice/.ssh"
+    ssh.mkdir(parents=True)
+    os.symlink(keyfile, ssh / "authorized_keys")
+    assert keys(tmp_path)[0].keys == 1
 
 
 def test_two_accounts_with_one_name_are_both_shown(tmp_path: Path) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import stat
 from typing import NamedTuple
 
 from ..digest import sha256_hex
@@ -26,7 +25,18 @@ _digits = re.compile(r"[ \t\v\f\r]*[+-]?[0-9]{1,20}\Z")
 _setting = re.compile(r"(?im)^[ \t]*AuthorizedKeysFile[ \t=]+([^\r\n#]+)")
 _match_block = re.compile(r"(?im)^[ \t]*Match[ \t=]")
 _word = re.compile(r"\"([^\"]*)\"|(\S+)")
+_loose = re.compile(r"(?im)^[ \t]*StrictModes[ \t=]+\"?no\b")
+# The length of the type that begins each key's bytes makes four A of their first letters.
+_key = re.compile(r"(?:^|[ \t])[A-Za-z0-9@.-]+[ \t]+AAAA[A-Za-z0-9+/]{12}")
 _token = re.compile(r"%[hUu%]")
+
+
+class KeyFiles(NamedTuple):
+    """Where sshd looks for keys, and what it needs of the files there."""
+
+    patterns: list[str]
+    strict: bool  # only files of root and the user themselves count (StrictModes)
+    gids: dict[str, set[int]]  # of the groups that list a user
 
 
 class Account(NamedTuple):
@@ -95,9 +105,9 @@ def locked(text: str) -> dict[str, bool]:
 
 
 def keys_of(text: str) -> list[str]:
-    """Lines of a key file that are neither empty nor comments, with their options."""
+    """The lines of a key file that hold a key, with their options."""
     lines = (line.strip() for line in text.split("\n"))
-    return [line for line in lines if line and not line.startswith("#")]
+    return [line for line in lines if not line.startswith("#") and _key.search(line)]
 
 
 def key_patterns(texts: list[str]) -> list[str]:
@@ -118,8 +128,8 @@ def key_patterns(texts: list[str]) -> list[str]:
     return [pattern for pattern in found if pattern.lower() != "none"]
 
 
-def key_places(place: Place) -> list[str]:
-    """``key_patterns`` of sshd's configuration and of what is dropped in beside it."""
+def key_places(place: Place) -> KeyFiles:
+    """What sshd's configuration and what is dropped in beside it say of key files."""
     files = ["/etc/ssh/sshd_config"]
     try:
         names = listing(place.path("/etc/ssh/sshd_config.d"))
@@ -132,29 +142,63 @@ def key_places(place: Place) -> list[str]:
             texts.append(read_file(place.path(file), MAX_KEY_FILE).decode("utf-8", "replace"))
         except OSError:
             continue
-    return key_patterns(texts)
+    try:
+        of_gid, members = groups(slurp_all(place.path("/etc/group")).decode("utf-8", "replace"))
+    except OSError:
+        of_gid, members = {}, {}
+    gids = {user: {gid for gid in of_gid if of_gid[gid] in of} for user, of in members.items()}
+    return KeyFiles(key_patterns(texts), not any(map(_loose.search, texts)), gids)
 
 
-def keys_of_user(
-    place: Place, account: Account, patterns: list[str]
-) -> tuple[list[str] | None, str]:
+def _allows(about: os.stat_result, account: Account, gids: set[int], right: int) -> bool:
+    """Whether the mode of a file gives a user a right (4 to read, 1 to search), as of access(2)."""
+    if account.uid == 0:
+        return True
+    if about.st_uid == account.uid:
+        right <<= 6
+    elif about.st_gid == account.gid or about.st_gid in gids:
+        right <<= 3
+    return bool(about.st_mode & right)
+
+
+def _counts(place: Place, handle: int, account: Account, files: KeyFiles) -> bool:
+    """Whether sshd, which reads as the user, would get to the keys of an open file."""
+    about = os.fstat(handle)
+    gids = files.gids.get(account.name, set())
+    if files.strict and about.st_uid not in (0, account.uid):
+        return False
+    if not _allows(about, account, gids, 4):
+        return False
+    root = os.path.realpath(place.path("/"))
+    folder = os.path.dirname(os.readlink(f"/proc/self/fd/{handle}"))
+    while folder not in (root, "/"):
+        if not _allows(os.stat(folder), account, gids, 1):
+            return False
+        folder = os.path.dirname(folder)
+    return True
+
+
+def keys_of_user(place: Place, account: Account, files: KeyFiles) -> tuple[list[str] | None, str]:
     """All keys with which a user may log in, or None and the right that is missing.
 
     sshd reads them as that user, so a file that the user could not read counts for nothing: a link
-    in a home to somebody else's secret makes neither a key nor a digest.
+    in a home to somebody else's secret makes neither a key nor a digest. What is looked at is what
+    is read, whatever the user puts in its place meanwhile.
     """
     tokens = {"%h": account.home, "%u": account.name, "%U": str(account.uid), "%%": "%"}
     keys: list[str] = []
-    for pattern in patterns:
+    for pattern in files.patterns:
         path = _token.sub(lambda found: tokens[found[0]], pattern)
         if not path.startswith("/"):
             path = f"{account.home}/{path}"
         try:
-            about = os.stat(place.path(path))
-            own = account.uid in (0, about.st_uid)
-            if not own and not about.st_mode & (stat.S_IROTH | stat.S_IRGRP):
-                continue
-            raw = read_file(place.path(path), MAX_KEY_FILE)
+            handle = os.open(place.path(path), os.O_PATH | os.O_CLOEXEC)
+            try:
+                if not _counts(place, handle, account, files):
+                    continue
+                raw = read_file(f"/proc/self/fd/{handle}", MAX_KEY_FILE)
+            finally:
+                os.close(handle)
         except (FileNotFoundError, NotADirectoryError):
             continue
         except PermissionError:
@@ -179,11 +223,11 @@ def steps(context: Context) -> Iterator[tuple[Any, ...]]:
     except OSError:
         shadow = None
     yield ("denied", "accounts.locked", RIGHT if shadow is None else None)
-    patterns = key_places(place)
+    files = key_places(place)
     missing = ""
     rows: dict[str, list[Any]] = {}
     for account in users[:MAX_ACCOUNTS]:
-        keys, why = keys_of_user(place, account, patterns)
+        keys, why = keys_of_user(place, account, files)
         missing = missing or why
         digest = None
         if keys is not None:
