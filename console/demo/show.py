@@ -1,6 +1,7 @@
 """The demo from start to end, on the screens or as plain lines."""
 
 import asyncio
+import os
 import signal
 import sys
 import time
@@ -10,6 +11,7 @@ from pathlib import Path
 from console.demo.plain import PlainLog
 from console.demo.run import Demo
 from console.demo.timeline import Stage, stages
+from console.demo.told import StageEvents
 from console.engine.build import local_engine
 from console.engine.protocol import Engine
 from console.errors import UsageError
@@ -43,7 +45,8 @@ def screens(demo: Demo, speed: float) -> int:
     from console.tui.app import run_app
 
     def engine(ask: AskPassphrase) -> Engine:
-        return local_engine(demo.config(), ask_passphrase=ask)
+        told = StageEvents(stages(), demo.stages_begun)
+        return local_engine(demo.config(), ask_passphrase=ask, others=told)
 
     with demo:
         # Below the screens until they close: then it says what there was to see.
@@ -54,12 +57,21 @@ def screens(demo: Demo, speed: float) -> int:
 
 
 def plain(demo: Demo, speed: float, seconds: float | None) -> int:
-    """Print calm lines for ``seconds``, or until stopped; 0 when enough hosts were LIVE."""
+    """Print calm lines for ``seconds``, or until stopped; 0 when enough hosts were LIVE.
+
+    A reader that leaves ends it quietly, with 0.
+    """
     with demo:
         _say(hint(stages(), speed))
         if demo.keep:
             _say(kept(demo.folder))
-        return asyncio.run(_plain(demo, seconds))
+        try:
+            return asyncio.run(_plain(demo, seconds))
+        except BrokenPipeError:  # the reader of the lines has seen enough, as with `| head`
+            null = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(null, sys.stdout.fileno())  # else the interpreter fails on it at its end
+            os.close(null)
+            return 0
 
 
 async def _plain(demo: Demo, seconds: float | None) -> int:

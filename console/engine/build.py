@@ -1,12 +1,13 @@
 """From a configuration to an engine over its hosts."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Protocol
 
 from console.engine.session import LocalEngine
 from console.fleet.source import RowSource
 from console.fleet.trusted import Reload, Trusted
+from console.model.event import Event
 from console.model.host import Host
 from console.model.link import AskPassphrase
 
@@ -46,11 +47,13 @@ def local_engine(
     ask_passphrase: AskPassphrase | None = None,
     focus: Iterable[str] = (),
     reload: Reload | None = None,
+    others: Callable[[], Iterable[Event]] = tuple,
 ) -> LocalEngine:
     """An engine in this process; nothing is connected before ``start``.
 
     ``ask_passphrase`` None means that encrypted keys cannot be used. ``reload`` reads one host's
     entry anew, for a host in NEW-KEY; without it such a host stays so until the next start.
+    ``others`` gives events that come from elsewhere, once a second.
     """
     from console.ssh.transport import Transports
 
@@ -67,4 +70,5 @@ def local_engine(
         sources=sources,
         focus=focus,
         trusted=Trusted(known, reload),
+        others=others,
     )

@@ -2,7 +2,7 @@
 
 import asyncio
 import gc
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,11 +40,14 @@ class LocalEngine:
         focus: Iterable[str] = (),
         clock: Clock | None = None,
         trusted: Trusted | None = None,
+        others: Callable[[], Iterable[Event]] = tuple,
     ) -> None:
         """``state_dir`` None keeps everything in memory.
 
-        ``trusted`` lets a host leave NEW-KEY once a person has stored another key.
+        ``trusted`` lets a host leave NEW-KEY once a person has stored another key. ``others`` is
+        asked once a second for events that come from elsewhere; each is told once.
         """
+        self._others = others
         self._trusted = trusted
         self._hosts = hosts
         self._transport = transport
@@ -91,6 +94,8 @@ class LocalEngine:
         """Notice what goes wrong inside: a store that fails, a task that ended by a defect."""
         while True:
             await asyncio.sleep(LOOK_S)
+            for event in self._others():
+                self._emit(event)
             if self._store is not None:
                 self._tell_trouble(self._store)
             if not self._spared:

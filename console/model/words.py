@@ -36,6 +36,7 @@ _SENTENCE = {
     "auth.failed": "login of {user} from {source} refused",
     "auth.sudo": "sudo by {user}: {command}",
     "clock.jump": "clock jumped by {seconds} s",
+    "demo.stage": "incident of the demo [{key}]: {see}",
     "gpu.lost": "GPU {key} lost: {error}",
     "gpu.slow": "GPU {key} does not answer: {error}",
     "gpu.process.new": "new process on GPU {gpu}: {name} (pid {pid}, {user})",

@@ -159,6 +159,22 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         yield demo.folder / "hosts.toml"
 
 
+def test_a_reader_that_leaves_ends_a_plain_demo_without_an_error(folder: Path) -> None:
+    demo = subprocess.Popen(
+        [*WATCHFLOOR, "demo", "--plain"], cwd=ROOT, env=environment(folder),
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert demo.stdout is not None
+    assert demo.stderr is not None
+    assert demo.stdout.readline()
+    demo.stdout.close()
+    assert demo.wait(60) == 0
+    last = demo.stderr.read().splitlines()[-1]
+    assert last.startswith("     90 s"), "nothing after what there is to see"
+    demo.stderr.close()
+    until(lambda: gone(folder), "the demo's servers end")
+
+
 @pytest.mark.parametrize("form", ["--json", "--plain"])
 def test_a_reader_that_leaves_ends_a_watch_quietly(fleet: Path, folder: Path, form: str) -> None:
     watch = subprocess.Popen(
