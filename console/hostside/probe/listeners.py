@@ -213,6 +213,8 @@ class Listeners:
             elif not held.complete:
                 self._asked[key] = ASK_AGAIN  # asking again would be refused again
                 refused = True
+            elif held.cut:
+                self._asked[key] = ASK_AGAIN  # nor is there more time at the next tick
             else:
                 self._asked[key] = self._asked.get(key, 0) + 1
         self._denied.set("listeners.owner", self._denied.ptrace if refused else None)

@@ -1,8 +1,8 @@
 """Which processes have declared weight files open or mapped.
 
 Weights are usually mapped and their descriptor closed, so both are looked at. A process in a
-container sees the files under another path: a file is also known by device and inode when its
-name is that of a declared one.
+container sees the files under another path, and whoever hides uses a hard link or a mount: a file
+is also known by device and inode.
 """
 
 from __future__ import annotations
@@ -12,11 +12,13 @@ import stat
 from itertools import islice
 
 from .denied import Denied
+from .fair import in_turn
+from .owners import queued
 from .place import Place, slurp, slurp_all, words
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Collection, Iterable
     from typing import Any
 
     from .owners import Holdings
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
 
 MAX_FILES = 20_000
 MAX_ROWS = 8192
+MAX_MAPS = 16 << 20  # bytes of one process's maps
+MAPS_S = 0.3  # for the maps of all; who is not reached in it is first the next time
 WALK_S = 60.0
 _WRITE = os.O_WRONLY | os.O_RDWR
 
@@ -42,6 +46,7 @@ class Weights:
         self._until = 0.0
         self.names: set[str] = set()
         self.by_inode: dict[tuple[int, int], str] = {}
+        self.inodes: set[int] = set()  # on whatever device
 
     def __bool__(self) -> bool:
         return bool(self.roots)
@@ -54,6 +59,7 @@ class Weights:
         self._until = now + WALK_S
         self.names = set()
         self.by_inode = {}
+        self.inodes = set()
         left = MAX_FILES
         for root in self.roots:
             if os.path.isfile(root):
@@ -81,6 +87,7 @@ class Weights:
         if stat.S_ISREG(about.st_mode):
             self.names.add(os.path.basename(path))
             self.by_inode[about.st_dev, about.st_ino] = path
+            self.inodes.add(about.st_ino)
 
     def maybe(self, path: str) -> bool:
         """True for a path that lies in a declared folder, or has the name of a file in one."""
@@ -98,6 +105,20 @@ class Weights:
         return path if path.startswith(self._below) or path in self.roots else ""
 
 
+class _Maps:
+    """What the maps of one process said when they were last read."""
+
+    __slots__ = ("cut", "files", "late", "refused", "start", "turn")
+
+    def __init__(self, start: int) -> None:
+        self.start = start
+        self.turn = 0
+        self.files: list[tuple[str, bool]] = []
+        self.cut = False
+        self.late = False  # read for the first time, of a process that was there before the probe
+        self.refused = False
+
+
 class Openers:
     """Table ``openers``; emits ``weights.opened`` for what appears after the first sample."""
 
@@ -111,6 +132,9 @@ class Openers:
         self._event = event
         self._rows: dict[int | str, list[Any]] = {}
         self._first = True
+        self._turn = 0
+        self._maps: dict[int, _Maps] = {}
+        self._old: dict[int, int] = {}  # start by pid of those that were there at the first sample
 
     def sample(self, holdings: Callable[[], Holdings]) -> dict[int | str, list[Any]]:
         """Rows by key."""
@@ -122,17 +146,11 @@ class Openers:
             if real:
                 key = (pid, "fd", real)
                 found[key] = found.get(key, False) or self._writable(pid, descriptor)
-        for process in list(self._table.by_pid.values()):
-            if process.kthread or process.state == "Z":
-                continue
-            try:
-                for path, writable in self._mapped(process):
-                    key = (process.pid, "map", path)
-                    found[key] = found.get(key, False) or writable
-            except PermissionError:
-                complete = False
-            except OSError:
-                continue
+        if self._first:
+            self._old = {process.pid: process.start for process in self._table.by_pid.values()}
+        complete = self._look_at_maps() and complete
+        for pid, maps in self._maps.items():
+            found.update(((pid, "map", path), writable) for path, writable in maps.files)
         self._denied.set("openers", None if complete else self._denied.ptrace)
         self._rows = self._make(found)
         self._first = False
@@ -154,14 +172,57 @@ class Openers:
             return False
         return fd_flags(text) & _WRITE != 0
 
-    def _mapped(self, process: Process) -> list[tuple[str, bool]]:
-        text = slurp_all(f"{self._place.proc}/{process.pid}/maps", 4 << 20)
+    def _look_at_maps(self) -> bool:
+        """Read maps as far as the time allows; False when some may not be read."""
+        by_pid = self._table.by_pid
+        for pid, maps in list(self._maps.items()):
+            process = by_pid.get(pid)
+            if process is None or process.start != maps.start:
+                del self._maps[pid]
+        self._turn += 1
+        # Of each user first what was not looked at for the longest time.
+        oldest = sorted(by_pid.values(), key=lambda process: self._turn_of(process.pid))
+        queues = queued(self._place, oldest)
+        left = in_turn(queues, self._visit, self._place.mono, MAPS_S)
+        late = [process for process, _ in left if self._turn - self._turn_of(process.pid) > 1]
+        cut = sorted(pid for pid, maps in self._maps.items() if maps.cut)
+        reasons = []
+        if cut:
+            some = ", ".join(map(str, cut[:4]))
+            reasons.append(f"fewer mappings: those of {len(cut)} processes are cut ({some})")
+        if late:
+            reasons.append(f"fewer mappings: {len(late)} processes wait for their turn")
+        self._denied.set("openers.maps", "; ".join(reasons) or None)
+        return not any(maps.refused for maps in self._maps.values())
+
+    def _turn_of(self, pid: int) -> int:
+        maps = self._maps.get(pid)
+        return maps.turn if maps is not None else 0
+
+    def _visit(self, item: tuple[Process, int]) -> None:
+        process = item[0]
+        maps = self._maps.get(process.pid)
+        if maps is None:
+            maps = self._maps[process.pid] = _Maps(process.start)
+        maps.late = maps.turn == 0 and self._old.get(process.pid) == process.start
+        maps.turn = self._turn
+        maps.refused = False
+        try:
+            maps.files, maps.cut = self._mapped(process)
+        except PermissionError:
+            maps.files, maps.cut, maps.refused = [], False, True
+        except OSError:
+            maps.files, maps.cut = [], False
+
+    def _mapped(self, process: Process) -> tuple[list[tuple[str, bool]], bool]:
+        text = slurp_all(f"{self._place.proc}/{process.pid}/maps", MAX_MAPS)
         found = []
-        for path, device, inode, writable in parse_maps(text, self._weights.maybe):
-            real = self._weights.same(path, device, inode)
+        weights = self._weights
+        for path, device, inode, writable in parse_maps(text, weights.maybe, weights.inodes):
+            real = weights.same(path, device, inode)
             if real:
                 found.append((real, writable))
-        return found
+        return found, len(text) >= MAX_MAPS
 
     def _make(self, found: dict[tuple[int, str, str], bool]) -> dict[int | str, list[Any]]:
         rows: dict[int | str, list[Any]] = {}
@@ -176,7 +237,8 @@ class Openers:
             old = self._rows.get(key)
             since = old[7] if old is not None else now
             rows[key] = [key, pid, process.name, user, shown, how, writable, since]
-            if old is None and not self._first:
+            maps = self._maps.get(pid) if how == "map" else None
+            if old is None and not self._first and not (maps is not None and maps.late):
                 facts = {"pid": pid, "name": process.name, "user": user, "path": shown, "how": how}
                 self._event("weights.opened", key, facts)
         return rows
@@ -193,31 +255,44 @@ def fd_flags(text: bytes) -> int:
     return 0
 
 
-def parse_maps(text: bytes, wanted: Callable[[str], bool]) -> list[tuple[str, int, int, bool]]:
-    """Mapped files of ``/proc/PID/maps``: path, device, inode, shared and writable; each once."""
+def parse_maps(
+    text: bytes, wanted: Callable[[str], bool], inodes: Collection[int] = ()
+) -> list[tuple[str, int, int, bool]]:
+    """Mapped files of ``/proc/PID/maps``: path, device, inode, shared and writable; each once.
+
+    Those whose path is ``wanted``, and those with one of ``inodes``.
+    """
     found: dict[tuple[str, int, int], bool] = {}
-    seen: dict[bytes, bool] = {}
+    files: dict[bytes, tuple[str, int, int] | None] = {}  # device, inode and path as they stand
     for line in text.split(b"\n"):
-        at = line.find(b"/")
-        if at < 0:
+        if line.find(b"/") < 0:
             continue
-        raw = line[at:]
-        take = seen.get(raw)
-        if take is None:
-            take = seen[raw] = wanted(raw.decode("utf-8", "surrogateescape"))
-        if not take:
+        fields = line.split(None, 3)
+        if len(fields) != 4:
             continue
-        fields = line[:at].split()
-        if len(fields) != 5:
-            continue
-        try:
-            major, minor = fields[3].split(b":")
-            key = (
-                raw.decode("utf-8", "surrogateescape"),
-                os.makedev(int(major, 16), int(minor, 16)),
-                int(fields[4]),
-            )
-        except (ValueError, OverflowError):
-            continue
-        found[key] = found.get(key, False) or (fields[1][1:2] == b"w" and fields[1][3:4] == b"s")
+        raw = fields[3]
+        if raw in files:
+            file = files[raw]
+        else:
+            file = files[raw] = _mapped_file(raw, wanted, inodes)
+        if file is not None:
+            writable = fields[1][1:2] == b"w" and fields[1][3:4] == b"s"
+            found[file] = found.get(file, False) or writable
     return [(path, device, inode, writable) for (path, device, inode), writable in found.items()]
+
+
+def _mapped_file(
+    raw: bytes, wanted: Callable[[str], bool], inodes: Collection[int]
+) -> tuple[str, int, int] | None:
+    """Path, device and inode out of the end of a line, or None for a file of no interest."""
+    fields = raw.split(None, 2)
+    if len(fields) != 3 or not fields[2].startswith(b"/"):
+        return None
+    try:
+        path, inode = fields[2].decode("utf-8", "surrogateescape"), int(fields[1])
+        if inode not in inodes and not wanted(path):
+            return None
+        major, minor = fields[0].split(b":")
+        return path, os.makedev(int(major, 16), int(minor, 16)), inode
+    except (ValueError, OverflowError):
+        return None

@@ -101,10 +101,12 @@ class Readers:
             return look(self._common.place, [by_pid[pid] for pid in few if pid in by_pid])
         if self._held is None:
             wanted = None
+            inodes: set[int] = set()
             if self._weights is not None:
                 self._weights.walk()
-                wanted = self._weights.maybe
-            self._held = look(self._common.place, list(by_pid.values()), wanted)
+                wanted, inodes = self._weights.maybe, self._weights.inodes
+            self._held = look(self._common.place, list(by_pid.values()), wanted, inodes)
+            self._common.denied.set("owners.descriptors", _too_many(self._held.cut, by_pid))
         return self._held
 
     def fast(self, part: dict[str, Any]) -> None:
@@ -189,3 +191,13 @@ class Readers:
         if self.gpus is not None:
             for kind, key, facts, at in self.gpus.take_events():
                 self._common.events.put(kind, key, facts, at)
+
+
+def _too_many(cut: list[int], by_pid: dict[int, Process]) -> str | None:
+    """Whose descriptors were not all read, for ``denied``; None when all were."""
+    if not cut:
+        return None
+    pid = min(cut)
+    process = by_pid.get(pid)
+    uid = "unknown" if process is None or process.uid is None else process.uid
+    return f"fewer descriptors: process {pid} of uid {uid} has too many, {len(cut)} such in all"

@@ -57,7 +57,8 @@ class Readers:
         maybe = self.wanted.maybe if self.wanted is not None else None
         everyone = self.table.by_pid
         chosen = everyone if few is None else few
-        return look(self.place, [everyone[pid] for pid in chosen], maybe)
+        inodes = self.wanted.inodes if self.wanted is not None else ()
+        return look(self.place, [everyone[pid] for pid in chosen], maybe, inodes)
 
 
 @pytest.fixture
