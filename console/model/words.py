@@ -117,7 +117,7 @@ def sentence(event: Event) -> str:
 
 
 def refusals(count: int, source: str, users: Sequence[str]) -> str:
-    """``count`` refused logins from one address as one sentence that names whom they tried."""
+    """``count`` refused logins from one address in a sentence that names the first ``users``."""
     shown = ", ".join(user or "?" for user in users[:4])
     more = f" and {len(users) - 4} more" if len(users) > 4 else ""
     return (

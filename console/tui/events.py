@@ -25,7 +25,7 @@ class Row:
     last: Event
     first_at: float
     count: int = 1
-    users: dict[str, None] = field(default_factory=dict)  # whom refused logins tried
+    users: dict[str, None] = field(default_factory=dict)  # whom refused logins tried, newest last
 
     def take(self, event: Event) -> None:
         """One more of the same."""
@@ -41,13 +41,18 @@ class Row:
 
     def note(self, event: Event) -> None:
         """Remember whom a refused login tried."""
-        if event.kind == "auth.failed" and len(self.users) < MAX_USERS:
-            self.users[str(event.facts.get("user") or "")] = None
+        if event.kind == "auth.failed":
+            user = str(event.facts.get("user") or "")
+            self.users.pop(user, None)
+            self.users[user] = None
+            if len(self.users) > MAX_USERS:
+                del self.users[next(iter(self.users))]
 
     def words(self) -> str:
         """What happened, over all of them."""
         if self.last.kind == "auth.failed" and self.count > 1:
-            return refusals(self.count, str(self.last.facts.get("source") or ""), [*self.users])
+            source = str(self.last.facts.get("source") or "")
+            return refusals(self.count, source, [*reversed(self.users)])
         return sentence(self.last)
 
 

@@ -88,20 +88,20 @@ def trouble(view: HostView, new: Sequence[GpuProcess] = ()) -> tuple[int, str, s
     """
     found = [worst for gpu in view.gpus if (worst := gpu_trouble(gpu)) is not None]
     if new:
-        found.append((3, WARN, f"new {newly(new)[0]}"))
+        gpus, first = newly(new)[0]
+        found.append((3, WARN, f"{gpus} new {first.name or first.pid}"))
     if extra := undeclared(view):
         found.append((2, WARN, f"{extra} undeclared"))
     return max(found, key=lambda item: item[0], default=(0, "", ""))
 
 
-def newly(rows: Sequence[GpuProcess]) -> list[str]:
-    """New processes on GPUs in words, one each: its name and the GPUs that it holds."""
+def newly(rows: Sequence[GpuProcess]) -> list[tuple[str, GpuProcess]]:
+    """New processes on GPUs, once each, with the GPUs that they hold in words: GPU5,6."""
     held: dict[int, list[GpuProcess]] = {}
     for row in rows:
         held.setdefault(row.pid, []).append(row)
     return [
-        f"{of[0].name or pid} GPU{','.join(map(str, sorted({row.gpu for row in of})))}"
-        for pid, of in held.items()
+        (f"GPU{','.join(map(str, sorted({row.gpu for row in of})))}", of[0]) for of in held.values()
     ]
 
 
@@ -126,7 +126,11 @@ def undeclared(view: HostView) -> int:
 
 def suspects(view: HostView, new: Sequence[GpuProcess]) -> list[str]:
     """What somebody should look at on this host, in words: who is ``new`` on a GPU, who listens."""
-    out = [f"new on a GPU since this console began: {words}" for words in newly(new)]
+    out = [
+        f"new on {gpus} since this console began: {row.name or '?'} "
+        f"(pid {row.pid}, {row.user or '?'})"
+        for gpus, row in newly(new)
+    ]
     for row in view.listeners:
         if declared(view.spec, row) is False:
             owner = f"{row.name} (pid {row.pid})" if row.name else "its program is not visible"

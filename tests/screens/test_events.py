@@ -24,7 +24,9 @@ def test_a_brute_force_is_one_row_that_counts_and_stays_on_top() -> None:
     assert (first.count, first.first_at, first.last.facts["user"]) == (40, 10.0, "u39")
     assert second.last.kind == "kernel.xid"
     shown = "".join(text for text, _ in event_line(first, Look()))
-    assert "logins from 203.0.113.7 refused, 40 times, users u0, u1, u2, u3 and 36 more" in shown
+    assert (
+        "logins from 203.0.113.7 refused, 40 times, users u39, u38, u37, u36 and 36 more" in shown
+    )
     assert shown.endswith("  since 01-01 00:00:10")
 
 

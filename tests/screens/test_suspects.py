@@ -40,7 +40,7 @@ def test_a_new_process_counts_while_it_is_there() -> None:
     new.see([told(6), told(5), told(1, "other")])
     assert [row.gpu for row in new.of(mined(5, 6))] == [5, 6]
     assert not new.of(mined())
-    assert facts.trouble(mined(6, 5), new.of(mined(6, 5))) == (3, "warn", "new miner GPU5,6")
+    assert facts.trouble(mined(6, 5), new.of(mined(6, 5))) == (3, "warn", "GPU5,6 new miner")
 
 
 def test_no_more_keys_are_remembered_than_the_bound() -> None:
@@ -52,13 +52,13 @@ def test_no_more_keys_are_remembered_than_the_bound() -> None:
 def test_faults_come_before_new_processes_and_these_before_listeners() -> None:
     odd = view("a")
     assert facts.trouble(odd) == (2, "warn", "1 undeclared")
-    assert facts.trouble(odd, [miner(5)])[2] == "new miner GPU5"
+    assert facts.trouble(odd, [miner(5)])[2] == "GPU5 new miner"
     for fault in (
         {"lost": "GPU is lost"}, {"last_xid": 79}, {"ecc_uncorrected_volatile": 1},
         {"remap_pending": 1}, {"throttle": 0x40}, {"ecc_uncorrected": 1},
     ):  # fmt: skip
         sick = msgspec.structs.replace(odd, gpus=(gpu(0, 1.0, **fault),))
-        assert facts.trouble(sick, [miner(5)])[2].startswith("GPU0"), fault
+        assert facts.trouble(sick, [miner(5)])[2].startswith("GPU0 "), fault
     slow = msgspec.structs.replace(odd, gpus=(gpu(0, 1.0, throttle=0x04),))
     assert facts.trouble(slow)[2] == "1 undeclared"
 
@@ -72,13 +72,13 @@ async def test_both_screens_name_them() -> None:
             engine.tell("gpu.process.new", "a", f"{index}/666/compute", gpu=index, pid=666)
         engine.show(mined(5, 6), view("b"))
         await settle(pilot)
-        assert "▲ new miner GPU5,6" in text(app)
+        assert "▲ GPU5,6 new miner" in text(app)
         assert "▲ 1 undeclared" in text(app)
         await pilot.press("slash", *"worst>2", "enter")
         assert app._fleet.table.model.order == ["a"]
         await pilot.press("enter")
         await settle(pilot)
-        assert "new on a GPU since this console began: miner GPU5,6" in text(app)
+        assert "new on GPU5,6 since this console began: miner (pid 666, svc)" in text(app)
         app.open_host("b")
         await settle(pilot)
         assert "listener not declared: tcp/0.0.0.0:4444, nc (pid 100)" in text(app)
