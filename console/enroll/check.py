@@ -74,6 +74,11 @@ def _same_type(kind: str, body: str) -> bool:
 
 def source(text: str) -> str:
     """An address, a network or a pattern of names as sshd(8) takes it in ``from=``."""
+    if "%" in text:  # a zone, in which the library takes any character
+        raise UsageError(
+            f"{clean(text, 80)!r} has a zone, which sshd does not know in from=",
+            hint="Write the address without it.",
+        )
     try:
         if "/" in text:
             return str(ipaddress.ip_network(text))

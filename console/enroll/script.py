@@ -34,6 +34,7 @@ _HEAD = """\
 # tier or with another key: the account gets exactly the key, home, shell and groups above. It stops
 # before it changes anything where an account of that name exists that no enrolment made.
 # `watchfloor enroll {host} --print --remove` prints the script that takes all of it away.
+main() {{  # called in the last line: a script that was cut on its way runs nothing
 set -eu
 umask 022
 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
@@ -194,11 +195,14 @@ for file in /etc/ssh/ssh_host_ed25519_key.pub /etc/ssh/ssh_host_ecdsa_key.pub; d
     break
 done
 printf '%s\\n' "$host_key"
+}}
+main
 """
 
 _REMOVE = """\
 #!/bin/sh
 # Watchfloor {version}: take everything that enrolment put on {host} away again.
+main() {{  # called in the last line: a script that was cut on its way runs nothing
 set -eu
 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 export PATH
@@ -235,6 +239,8 @@ elif [ -e /etc/watchfloor/probe.json ]; then
 fi
 rmdir /etc/watchfloor 2>/dev/null || true
 echo "watchfloor: removed"
+}}
+main
 """
 
 

@@ -51,8 +51,10 @@ def test_what_was_cut_anywhere_lets_nobody_in_and_a_whole_run_mends_it(lab: Enro
     data = next(number for number, line in enumerate(lines) if line.startswith("base64"))
     steps = [n for n, line in enumerate(lines[:key]) if not line.startswith("#") and n < data]
     steps += [data + 5, *range(key - 12, key + 1)]
+    before = picture(lab.host.root)
     for at in steps[::3]:
         lab.run_script("".join(lines[:at]), check=False)
+        assert picture(lab.host.root) == before, f"cut at line {at}"
         assert not (lab.host.root / KEY_FILE).exists(), f"cut at line {at}"
         assert lab.ssh().returncode == 255
     lab.enroll()

@@ -169,3 +169,9 @@ def test_any_bytes_are_keys_or_refused(
 
 
 KEY_LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+/=@.- "
+
+
+@pytest.mark.parametrize("text", ["fe80::1%eth0", 'fe80::1%x"\nWATCHFLOOR_END\ntouch /x', "::%a"])
+def test_no_zone_gets_into_a_script(text: str) -> None:
+    with pytest.raises(UsageError, match="has a zone"):
+        source(text)

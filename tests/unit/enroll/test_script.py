@@ -134,7 +134,7 @@ def test_the_command_of_the_header_unpacks_the_probe_whose_digest_it_tells(tmp_p
 @pytest.mark.parametrize("tier", [0, 1, 2])
 def test_the_printed_host_is_a_valid_inventory(tmp_path: Path, tier: int, host_key: str) -> None:
     script = install(order(tier), None)
-    tail = script[script.index("printf '%s\\n' '[[hosts]]'") :]
+    tail = script[script.index("printf '%s\\n' '[[hosts]]'") :].removesuffix("}\nmain\n")
     if host_key:
         (tmp_path / "key.pub").write_text(host_key + "\n")
     shown = run_sh(tail.replace("/etc/ssh/ssh_host_", f"{tmp_path}/").replace(
@@ -147,6 +147,16 @@ def test_the_printed_host_is_a_valid_inventory(tmp_path: Path, tier: int, host_k
     assert host.key.endswith("/.ssh/wfmon")
     assert host.host_key == ((KEY,) if host_key else ())
     assert host_key or "watchfloor hosts trust gpu01" in shown
+
+
+@pytest.mark.parametrize("kind", ["0", "1", "2", "remove"])
+def test_a_script_that_is_cut_on_its_way_runs_nothing(kind: str) -> None:
+    """A shell runs what it has: half of `rm -rf /var/lib/watchfloor` is another command."""
+    script = script_of(kind)
+    body = [line for line in script.splitlines() if line and not line.startswith("#")]
+    assert body[0].startswith("main() {")
+    assert body[-2:] == ["}", "main"]
+    assert "\nmain" not in script.removesuffix("\nmain\n")[script.index("main() {") + 8 :]
 
 
 @pytest.mark.parametrize("kind", ["0", "1", "2", "remove"])
