@@ -14,6 +14,7 @@ from console.errors import ConnectError, HostKeyError
 from console.model.host import Host
 from console.model.link import LinkFacts
 from console.ssh.errors import auth_error, not_reached, told
+from console.ssh.guard import guard
 from console.ssh.hostkeys import Accepted, Trust
 from console.text import clean
 
@@ -74,13 +75,14 @@ class Client(asyncssh.SSHClient):
         self.lost = asyncio.Event()
 
     def connection_made(self, conn: asyncssh.SSHClientConnection) -> None:
-        """Take over the judgement of the host key.
+        """Take over the judgement of the host key, and guard what is received.
 
         The library hands the bytes that the host showed to this one method only. Its own check
         compares a certificate with one name; ours accepts the address or the inventory name,
         refuses a certificate for any host, and keeps the fingerprint for the error.
         """
         self._connection = conn
+        guard(conn, self._trust.where)
         conn.validate_server_host_key = self._validate  # type: ignore[method-assign]
 
     def _validate(self, key_data: bytes) -> asyncssh.SSHKey:
