@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .denied import Denied
+from .denied import SANDBOX, Denied, makes_nothing
 from .frames import Board
 from .happen import Events, Troubles
 from .place import Place
@@ -24,6 +24,8 @@ class Common:
         self.tier = tier
         self.events = Events(place)
         self.denied = Denied(hello.get("caps", ""))
+        if tier == 2 and not makes_nothing():
+            self.denied.set("sandbox", SANDBOX)
         self.troubles = Troubles(place, self.events)
         self.cost = SelfCost(place)
         self.board = Board(place, self.events, self.denied, hello)

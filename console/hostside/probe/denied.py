@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import os
+
 CAP_SYS_PTRACE = 19
 PTRACE = "CAP_SYS_PTRACE (tier 2)"
 BEYOND = "the capabilities of those processes: CAP_SYS_PTRACE is held and not enough"
@@ -9,6 +12,16 @@ JOURNAL = "group systemd-journal or adm"
 SILENT = "a journalctl --follow that tells what journalctl -n1 does; compare them on the host"
 SYSLOG = "CAP_SYSLOG, or group systemd-journal"
 SPOOL = "read access to the guard's spool (tier 2)"
+SANDBOX = "a kernel with seccomp filters: the sensor can make files by /proc/PID/root"
+
+
+def makes_nothing() -> bool:
+    """True when the filter of the sensor holds: it refuses to open to make, even what is there."""
+    try:
+        os.close(os.open("/dev/null", os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    except OSError as error:
+        return error.errno == errno.EROFS
+    return False
 
 
 class Denied:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import platform
 import subprocess
 import sys
@@ -62,18 +63,28 @@ def test_nothing_is_made_or_emptied_and_the_rest_goes_on(tmp_path: Path) -> None
     assert (tmp_path / "kept").read_text() == "kept\n"
 
 
-@pytest.mark.parametrize(("tier", "more"), [(1, 0), (2, 1)])
-def test_the_sensor_begins_with_it(tmp_path: Path, tier: int, more: int) -> None:
+@pytest.mark.parametrize(
+    ("begin", "tier", "more"), [("start", 1, 0), ("start", 2, 1), ("without", 2, 0)]
+)
+def test_the_sensor_begins_with_it_or_says_so(
+    tmp_path: Path, begin: str, tier: int, more: int
+) -> None:
     for path, data in bundle.files().items():
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / path).write_bytes(data)
+    if begin == "without":  # as on a kernel that has no filters
+        (tmp_path / "confine.py").write_text("def make_nothing():\n    raise OSError(22, 'none')\n")
     argv = [sys.executable, "-I", "-S", "-u", str(tmp_path / "start.py"), "--tier", str(tier)]
-    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as probe:
+    with subprocess.Popen(
+        argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as probe:
         assert probe.stdout is not None
-        assert probe.stdout.readline().startswith(b'{"v":1,')
+        frame = json.loads(probe.stdout.readline())
         counts = [filters(probe.pid), filters("self")]
-        probe.communicate(timeout=30)
+        _, errors = probe.communicate(timeout=30)
     assert counts[0] - counts[1] == more
+    assert ("sandbox" in frame["denied"]) == (begin == "without")
+    assert (b"not kept from making files" in errors) == (begin == "without")
 
 
 def filters(pid: int | str) -> int:
