@@ -116,11 +116,34 @@ def test_an_error_of_netlink_is_told() -> None:
             b"0::/user.slice/user-1000.slice/user@1000.service/user.slice/libpod-"
             + b"2e" * 32
             + b".scope/container\n",
-            ("2e" * 6, "libpod-" + "2e" * 32 + ".scope"),
+            ("user-1000:" + "2e" * 6, "user@1000.service"),
         ),
         (
             b"0::/machine.slice/systemd-nspawn@lab.service/payload\n",
             ("lab", "systemd-nspawn@lab.service"),
+        ),
+        (
+            b"0::/user.slice/user-1001.slice/user@1001.service/app.slice/vllm.service\n",
+            ("", "user@1001.service"),
+        ),
+        (
+            b"0::/user.slice/user-1001.slice/user@1001.service/docker-"
+            + b"ab" * 32
+            + b".scope/user@0.service\n",
+            ("", "user@1001.service"),
+        ),
+        (
+            b"0::/user.slice/user-1001.slice/session-3.scope/docker-" + b"ab" * 32 + b".scope\n",
+            ("", "session-3.scope"),
+        ),
+        (
+            b"0::/user.slice/user-1001.slice/user@1001.service/machine.slice/machine-web.scope\n",
+            ("", "user@1001.service"),
+        ),
+        (
+            b"0::/machine.slice/systemd-nspawn@lab.service/payload/user.slice/user-7.slice/"
+            b"user@7.service/docker-" + b"ab" * 32 + b".scope\n",
+            ("lab", "user@7.service"),
         ),
         (b"1:name=systemd:/system.slice/cron.service\n2:cpu:/\n", ("", "cron.service")),
         (b"0::/\n", ("", "")),
