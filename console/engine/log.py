@@ -8,10 +8,10 @@ import msgspec
 
 from console.model.event import Event
 
-KEPT = 60_000
+KEPT = 40_000
 """Events of all hosts together."""
 A_HOST = 5_000
-"""Events of one host at most; less where many hosts share ``KEPT``."""
+"""Events of one host that stay after they were read; fewer where ``KEPT`` is not enough."""
 BUSY = frozenset(
     {
         "process.new", "log.line", "listener.new", "listener.gone", "gpu.process.new",
@@ -35,19 +35,23 @@ class _Held:
         self.kinds.setdefault(kind if kind in BUSY else "", deque()).append(seq)
         self.count += 1
 
+    def oldest(self) -> deque[int]:
+        """The kind that has most, whose first event is the next to go."""
+        return max(self.kinds.values(), key=len)
+
     def drop(self) -> int:
-        """Forget the oldest event of the kind that has most; its number."""
+        """Forget one event; its number."""
         self.count -= 1
         self.gone += 1
-        return max(self.kinds.values(), key=len).popleft()
+        return self.oldest().popleft()
 
 
 class EventLog:
     """Numbers events from 1 and keeps them fairly.
 
-    Every host has the same share of the memory, so a noisy one pushes out only events of its own,
-    and of those the kind first of which it has most. ``dropped`` counts what left before the
-    stream was read as far.
+    Where there is no room, the host that has most loses its own, and of those the kind first of
+    which it has most: a noisy host hides nothing of another, a frequent kind nothing rare.
+    ``dropped`` counts what left before the stream was read as far.
     """
 
     def __init__(self, kept: int = KEPT, a_host: int = A_HOST) -> None:
@@ -56,7 +60,6 @@ class EventLog:
         self._hosts: dict[str, _Held] = {}
         self._kept = kept
         self._a_host = a_host
-        self._share = min(kept, a_host)
         self._seq = 0
         self._read = 0
 
@@ -67,19 +70,19 @@ class EventLog:
         held = self._hosts.get(event.host)
         if held is None:
             held = self._hosts[event.host] = _Held()
-            self._share = max(1, min(self._a_host, self._kept // len(self._hosts)))
-            for other in self._hosts.values():
-                self._shrink(other)
         self._events[self._seq] = event
         held.add(event.kind, self._seq)
-        self._shrink(held)
+        if len(self._events) > self._kept:
+            over = held.count > self._kept // len(self._hosts)
+            self._drop(held if over else max(self._hosts.values(), key=lambda host: host.count))
+        while held.count > self._a_host and held.oldest()[0] <= self._read:
+            self._drop(held)
         return event
 
-    def _shrink(self, held: _Held) -> None:
-        while held.count > self._share:
-            seq = held.drop()
-            del self._events[seq]
-            self.dropped += seq > self._read
+    def _drop(self, held: _Held) -> None:
+        seq = held.drop()
+        del self._events[seq]
+        self.dropped += seq > self._read
 
     def after(self, seq: int, limit: int, host: str = "") -> list[Event]:
         """Events with a greater number, oldest first; of one host where ``host`` is given."""

@@ -2,7 +2,7 @@
 
 CONNECTING --frame--> LIVE --three periods of silence--> STALE --frame--> LIVE
 any --link ends--> DOWN --pause, then CONNECTING's work again--> LIVE
-two refused logins --> REFUSED        (only a person's retry leaves it)
+two refused logins, or a key of ours that cannot be used --> REFUSED  (a person's retry leaves it)
 another host key   --> NEW-KEY        (only a retry after another key was stored leaves it)
 """
 
