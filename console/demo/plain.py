@@ -10,7 +10,7 @@ from console.headless.plain import summary, words
 from console.model.event import Event
 from console.model.host import HostState
 from console.model.view import HostView
-from console.model.words import sentence
+from console.model.words import together
 
 ROUND_S = 10.0
 FOLD_S = 5.0
@@ -70,9 +70,7 @@ class PlainLog:
 
 
 def _event(events: Sequence[Event], now: float) -> str:
-    last = events[-1]
-    more = f" (and {len(events) - 1} more like it)" if len(events) > 1 else ""
-    return _line(now, last.host, sentence(last) + more)
+    return _line(now, events[-1].host, together(events))
 
 
 def _line(at: float, who: str, what: str) -> str:

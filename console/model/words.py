@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
+import msgspec
+
 from console.model.event import Event
 from console.model.host import HostState
 
@@ -124,6 +126,23 @@ def refusals(count: int, source: str, users: Sequence[str]) -> str:
         f"logins from {source or '?'} refused, {count} times, "
         f"user{'s' if len(users) > 1 else ''} {shown}{more}"
     )
+
+
+def together(events: Sequence[Event]) -> str:
+    """Events of one kind on one host, oldest first, in one sentence that claims no more than one.
+
+    Raises IndexError for none.
+    """
+    last, count = events[-1], len(events)
+    sources = {str(event.facts.get("source") or "") for event in events}
+    if last.kind == "auth.failed" and count > 1 and len(sources) == 1:
+        users = dict.fromkeys(str(event.facts.get("user") or "") for event in reversed(events))
+        return refusals(count, sources.pop(), [*users])
+    if last.kind == "gpu.process.new" and len({event.facts.get("pid") for event in events}) == 1:
+        gpus = sorted({str(event.facts.get("gpu")) for event in events})
+        facts = last.facts | {"gpu": ", ".join(gpus)}
+        return sentence(msgspec.structs.replace(last, facts=facts))
+    return sentence(last) + (f" (and {count - 1} more like it)" if count > 1 else "")
 
 
 def without_host(name: str, reason: str) -> str:

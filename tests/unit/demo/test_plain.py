@@ -70,7 +70,7 @@ def test_what_repeats_is_told_once_and_then_counted(engine: Still, log: PlainLog
         engine.say("auth.failed", user="root", source="203.0.113.77")
     assert not list(log.lines((), 102.0))
     (line,) = log.lines((), 105.0)
-    assert line.endswith(" login of root from 203.0.113.77 refused (and 29 more like it)")
+    assert line.endswith(" logins from 203.0.113.77 refused, 30 times, user root")
     assert not list(log.lines((), 109.0))
 
 
