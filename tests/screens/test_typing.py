@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from console.tui.screens import base
@@ -80,7 +82,9 @@ async def test_a_host_that_is_not_there_is_told_with_the_nearest_and_passes(
         await pilot.press("colon", *"host gpu10", "enter")
         await pilot.pause()
         assert "no host is called gpu10; nearest: gpu01" in text(app)
+        deadline = time.monotonic() + 10
         while "no host" in text(app):
+            assert time.monotonic() < deadline, "the remark stays"
             await pilot.pause(0.05)
         assert "Enter open" in text(app)
 
