@@ -21,7 +21,9 @@ def add(sub: Any) -> None:
         description=ABOUT,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--json", action="store_true", help="the whole state as one JSON document")
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="the whole state as one JSON document")
+    form.add_argument("--plain", action="store_true", help="lines of text (the default)")
     parser.add_argument(
         "--timeout", type=seconds, default=30.0, metavar="S", help="wait at most S seconds (30)"
     )

@@ -90,6 +90,13 @@ async def test_new_key_is_left_by_retry_once_another_key_is_stored(
             assert f"offered {new.fingerprint}, pinned {old}" in view.reason
             assert f"watchfloor hosts trust {HOST} --replace" in view.reason
 
+            argv = ("--config", str(file), "status", "--plain")
+            done = await asyncio.to_thread(watchfloor, *argv)
+            assert done.returncode == 1
+            line = done.stdout.splitlines()[1]
+            assert f"offered {new.fingerprint}, pinned {old}" in line
+            assert f"watchfloor hosts trust {HOST} --replace" in line
+
             connections = server.log.count("Connection from")
             engine.retry(HOST)
             view = await until(engine, lambda view: "still the old one" in view.reason)
