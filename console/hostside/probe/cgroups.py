@@ -80,4 +80,4 @@ def unit_of(path: str) -> str:
     found = _unit.findall(path)
     if not found:
         return ""
-    return found[0] if _login.match(path) else found[-1]
+    return str(found[0] if _login.match(path) else found[-1])
