@@ -10,10 +10,10 @@ import asyncssh
 import msgspec
 from asyncssh.kex import get_kex_algs
 
-from console.errors import ConnectError, HostKeyError
+from console.errors import ConfigError, ConnectError, HostKeyError
 from console.model.host import Host
 from console.model.link import LinkFacts
-from console.ssh.errors import auth_error, not_reached, told
+from console.ssh.errors import auth_error, not_reached, refused_keys, told
 from console.ssh.guard import guard
 from console.ssh.hostkeys import Accepted, Trust
 from console.text import clean
@@ -96,6 +96,11 @@ class Client(asyncssh.SSHClient):
             raise asyncssh.HostKeyNotVerifiable(exc.message) from exc
         return self.accepted.key
 
+    @property
+    def encrypted(self) -> bool:
+        """True once what is received comes from whoever holds the host key that we accepted."""
+        return getattr(self._connection, "_recv_encryption", None) is not None
+
     def public_key_auth_requested(self) -> asyncssh.SSHKeyPair | None:
         """Offer the next key."""
         if not self._pairs:
@@ -138,6 +143,12 @@ async def connect(
     trust = Trust(host)
     if not host.address:  # the library would take it for this machine
         raise ConnectError("the address is empty", where=trust.where, hint="Set `address`.")
+    if host.compression:  # the library inflates a packet without a bound: 255 KiB become 245 MiB
+        raise ConfigError(
+            "`compression` works with the system's ssh only",
+            where=trust.where,
+            hint='Remove it, or set `transport = "openssh"`.',
+        )
     client = Client(trust, pairs)
     try:
         async with asyncio.timeout(timing.connect):
@@ -154,7 +165,7 @@ async def connect(
     except Exception as exc:  # whatever the host made the library fail on is that host's error
         if client.refused is not None:
             raise client.refused from exc
-        if isinstance(exc, asyncssh.PermissionDenied):
+        if client.encrypted and refused_keys(exc):
             raise auth_error(trust.where, host.user, ", ".join(client.offered)) from exc
         raise told(exc, trust.where) from exc
     if client.accepted is None:  # would mean that the library no longer asks us: fail closed
@@ -185,7 +196,7 @@ def _options(host: Host, trust: Trust, timing: Timing) -> dict[str, object]:
         "kex_algs": key_exchanges(),
         "encryption_algs": list(CIPHERS),
         "mac_algs": list(MACS),
-        "compression_algs": ["zlib@openssh.com", "none"] if host.compression else ["none"],
+        "compression_algs": ["none"],
         "login_timeout": timing.login,
         "keepalive_interval": timing.keepalive,
         "keepalive_count_max": timing.keepalive_count,

@@ -14,7 +14,6 @@ import asyncssh
 from console.errors import (
     AuthError,
     ConnectError,
-    HostKeyError,
     KeyFileError,
     ProbeError,
     WatchfloorError,
@@ -32,7 +31,7 @@ _ROUTES = {
     errno.ECONNRESET: ("the host reset the connection", "It may limit new connections."),
     errno.EMFILE: ("this console has no file descriptor left", "Raise `ulimit -n`."),
 }
-_AUTH_REASONS = ("too many authentication failures", "authentication failures")
+_AUTH_REASONS = ("authentication failures",)
 
 
 def place(name: str, address: str, port: int) -> str:
@@ -62,20 +61,25 @@ def _from_os(exc: OSError, where: str) -> ConnectError:
     return ConnectError(clean(str(exc), REASON_LIMIT), where=where)
 
 
-def _from_disconnect(exc: asyncssh.DisconnectError, where: str) -> WatchfloorError:
+def refused_keys(exc: BaseException) -> bool:
+    """True when a host that has proved who it is ends the login since it takes none of our keys.
+
+    The caller must know that it has: anybody on the way can say so before the keys are agreed on.
+    """
+    if isinstance(exc, asyncssh.PermissionDenied):
+        return True
+    return isinstance(exc, asyncssh.DisconnectError) and any(
+        text in exc.reason.lower() for text in _AUTH_REASONS
+    )
+
+
+def _from_disconnect(exc: asyncssh.DisconnectError, where: str) -> ConnectError:
+    """The end of a connection. Its code and its text may be anybody's, so it is never more."""
     reason = clean(exc.reason, REASON_LIMIT)
     low = reason.lower()
-    if isinstance(exc, asyncssh.PermissionDenied) or any(text in low for text in _AUTH_REASONS):
-        return AuthError(
-            f"the host did not accept our key: {reason}",
-            where=where,
-            hint="Check user and key in the inventory and authorized_keys on the host.",
-        )
-    if isinstance(exc, asyncssh.HostKeyNotVerifiable):
-        return HostKeyError(reason, where=where, hint="Compare with `watchfloor hosts trust`.")
     if isinstance(exc, asyncssh.KeyExchangeFailed):
         return ConnectError(
-            f"no common algorithms: {reason}", where=where, hint="Update the host's sshd."
+            f'no common algorithms: "{reason}"', where=where, hint="Update the host's sshd."
         )
     if "login timeout" in low:
         return ConnectError("the login timed out", where=where, hint="The host may be overloaded.")
@@ -89,11 +93,11 @@ def _from_disconnect(exc: asyncssh.DisconnectError, where: str) -> WatchfloorErr
         )
     if isinstance(exc, asyncssh.ProtocolError | asyncssh.ProtocolNotSupported):
         return ConnectError(
-            f"what answers there does not speak SSH properly: {reason}",
+            f'what answers there does not speak SSH properly: "{reason}"',
             where=where,
             hint="Check that the port is sshd's.",
         )
-    return ConnectError(f"the host ended the connection: {reason}", where=where)
+    return ConnectError(f'the host ended the connection and said "{reason}"', where=where)
 
 
 def told(exc: BaseException, where: str) -> WatchfloorError:

@@ -5,14 +5,14 @@ alias of ours, each with its own known_hosts file made from the inventory. ``ssh
 else, neither the user's nor the system's configuration. Every value is checked before it is
 written, because ``ssh`` gives some of them to a shell (ProxyJump) or expands them.
 
-A host certificate must name the address here: ``ssh`` compares one name, not the inventory's too.
+Host certificates are left to the first transport: ``ssh`` takes one without names for any host.
 """
 
 import os
 import re
 from pathlib import Path
 
-from console.errors import ConfigError, KeyFileError
+from console.errors import ConfigError, ConnectError, KeyFileError
 from console.model.host import Host
 from console.ssh.connect import CIPHERS, MACS, Timing
 from console.ssh.hostkeys import Trust
@@ -55,7 +55,8 @@ COMMON = (
 def write_config(folder: Path, host: Host, hops: tuple[Host, ...], timing: Timing) -> Path:
     """Write ``config`` and the known_hosts files for ``host`` behind ``hops`` into ``folder``.
 
-    Raises ConfigError for a value that ssh must not be given, HostKeyError where no key is known,
+    Raises ConfigError for a value that ssh must not be given, ConnectError for a host with
+    authorities (``host_ca``), HostKeyError where no key is known,
     KeyFileError for a key that ssh could not use without asking.
     """
     lines: list[str] = []
@@ -79,10 +80,9 @@ def _write_private(path: Path, text: str) -> None:
 
 
 def _known_hosts(host: Host) -> str:
-    """Lines of known_hosts for this hop's address, from pins and authorities."""
+    """Lines of known_hosts for this hop's address, from its pins."""
     Trust(host)  # refuses a host without keys and lines that are none
     lines = [f"{host.address} {_key_line(line)}" for line in host.host_key]
-    lines += [f"@cert-authority {host.address} {_key_line(line)}" for line in host.host_ca]
     return "\n".join(lines) + "\n"
 
 
@@ -102,6 +102,13 @@ def checked(host: Host) -> None:
         )
     if not _USER.fullmatch(host.user):
         raise ConfigError(f"user {clean(host.user, 80)!r} is not an account name", where=where)
+    if host.host_ca:
+        raise ConnectError(
+            "`host_ca` is not for the system's ssh, which takes a certificate that names no host "
+            "for any host",
+            where=where,
+            hint='Set `transport = "asyncssh"`, or `host_key` in its place.',
+        )
     if not 0 < host.port < 65_536:
         raise ConfigError(f"port {host.port} is outside 1-65535", where=where)
     for path in (host.key, host.certificate):

@@ -24,14 +24,23 @@ _BY_CA = re.compile(r"debug1: Host '.*' is known and matches the \S+ host certif
 _ACCEPTS = re.compile(r"debug1: Server accepts key: .*?(SHA256:[A-Za-z0-9+/]+)")
 _INTERACTIVE = "debug1: Entering interactive session."
 
-_HOST_KEY_SIGNS = (
-    "Host key verification failed",
-    "REMOTE HOST IDENTIFICATION HAS CHANGED",
-    "host key is known for",
-    "Certificate invalid",
+# Whole lines only: what a peer says stands inside a line of ssh's, and ssh escapes its line feeds.
+_HOST_KEY_SIGNS = re.compile(
+    r"Host key verification failed\."
+    r"|@ *WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED! *@"
+    r"|No \S+ host key is known for \S+ and you have requested strict checking\."
+    r"|Certificate invalid: .*"
 )
-_AUTH_SIGNS = ("Permission denied (", "Too many authentication failures")
-_KEY_FILE_SIGNS = ("UNPROTECTED PRIVATE KEY FILE", "Load key ", "no such identity: ")
+_AUTH_SIGNS = re.compile(r"(?:\S+: )?Permission denied \([^()]*\)\.")
+_TOO_MANY = re.compile(
+    r"Received disconnect from \S+(?: port \d+)?:2: Too many authentication failures.*"
+)
+_KEY_FILE_SIGNS = re.compile(
+    r"@ *WARNING: UNPROTECTED PRIVATE KEY FILE! *@|Load key \".*\": .*|no such identity: .*"
+)
+_PEERS_WORDS = re.compile(r"Received disconnect from \S+(?: port \d+)?:\d+: (.*)")
+_PEERS_LINES = ("Received disconnect", "Disconnected")
+_KEYED = "debug1: SSH2_MSG_NEWKEYS received"
 _HOP_SIGNS = (
     ("open failed", "a jump host cannot reach it", "Check AllowTcpForwarding and the route there."),
     ("stdio forwarding failed", "a jump host cannot reach it", "Check AllowTcpForwarding there."),
@@ -58,6 +67,8 @@ class SshLog:
         self._hops = hops
         self._plain: list[str] = []  # what is not debug output, newest last
         self._found: dict[str, str] = {}
+        self._beside: list[str] = []  # a banner, which is the host's own text
+        self._keyed = False  # what follows comes from the holder of the key that ssh accepted
         self._at_hop = False  # something went wrong before the host itself was reached
         self.interactive = False
 
@@ -66,13 +77,19 @@ class SshLog:
         text = text.rstrip("\r\n")
         if text.startswith(("debug2:", "debug3:")):
             return
+        if hop and not self._hops:
+            self._beside.append(clean(text, LINE_LIMIT))
+            del self._beside[:-KEPT_LINES]
+            return
         if not text.startswith("debug1:"):
             self._plain.append(clean(text, LINE_LIMIT))
-            self._at_hop = self._at_hop or (hop and bool(self._hops))
+            self._at_hop = self._at_hop or hop
             del self._plain[:-KEPT_LINES]
             return
         if text.startswith(_INTERACTIVE):
             self.interactive = True
+        elif text.startswith(_KEYED):
+            self._keyed = True
         elif found := _KEX.match(text):
             self._found["kex"] = found[1]
         elif found := _CIPHER.match(text):
@@ -105,20 +122,23 @@ class SshLog:
 
     def reason(self) -> str:
         """The last line that says something, empty when there is none."""
-        useful = [line for line in self._plain if line.strip(" @\t")]
+        useful = [line for line in [*self._beside, *self._plain] if line.strip(" @\t")]
         return useful[-1] if useful else ""
 
     def error(self) -> WatchfloorError:
         """Why ssh ended without a session, or lost it."""
-        error = self._error("\n".join(self._plain))
+        error = self._error()
         if self._at_hop:
             error.message += f" (on the way, at {clean(', '.join(self._hops), 120)})"
         return error
 
-    def _error(self, text: str) -> WatchfloorError:
-        if any(sign in text for sign in _HOST_KEY_SIGNS):
-            return self._host_key_error(text)
-        if any(sign in text for sign in _AUTH_SIGNS):
+    def _error(self) -> WatchfloorError:
+        own = [line for line in self._plain if not line.startswith(_PEERS_LINES)]
+        text = "\n".join(own)
+        if any(_HOST_KEY_SIGNS.fullmatch(line) for line in own):
+            return self._host_key_error(own)
+        too_many = self._keyed and any(_TOO_MANY.fullmatch(line) for line in self._plain)
+        if too_many or any(_AUTH_SIGNS.fullmatch(line) for line in own):
             return AuthError(
                 f"the host did not accept a key: {self.reason()}",
                 where=self._where,
@@ -130,17 +150,21 @@ class SshLog:
         for sign, message, hint in _CONNECT_SIGNS:
             if sign in text:
                 return ConnectError(message, where=self._where, hint=hint)
-        if any(sign in text for sign in _KEY_FILE_SIGNS):
+        if any(_KEY_FILE_SIGNS.fullmatch(line) for line in own):
             return KeyFileError(self.reason(), where=self._where)
+        for line in self._plain:
+            if found := _PEERS_WORDS.fullmatch(line):
+                why = f'the host ended the connection and said "{found[1]}"'
+                return ConnectError(why, where=self._where)
         said = self.reason()
         return ConnectError(f"ssh: {said}" if said else "ssh ended", where=self._where)
 
-    def _host_key_error(self, text: str) -> HostKeyError:
+    def _host_key_error(self, own: list[str]) -> HostKeyError:
         offered = self._found.get("host_key", "")
         reason = "the host shows another key than the pinned one"
-        for line in self._plain:
-            if "Certificate invalid" in line:
-                detail = line.split("Certificate invalid:", 1)[-1].strip()
+        for line in own:
+            if line.startswith("Certificate invalid:"):
+                detail = line.split(":", 1)[-1].strip()
                 reason = f"the host's certificate is refused: {detail}"
         # Which of several hops showed the key is not known here: then nothing is named beside it.
         known = self._host if not self._at_hop else None

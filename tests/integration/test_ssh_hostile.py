@@ -54,7 +54,10 @@ async def plain_server(exchange: str, after: bytes) -> AsyncIterator[int]:
     names = [exchange, "ssh-ed25519", *["aes128-ctr"] * 2, *["hmac-sha2-256"] * 2, *["none"] * 2]
     lists = b"".join(string(name.encode()) for name in [*names, "", ""])
 
+    served: list[asyncio.Event] = []
+
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        served.append(over := asyncio.Event())
         with contextlib.suppress(ConnectionError):
             writer.write(b"SSH-2.0-x\r\n")
             writer.write(packet(MSG_KEXINIT, os.urandom(16) + lists + bytes(5)))
@@ -64,10 +67,15 @@ async def plain_server(exchange: str, after: bytes) -> AsyncIterator[int]:
             await writer.drain()
             await reader.read()
         writer.close()
+        with contextlib.suppress(ConnectionError):
+            await writer.wait_closed()
+        over.set()
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     async with server:
         yield server.sockets[0].getsockname()[1]
+        for over in served:
+            await over.wait()
 
 
 def host_at(port: int, user: KeyPair, kind: str = "asyncssh") -> Host:
@@ -117,3 +125,17 @@ async def test_what_the_library_fails_on_is_that_hosts_error(user: KeyPair) -> N
     assert "OverflowError" in (await open_failure(host)).message
     error = await failure(lambda: fetch_host_key(host, {}, timing=SHORT))
     assert "OverflowError" in error.message
+
+
+@pytest.mark.parametrize("code", [2, 9, 14])
+@pytest.mark.parametrize(
+    "text", ["Too many authentication failures", "Host key verification failed."]
+)
+async def test_a_disconnect_by_anybody_is_only_quoted(
+    user: KeyPair, kind: str, code: int, text: str
+) -> None:
+    """Codes: protocol error, host key not verifiable, no more ways to log in. All unproved."""
+    said = packet(MSG_DISCONNECT, struct.pack(">I", code) + string(text.encode()) + string(b""))
+    async with plain_server(CURVE, said) as port:
+        error = await open_failure(host_at(port, user, kind))
+    assert f'"{text}"' in error.message

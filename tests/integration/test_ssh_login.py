@@ -9,6 +9,7 @@ import pytest
 
 from console.errors import (
     AuthError,
+    ConfigError,
     ConnectError,
     HostKeyError,
     KeyFileError,
@@ -129,13 +130,13 @@ async def test_a_host_without_a_known_key_is_not_contacted(
         assert "Connection from" not in server.log
 
 
-async def test_a_host_certificate(user: KeyPair, tmp_path: Path, kind: str) -> None:
+async def test_a_host_certificate(user: KeyPair, tmp_path: Path) -> None:
     ca, key = make_key(tmp_path / "ca"), make_key(tmp_path / "key")
     certificate = ca.sign(key, host=True, principals="127.0.0.1,gpu01")
     with Sshd(
         tmp_path / "a", authorized=[user.public], host_keys=[key], host_certificate=certificate
     ) as server:
-        host = server.host("gpu01", key=str(user.path), transport=kind, host_ca=(ca.public,))
+        host = server.host("gpu01", key=str(user.path), host_ca=(ca.public,))
         sink = await talk({"gpu01": host}, "gpu01")
     assert sink.link is not None
     assert sink.link.facts.host_key_by == "ca"
@@ -144,32 +145,53 @@ async def test_a_host_certificate(user: KeyPair, tmp_path: Path, kind: str) -> N
 
 @pytest.mark.parametrize(
     ("principals", "validity"),
-    [("127.0.0.1", "-2h:-1h"), ("127.0.0.1", "+1h:+2h"), ("10.9.9.9,gpu02", "-1h:+1h")],
-    ids=["expired", "not yet valid", "other host"],
+    [
+        ("127.0.0.1", "-2h:-1h"),
+        ("127.0.0.1", "+1h:+2h"),
+        ("10.9.9.9,gpu02", "-1h:+1h"),
+        ("", "-1h:+1h"),
+    ],
+    ids=["expired", "not yet valid", "other host", "any host"],
 )
 async def test_a_host_certificate_that_does_not_hold(
-    user: KeyPair, tmp_path: Path, kind: str, principals: str, validity: str
+    user: KeyPair, tmp_path: Path, principals: str, validity: str
 ) -> None:
     ca, key = make_key(tmp_path / "ca"), make_key(tmp_path / "key")
     certificate = ca.sign(key, host=True, principals=principals, validity=validity)
     with Sshd(
         tmp_path / "a", authorized=[user.public], host_keys=[key], host_certificate=certificate
     ) as server:
-        host = server.host("gpu01", key=str(user.path), transport=kind, host_ca=(ca.public,))
+        host = server.host("gpu01", key=str(user.path), host_ca=(ca.public,))
         error = await refused({"gpu01": host}, "gpu01")
     assert isinstance(error, HostKeyError)
     assert error.offered == key.fingerprint
 
 
-async def test_a_certificate_of_another_authority(user: KeyPair, tmp_path: Path, kind: str) -> None:
+async def test_a_certificate_of_another_authority(user: KeyPair, tmp_path: Path) -> None:
     ca, ours, key = (make_key(tmp_path / name) for name in ("ca", "ours", "key"))
     certificate = ca.sign(key, host=True, principals="127.0.0.1")
     with Sshd(
         tmp_path / "a", authorized=[user.public], host_keys=[key], host_certificate=certificate
     ) as server:
-        host = server.host("gpu01", key=str(user.path), transport=kind, host_ca=(ours.public,))
+        host = server.host("gpu01", key=str(user.path), host_ca=(ours.public,))
         error = await refused({"gpu01": host}, "gpu01")
     assert isinstance(error, HostKeyError)
+
+
+async def test_authorities_are_not_left_to_the_systems_ssh(user: KeyPair, tmp_path: Path) -> None:
+    """It takes a certificate without names for any host."""
+    ca, key = make_key(tmp_path / "ca"), make_key(tmp_path / "key")
+    certificate = ca.sign(key, host=True, principals="")
+    with Sshd(
+        tmp_path / "a", authorized=[user.public], host_keys=[key], host_certificate=certificate
+    ) as server:
+        host = server.host(
+            "gpu01", key=str(user.path), transport="openssh", host_key=(), host_ca=(ca.public,)
+        )
+        error = await refused({"gpu01": host}, "gpu01")
+        assert type(error) is ConnectError
+        assert 'transport = "asyncssh"' in error.hint
+        assert "Connection from" not in server.log
 
 
 async def test_a_refused_login(user: KeyPair, tmp_path: Path, kind: str) -> None:
@@ -289,10 +311,14 @@ async def test_a_user_certificate(user: KeyPair, tmp_path: Path, kind: str) -> N
         await talk({"gpu02": beside}, "gpu02")
 
 
-async def test_compression(user: KeyPair, tmp_path: Path, kind: str) -> None:
+async def test_compression_is_for_the_systems_ssh(user: KeyPair, tmp_path: Path) -> None:
     with Sshd(tmp_path / "a", authorized=[user.public], extra=["Compression yes"]) as server:
-        host = server.host("gpu01", key=str(user.path), transport=kind, compression=True)
+        host = server.host("gpu01", key=str(user.path), transport="openssh", compression=True)
         await talk({"gpu01": host}, "gpu01")
+        with pytest.raises(ConfigError, match="system's ssh only"):
+            await talk(
+                {"gpu02": server.host("gpu02", key=str(user.path), compression=True)}, "gpu02"
+            )
 
 
 async def test_keys_are_renewed_and_the_host_key_checked_again(

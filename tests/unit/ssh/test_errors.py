@@ -7,7 +7,6 @@ import asyncssh
 import pytest
 
 from console.errors import (
-    AuthError,
     ConnectError,
     HostKeyError,
     KeyFileError,
@@ -38,17 +37,17 @@ ESCAPES = "\x1b]52;c;ZXZpbA==\x07\x1b[2J\u202e"
             "stopped answering",
         ),
         (asyncssh.ConnectionLost("Connection lost"), ConnectError, "was lost"),
-        (asyncssh.PermissionDenied("Permission denied"), AuthError, "did not accept our key"),
+        (asyncssh.PermissionDenied("Permission denied"), ConnectError, 'said "Permission denied"'),
         (
             asyncssh.ProtocolError("Too many authentication failures"),
-            AuthError,
-            "did not accept our key",
+            ConnectError,
+            '"Too many authentication failures"',
         ),
         (asyncssh.ProtocolError("Bad packet"), ConnectError, "does not speak SSH properly"),
         (asyncssh.ProtocolNotSupported("Unsupported"), ConnectError, "does not speak SSH"),
         (asyncssh.KeyExchangeFailed("No matching cipher"), ConnectError, "no common algorithms"),
-        (asyncssh.HostKeyNotVerifiable("x"), HostKeyError, "x"),
-        (asyncssh.ServiceNotAvailable("busy"), ConnectError, "ended the connection: busy"),
+        (asyncssh.HostKeyNotVerifiable("x"), ConnectError, 'said "x"'),
+        (asyncssh.ServiceNotAvailable("busy"), ConnectError, 'said "busy"'),
         (asyncssh.ChannelOpenError(1, "no sessions"), ProbeError, "no sessions"),
         (asyncssh.KeyImportError("Invalid"), KeyFileError, "Invalid"),
         (ValueError("odd"), ConnectError, "ValueError: odd"),

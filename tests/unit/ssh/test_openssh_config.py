@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from console.errors import ConfigError, HostKeyError, KeyFileError
+from console.errors import ConfigError, ConnectError, HostKeyError, KeyFileError
 from console.model.host import Host
 from console.ssh.connect import Timing
 from console.ssh.openssh_config import TARGET, checked, write_config
@@ -66,11 +66,21 @@ def test_ssh_understands_every_option(tmp_path: Path, user: KeyPair) -> None:
 
 
 def test_known_hosts_hold_the_inventory_only(tmp_path: Path, user: KeyPair) -> None:
-    target = host(key=str(user.path), host_ca=[PIN])
+    target = host(key=str(user.path))
     write_config(tmp_path, target, (), Timing())
     file = tmp_path / "known_hosts.0"
-    assert file.read_text() == f"10.0.0.1 {PIN}\n@cert-authority 10.0.0.1 {PIN}\n"
+    assert file.read_text() == f"10.0.0.1 {PIN}\n"
     assert file.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("where", ["target", "hop"])
+def test_authorities_are_refused_on_the_whole_way(
+    tmp_path: Path, user: KeyPair, where: str
+) -> None:
+    plain, by_ca = host(key=str(user.path)), host(key=str(user.path), host_ca=[PIN])
+    target, hop = (by_ca, plain) if where == "target" else (plain, by_ca)
+    with pytest.raises(ConnectError, match="host_ca"):
+        write_config(tmp_path, target, (hop,), Timing())
 
 
 @pytest.mark.parametrize(

@@ -53,9 +53,16 @@ def test_facts_of_a_session() -> None:
     [
         ("root@h: Permission denied (publickey).", AuthError, "Permission denied"),
         (
+            "debug1: SSH2_MSG_NEWKEYS received\n"
             "Received disconnect from h port 22:2: Too many authentication failures",
             AuthError,
             "Too many",
+        ),
+        (
+            "Received disconnect from h port 22:2: Too many authentication failures\n"
+            "Disconnected from h port 22",
+            ConnectError,
+            'said "Too many authentication failures"',
         ),
         ("Host key verification failed.", HostKeyError, "another key"),
         (
@@ -81,6 +88,39 @@ def test_the_kind_of_a_failure(text: str, kind: type[WatchfloorError], message: 
     error = read(text).error()
     assert type(error) is kind
     assert message in error.message
+
+
+FORGED = (
+    "Host key verification failed.",
+    "Certificate invalid: x",
+    "root@h: Permission denied (publickey).",
+    "No ED25519 host key is known for h and you have requested strict checking.",
+    "@    WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED!     @",
+    "no such identity: /k",
+    'Load key "/k": x',
+)
+
+
+@pytest.mark.parametrize("forged", FORGED)
+@pytest.mark.parametrize("code", [2, 9, 14])
+def test_what_the_peer_says_is_only_quoted(forged: str, code: int) -> None:
+    log = read(
+        f"Received disconnect from h port 22:{code}: {forged}\nDisconnected from h: {forged}"
+    )
+    error = log.error()
+    assert type(error) is ConnectError
+    assert error.message == f'the host ended the connection and said "{forged}"'
+    assert type(read(f"ssh_dispatch_run_fatal: {forged}").error()) is ConnectError
+
+
+@pytest.mark.parametrize("forged", FORGED)
+def test_a_banner_decides_nothing(forged: str) -> None:
+    log = SshLog("gpu01", ())
+    log.line(forged, hop=True)
+    log.line("Connection closed by h port 22")
+    error = log.error()
+    assert type(error) is ConnectError
+    assert error.message == "the host closed the connection"
 
 
 def test_a_changed_key_names_the_fingerprint() -> None:
