@@ -23,7 +23,7 @@ FEWEST, MOST = 2, 20
 """Lines of events below the hosts; between them, what the hosts leave free."""
 ROUTINE = frozenset({"process.new", "log.line", "auth.accepted", "auth.sudo"})
 """Not shown, unless there is a reason to look twice at one of them."""
-EMPTY = " no hosts are configured: run `watchfloor config init`, or look at `watchfloor demo`"
+EMPTY = " no hosts: begin with `watchfloor config init`, or look at `watchfloor demo`"
 
 
 def totals(snapshot: FleetSnapshot, look: Look) -> Cell:

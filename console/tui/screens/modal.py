@@ -19,8 +19,9 @@ STATES = """\
  CONNECTING  the first attempt is under way
  STALE       connected, but no frame for three periods: what you see is old
  DOWN        no connection; tried again with growing pauses
- REFUSED     the host refused our key twice; r tries once more
- NEW-KEY     the host showed another key than the pinned one: a person decides
+ REFUSED     the host refused our key twice, or it cannot be used; r tries again
+ NEW-KEY     the host showed another key than the pinned one: a person decides;
+             r tries once another key is stored
 """
 FILTER = """\
  vllm        rows with this word           !vllm    rows without it
