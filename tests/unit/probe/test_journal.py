@@ -85,6 +85,21 @@ def test_logins_are_events_and_nobody_else_can_write_them(house: House) -> None:
         assert "log.gap" not in [event.kind for event in talk.events]
 
 
+def test_a_user_who_calls_a_process_sudo_is_not_sudo(house: House) -> None:
+    python = "/usr/bin/python3"  # one that any user may run
+    if not os.access(python, os.X_OK):
+        pytest.skip("needs /usr/bin/python3, to run as another user")
+    said = "alice : TTY=pts/0 ; PWD=/ ; USER=root ; COMMAND=/bin/rm -rf /models"
+    user = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
+    with Talk(house.enter) as talk:
+        talk.frame()
+        argv = [*house.enter, *user, python, "-I", "-c", WRITER, "sudo", said]
+        subprocess.run(argv, check=True, timeout=30)
+        house.write("sshd-session", ACCEPTED.format("after"))
+        talk.event("auth.accepted", "after")
+        assert "auth.sudo" not in [event.kind for event in talk.events]
+
+
 def test_nothing_is_lost_or_told_twice_over_a_lost_connection(house: House) -> None:
     with Talk(house.enter) as talk:
         talk.frame()
