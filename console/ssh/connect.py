@@ -14,7 +14,7 @@ from console.errors import ConfigError, ConnectError, HostKeyError
 from console.model.host import Host
 from console.model.link import LinkFacts
 from console.ssh.errors import auth_error, not_reached, refused_keys, told
-from console.ssh.guard import guard
+from console.ssh.guard import Guard, guard
 from console.ssh.hostkeys import Accepted, Trust
 from console.text import clean
 
@@ -68,6 +68,7 @@ class Client(asyncssh.SSHClient):
         self._trust = trust
         self._pairs = list(pairs)
         self._connection: asyncssh.SSHClientConnection | None = None
+        self._guard: Guard | None = None
         self.offered: list[str] = []
         self.accepted: Accepted | None = None
         self.refused: HostKeyError | None = None
@@ -82,10 +83,12 @@ class Client(asyncssh.SSHClient):
         refuses a certificate for any host, and keeps the fingerprint for the error.
         """
         self._connection = conn
-        guard(conn, self._trust.where)
+        self._guard = guard(conn, self._trust.where)
         conn.validate_server_host_key = self._validate  # type: ignore[method-assign]
 
     def _validate(self, key_data: bytes) -> asyncssh.SSHKey:
+        if self._guard is not None:
+            self._guard.key_exchange()
         exchange = getattr(self._connection, "_kex", None)  # not offered otherwise; "" if it moves
         algorithm = getattr(exchange, "algorithm", b"")
         self.kex = algorithm.decode("ascii", "replace") if isinstance(algorithm, bytes) else ""

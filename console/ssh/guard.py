@@ -25,6 +25,8 @@ PIECE = 4 * 1024
 SLICE_S = 0.01
 WAIT_S = 0.1
 GIVE_UP_S = 30.0
+KEY_EXCHANGE_S = 0.01
+"""Processor time that a key exchange is charged with; the library does it in a task of its own."""
 UNREAD_BYTES = 1 << 20
 UNREAD_PACKETS = 4_096
 """Answers that wait for the host to read, or to end a key exchange that it began."""
@@ -64,6 +66,10 @@ class Guard:
             self._held += data
         elif not self._done:
             self._pass(data)
+
+    def key_exchange(self) -> None:
+        """Charge for a key exchange, which a host may ask for as often as it likes."""
+        self._left -= KEY_EXCHANGE_S / CPU_SHARE / self._shares()
 
     def _pass(self, data: bytes | bytearray) -> None:
         """Hand ``data`` on in pieces, as far as the allowance and this turn of the loop go."""
@@ -147,10 +153,11 @@ class Guard:
             self._connection.internal_error()  # closes by force, with the error that is at hand
 
 
-def guard(connection: asyncssh.SSHClientConnection, where: str) -> None:
+def guard(connection: asyncssh.SSHClientConnection, where: str) -> Guard:
     """Let all that a new connection receives pass a guard; call it from ``connection_made``."""
     transport: asyncio.Transport | None = getattr(connection, "_transport", None)
     if transport is None:  # closed again, or the library has changed: nothing is read unguarded
         raise ProtocolError("the connection has no transport to guard", where=where)
     made = Guard(connection, transport, where)
     connection.data_received = made.data_received  # type: ignore[method-assign]
+    return made

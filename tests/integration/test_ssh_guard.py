@@ -151,6 +151,20 @@ async def test_a_flood_below_the_channels_ends_the_link(
         assert "than a probe ever does" in await dropped(connection, sink, send)
 
 
+async def test_a_key_exchange_is_charged_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(guard, "GIVE_UP_S", 0.3)
+    async with opened(tmp_path) as (connection, sink):
+        await sink.until(SIZE)
+        monkeypatch.setattr(guard, "CPU_SHARE", 1e9)  # nothing else costs anything here
+        monkeypatch.setattr(guard, "BYTES_A_SECOND", 1e12)
+        monkeypatch.setattr(guard, "KEY_EXCHANGE_S", 1e12)
+        connection._send_kexinit()
+        connection._kexinit_sent = True
+        assert "than a probe ever does" in await dropped(connection, sink, ignore)
+
+
 @pytest.mark.parametrize("send", [request, channel])
 async def test_answers_that_the_host_does_not_read_end_the_link(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, send: Send
