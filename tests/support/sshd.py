@@ -227,6 +227,9 @@ class Sshd:
             "PrintMotd no",
             "PrintLastLog no",
             "LogLevel VERBOSE",
+            # Debian's bash reads ~/.bashrc also for a command by ssh, unless it is a shell within a
+            # shell. What whoever runs the tests has there may take seconds, or wait for a lock.
+            "SetEnv SHLVL=2",
             *self._lines,
         ]
         config.write_text("\n".join(lines) + "\n", encoding="utf-8")
