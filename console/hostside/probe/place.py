@@ -62,9 +62,8 @@ def slurp(path: str, limit: int = 65_536) -> bytes:
         os.close(handle)
 
 
-def slurp_all(path: str, limit: int = 8 << 20) -> bytes:
-    """The whole file, at most ``limit`` bytes: for what the kernel answers a page at a time."""
-    handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+def _rest(handle: int, limit: int) -> bytes:
+    """What an open file holds, at most ``limit`` bytes; closes it."""
     try:
         parts = []
         left = limit
@@ -77,6 +76,12 @@ def slurp_all(path: str, limit: int = 8 << 20) -> bytes:
         return b"".join(parts)
     finally:
         os.close(handle)
+
+
+def slurp_all(path: str, limit: int = 8 << 20) -> bytes:
+    """The whole file, at most ``limit`` bytes: for what the kernel answers a page at a time."""
+    handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    return _rest(handle, limit)
 
 
 def read_file(path: str, limit: int = 1 << 20) -> bytes:
@@ -93,18 +98,7 @@ def read_file(path: str, limit: int = 1 << 20) -> bytes:
         handle = os.open(f"/proc/self/fd/{place}", os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     finally:
         os.close(place)
-    try:
-        parts = []
-        left = limit
-        while left > 0:
-            part = os.read(handle, min(left, 262_144))
-            if not part:
-                break
-            parts.append(part)
-            left -= len(part)
-        return b"".join(parts)
-    finally:
-        os.close(handle)
+    return _rest(handle, limit)
 
 
 def listing(path: str, limit: int = 20_000) -> list[str]:
