@@ -10,12 +10,13 @@ import tempfile
 import time
 import traceback
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 
-from console.tui.environ import ascii_only, colourless, scrub
+from console.tui.environ import ascii_only, reduced_motion, scrub
 
 scrub(os.environ)
 
-from textual.app import App, SystemCommand  # noqa: E402  # after the environment is clean
+from textual.app import SystemCommand  # noqa: E402  # after the environment is clean
 from textual.filter import LineFilter  # noqa: E402
 from textual.screen import Screen  # noqa: E402
 
@@ -31,6 +32,8 @@ from console.tui.screens.base import WatchScreen  # noqa: E402
 from console.tui.screens.fleet import FleetScreen  # noqa: E402
 from console.tui.screens.host import HostScreen  # noqa: E402
 from console.tui.screens.modal import HelpScreen, PassphraseScreen  # noqa: E402
+from console.tui.theme_files import AUTO  # noqa: E402
+from console.tui.themed import LOOK_AT_FILE_S, ThemedApp  # noqa: E402
 from console.tui.widgets.line_table import LineTable  # noqa: E402
 
 EngineFactory = Callable[[AskPassphrase], Engine]
@@ -43,12 +46,11 @@ EVENTS_A_LOOK = 200
 CRASHED = 70
 
 
-class ConsoleApp(App[None]):
+class ConsoleApp(ThemedApp):
     """Watches one engine. Nothing here changes a host."""
 
     ENABLE_COMMAND_PALETTE = True
     BINDINGS = actions.bindings("app")
-    CSS = "Screen { background: ansi_default; }"
 
     def __init__(
         self,
@@ -57,12 +59,18 @@ class ConsoleApp(App[None]):
         title: str = "",
         look: Look | None = None,
         paint_s: float = PAINT_S,
+        theme: str = AUTO,
+        own_themes: Path | None = None,
+        still: bool = False,
     ) -> None:
-        super().__init__(ansi_color=True)
-        self._paint_s = paint_s
-        self.look = look or Look(ascii_only=ascii_only(), colourless=colourless())
+        """``look`` given: drawn with it, whatever ``theme`` says. ``still``: reduced motion."""
+        still = still or reduced_motion()
+        drawn = look or Look(ascii_only=ascii_only(), reduced_motion=still)
+        super().__init__(drawn, theme=theme, own_themes=own_themes)
+        if look is None:
+            self.first_theme()
+        self._paint_s = max(AGES_S, paint_s) if drawn.reduced_motion else paint_s
         self.engine = make(self.ask_passphrase)
-        self.theme = "ansi-dark"
         self._scrub = ScrubFilter()
         self.report = ""  # where the traceback of a crash was written
         self._title = title
@@ -86,6 +94,8 @@ class ConsoleApp(App[None]):
             asyncio.get_running_loop().add_signal_handler(number, self.exit)
         await self.engine.start()
         self.set_interval(LOOK_S, self.look_at_engine)
+        self.set_interval(LOOK_AT_FILE_S, self.watch_theme_file)
+        self.say_unsaid()
         self.look_at_engine()
 
     async def on_unmount(self) -> None:
@@ -291,19 +301,29 @@ def rare_collections() -> None:
 
 
 def run_app(
-    make: EngineFactory, *, title: str = "", paint_s: float = PAINT_S, read_only: bool = True
+    make: EngineFactory,
+    *,
+    title: str = "",
+    paint_s: float = PAINT_S,
+    read_only: bool = True,
+    theme: str = AUTO,
+    own_themes: Path | None = None,
+    still: bool = False,
 ) -> int:
     """Run the terminal until the person leaves; returns the exit status.
 
     ``paint_s`` is the least time between two paints of a table, in seconds. There is nothing yet
-    that ``read_only`` would have to forbid.
+    that ``read_only`` would have to forbid. ``theme`` is a name or "auto", ``own_themes`` the
+    folder of the person's own; ``still``: nothing moves by itself, and paints come once a second.
     """
     if os.environ.get("TERM", "dumb") == "dumb":
         sys.stderr.write(
             "watchfloor: this terminal cannot draw screens; use `watchfloor watch --plain`\n"
         )
         return 2
-    app = ConsoleApp(make, title=title, paint_s=paint_s)
+    app = ConsoleApp(
+        make, title=title, paint_s=paint_s, theme=theme, own_themes=own_themes, still=still
+    )
     rare_collections()
     app.run()
     if app.report:  # written here, whole: the library would break a long path in two

@@ -8,6 +8,7 @@ import locale
 import os
 from collections.abc import Mapping, MutableMapping
 
+_NO_COLOURS = ("vt100", "vt102", "vt220", "vt320")
 ALLOWED = ("TEXTUAL_COLOR_SYSTEM", "TEXTUAL_FPS", "TEXTUAL_ANIMATIONS")
 
 
@@ -16,11 +17,48 @@ def scrub(env: MutableMapping[str, str]) -> None:
     for name in [name for name in env if name.startswith("TEXTUAL")]:
         if name not in ALLOWED:
             del env[name]
+    if not env.get("NO_COLOR", "set"):  # empty counts as not set; the library thinks otherwise
+        del env["NO_COLOR"]
 
 
-def colourless() -> bool:
+def colourless(env: Mapping[str, str] = os.environ) -> bool:
     """True when the person asked for no colours (no-color.org)."""
-    return bool(os.environ.get("NO_COLOR"))
+    return bool(env.get("NO_COLOR"))
+
+
+def colours(env: Mapping[str, str] = os.environ) -> int:
+    """How many colours the terminal has: 0, 16, 256 or 16,777,216.
+
+    The same rules as those of the library that writes to it, and terminals that have none.
+    """
+    asked = {"standard": 16, "256": 256, "truecolor": 1 << 24}
+    given = env.get("TEXTUAL_COLOR_SYSTEM", "auto")
+    if given in asked:
+        return asked[given]
+    if env.get("COLORTERM", "").strip().lower() in ("truecolor", "24bit"):
+        return 1 << 24
+    name, _, ending = env.get("TERM", "").strip().lower().rpartition("-")
+    if ending in ("256color", "kitty"):
+        return 256
+    if (name and ending in ("mono", "m")) or (name or ending) in _NO_COLOURS:
+        return 0
+    return 16
+
+
+def fitting_theme(env: Mapping[str, str] = os.environ) -> str:
+    """Name of the shipped theme that this terminal shows best."""
+    many = colours(env)
+    if colourless(env) or many == 0:
+        return "mono"
+    if many <= 16:
+        return "ansi16"
+    ground = env.get("COLORFGBG", "").rpartition(";")[2]  # set by terminals that tell their own
+    return "light" if ground in ("7", "15") else "dark"
+
+
+def reduced_motion(env: Mapping[str, str] = os.environ) -> bool:
+    """True when the person asked for nothing that moves by itself."""
+    return env.get("TEXTUAL_ANIMATIONS", "").lower() == "none"
 
 
 def ascii_only(env: Mapping[str, str] = os.environ) -> bool:

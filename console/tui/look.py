@@ -1,61 +1,59 @@
 """Colours, symbols and gauges: everything that depends on what the terminal can show."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from rich.style import Style
 
 from console.model.host import HostState
+from console.tui.theme import Theme
+from console.tui.theme_files import default_theme
 
 Piece = tuple[str, str]
-"""Text and the name of a style of ``STYLES``."""
+"""Text and the name of a style, as ``Look.style`` takes it."""
 Cell = Sequence[Piece]
 
-_COLOURED = {
-    "": Style(),
-    "dim": Style(dim=True),
-    "bold": Style(bold=True),
-    "ok": Style(color="green"),
-    "warn": Style(color="yellow"),
-    "bad": Style(color="red", bold=True),
-    "accent": Style(color="cyan"),
-    "head": Style(bold=True, underline=True),
-    "bar": Style(reverse=True),
-}
-_PLAIN = {
-    "": Style(),
-    "dim": Style(dim=True),
-    "bold": Style(bold=True),
-    "ok": Style(),
-    "warn": Style(underline=True),
-    "bad": Style(bold=True, reverse=True),
-    "accent": Style(bold=True),
-    "head": Style(bold=True, underline=True),
-    "bar": Style(reverse=True),
-}
-_CURSOR = {
-    "": Style(reverse=True),
-    "warn": Style(reverse=True, underline=True),
-    "bad": Style(reverse=True, bold=True),
-    "bold": Style(reverse=True, bold=True),
-}
-"""The row under the cursor has no colours: reversed, they would be areas and hide its gauges."""
 
-
-@dataclass(frozen=True)
+@dataclass
 class Look:
-    """One way of drawing. ``ascii_only`` and ``colourless`` say what the terminal cannot do."""
+    """One way of drawing, shared by everything on the screen.
+
+    ``ascii_only`` says that the terminal has no block characters. ``reduced_motion``: the person
+    wants nothing that moves by itself. ``theme`` may change while the screens are open: who keeps
+    what it has drawn keeps ``version`` beside it, and draws anew when that is another.
+    """
 
     ascii_only: bool = False
-    colourless: bool = False
+    theme: Theme = field(default_factory=default_theme)
+    reduced_motion: bool = False
+    version: int = 0
+
+    def use(self, theme: Theme) -> None:
+        """Draw with another theme from now on."""
+        self.theme = theme
+        self.version += 1
+
+    @property
+    def colourless(self) -> bool:
+        """True when nothing is drawn in colour: then a symbol or digit must tell what it would."""
+        return self.theme.colourless
 
     def style(self, name: str) -> Style:
-        """The style of that name; severity is never told by colour alone."""
-        return (_PLAIN if self.colourless else _COLOURED)[name]
+        """The whole style of that name; severity is never told by colour alone.
+
+        Names: "" for plain text, dim, bold, ok, warn, bad, accent, head, bar, border, series1 to
+        series6 for lines of a plot, and heat0 to heat9 for cells that are filled by how much: write
+        a digit or a symbol into those, because without colours they differ only by attributes.
+        """
+        return self.theme.style(name)
+
+    def over(self, name: str) -> Style:
+        """What that name changes, to be added to another style: its ground stays."""
+        return self.theme.over(name)
 
     def cursor(self, name: str) -> Style:
         """The style of that name in the row under the cursor."""
-        return _CURSOR.get(name, _CURSOR[""])
+        return self.theme.cursor(name)
 
     def state(self, state: HostState) -> Piece:
         """Symbol and style of a state; its word stands beside it."""

@@ -30,7 +30,7 @@ class Typed(Input):
     # The library's own rule for a focused input is as specific, and would draw a border over it.
     DEFAULT_CSS = """
     Typed, Typed:focus {
-        height: 1; border: none; padding: 0 1; display: none; background: ansi_default;
+        height: 1; border: none; padding: 0 1; display: none; background: $background;
     }
     Typed.shown { display: block; }
     """
@@ -47,7 +47,7 @@ class Typed(Input):
 class WatchScreen(Screen[None]):
     """A view of the newest snapshot. Subclasses say what to draw; nothing is pushed into them."""
 
-    CSS = "WatchScreen { background: ansi_default; } #keys { dock: bottom; }"
+    CSS = "#keys { dock: bottom; }"
     PLACES: tuple[str, ...] = ()
 
     def __init__(self, look: Look) -> None:
@@ -62,6 +62,7 @@ class WatchScreen(Screen[None]):
         self.top = Bar(look, style="bar", id="top")
         self.hints = Bar(look, id="keys")
         self.typed = Typed(id="typed", select_on_focus=False)
+        self.typed.cursor_blink = not look.reduced_motion
 
     def body(self) -> ComposeResult:
         """The widgets between the two bars."""

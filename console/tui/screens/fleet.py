@@ -53,7 +53,8 @@ class FleetScreen(WatchScreen):
     PLACES = ("fleet", "app")
     BINDINGS = actions.bindings("fleet")
     CSS = """
-    #events { height: 6; border-top: solid ansi_bright_black; border-title-color: ansi_default; }
+    #events { height: 6; border-top: solid $edge; }
+    #events.plain { border-top: ascii $edge; }
     """
 
     def __init__(self, look: Look, title: str, first: Callable[[], FleetSnapshot]) -> None:
@@ -84,7 +85,7 @@ class FleetScreen(WatchScreen):
         super().on_mount()
         self.below.border_title = Content("events, newest first, UTC")
         if self.look.ascii_only:
-            self.below.styles.border_top = ("ascii", "ansi_bright_black")
+            self.below.add_class("plain")
         self.table.focus()
         self.show(self._first())
 

@@ -53,13 +53,13 @@ WORDS = """\
 """
 HOW = "Up Down PgUp PgDn scroll, Esc closes"
 BOX = """
-#box { width: 90; max-width: 100%; height: auto; max-height: 90%; border: round ansi_bright_black;
-       background: ansi_default; padding: 0 1; }
-#box.plain { border: ascii ansi_bright_black; }
+#box { width: 90; max-width: 100%; height: auto; max-height: 90%; border: round $edge;
+       background: $background; padding: 0 1; }
+#box.plain { border: ascii $edge; }
 """
 
 TYPED = """
-#secret, #secret:focus { border: none; height: 1; padding: 0; background: ansi_default;
+#secret, #secret:focus { border: none; height: 1; padding: 0; background: $background;
                          text-style: reverse; }
 """
 
@@ -124,7 +124,9 @@ class PassphraseScreen(ModalScreen[str | None]):
         """The question, and a line that shows nothing of what is typed."""
         with Vertical(id="box", classes="plain" if self._look.ascii_only else ""):
             yield Label(Content(f"Passphrase of {clean(self._path)}"))
-            yield Input(password=True, id="secret")
+            line = Input(password=True, id="secret")
+            line.cursor_blink = not self._look.reduced_motion
+            yield line
             yield Label(Content("Enter uses it once; Esc leaves hosts that need it unconnected."))
 
     def on_input_submitted(self, event: Input.Submitted) -> None:

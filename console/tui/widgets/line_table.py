@@ -5,7 +5,6 @@ from collections.abc import Callable, Hashable, Iterable
 from typing import Generic, TypeVar
 
 from rich.segment import Segment
-from rich.style import Style
 from textual.events import Click, Resize
 from textual.geometry import Region, Size
 from textual.message import Message
@@ -60,7 +59,7 @@ class LineTable(ScrollView, Generic[R], can_focus=True):
         self._at = 0  # index of the cursor in the order
         self._fitted: list[tuple[Column[R], int]] = []
         self._made: dict[int, Strip] = {}  # by line, as made by the last look at the rows
-        self._made_for = (-1, -1)  # width and first row of those lines
+        self._made_for = (-1, -1, -1)  # width, first row and version of the look of those lines
         self._rows: dict[tuple[Hashable, bool], Strip] = {}  # until newer rows come
         self._width = -1
 
@@ -118,9 +117,11 @@ class LineTable(ScrollView, Generic[R], can_focus=True):
                 self.refresh(Region(0, y, room.width, 1))
 
     def _lines_made(self) -> dict[int, Strip]:
-        """The lines made so far for this width and place; none after either changed."""
-        now = (self.room.width, self.scroll_offset.y)
+        """The lines made so far for this width, place and look; none after one changed."""
+        now = (self.room.width, self.scroll_offset.y, self._look.version)
         if now != self._made_for:
+            if now[2] != self._made_for[2]:
+                self._rows.clear()
             self._made.clear()
             self._made_for = now
         return self._made
@@ -164,10 +165,10 @@ class LineTable(ScrollView, Generic[R], can_focus=True):
                 if self.model.total:
                     words = f"no row matches {self.model.filter!r}; Esc ends the filter"
                 return line([(words, "dim")], width, self._look)
-            return Strip.blank(width)
+            return Strip.blank(width, self._look.style(""))
         row = self.model.row(order[at])
         if row is None:
-            return Strip.blank(width)
+            return Strip.blank(width, self._look.style(""))
         name = (order[at], order[at] == self.cursor)
         if name not in self._rows:
             self._rows[name] = self._row(row, width, name[1])
@@ -187,7 +188,7 @@ class LineTable(ScrollView, Generic[R], can_focus=True):
 
     def _row(self, row: R, width: int, here: bool) -> Strip:
         look = self._look
-        base = look.cursor("") if here else Style()
+        base = look.cursor("") if here else look.style("")
         out: list[Segment] = []
         used = 0
         span = self._span(row, look) if self._span else None

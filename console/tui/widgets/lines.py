@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-from rich.style import Style
 from textual.events import Click
 from textual.geometry import Region, Size
 from textual.message import Message
@@ -50,7 +49,7 @@ class Bar(Widget):
     def render_line(self, y: int) -> Strip:
         """One line of the bar."""
         width = self.size.width
-        base = self._look.style(self._base) if self._base else Style()
+        base = self._look.style(self._base)
         pieces = list(self._left[y]) if y < len(self._left) else []
         room = width - sum(cell_width(text) for text, _ in self._right)
         if y == 0 and self._right and room > width // 2:

@@ -37,7 +37,7 @@ def segments(
         if used + size > width:
             text = clip(text, width - used, ellipsis=dots)
             size = cell_width(text)
-        over = base + look.style(name) if name else base
+        over = base + look.over(name) if name else base
         out.append(Segment(text, look.cursor(name) if cursor else over))
         used += size
     if used < width:
@@ -97,4 +97,4 @@ def _joined(parts: list[Piece]) -> Cell:
 
 def line(pieces: Iterable[Piece], width: int, look: Look, base: Style | None = None) -> Strip:
     """One whole line."""
-    return Strip(segments(pieces, width, look, base or Style()), width)
+    return Strip(segments(pieces, width, look, base or look.style("")), width)
