@@ -6,6 +6,7 @@ from console.tui.theme import ATTRIBUTES, Theme
 
 CSS = """
 App, Screen { background: $background; color: $foreground; }
+ModalScreen { background: transparent; }
 Widget {
     scrollbar-background: $background; scrollbar-background-hover: $background;
     scrollbar-background-active: $background; scrollbar-corner-color: $background;
@@ -77,13 +78,23 @@ def variables(theme: Theme) -> dict[str, str]:
     colours["text"], colours["text-muted"] = text, colours["dim"]
     for name in ("primary", "secondary", "accent", "warning", "error", "success"):
         colours[f"text-{name}"] = colours[name]
-    cursor = theme.cursor("")
+    on, over, attributes = _highlighted(theme)
     for name in ("block-cursor", "block-cursor-blurred"):
-        colours[f"{name}-foreground"] = _colour(cursor, theme)
-        colours[f"{name}-background"] = _ground(cursor, theme)
-        colours[f"{name}-text-style"] = _attributes(cursor)
+        colours[f"{name}-foreground"], colours[f"{name}-background"] = on, over
+        colours[f"{name}-text-style"] = attributes
     colours["dim-text-style"] = _attributes(theme.style("dim"))
     return colours
+
+
+def _highlighted(theme: Theme) -> tuple[str, str, str]:
+    """Colour, ground and attributes of the chosen line of a list.
+
+    The library takes no reversed text there, and reversed colours would hide the dim words of the
+    line: it is bold and underlined then.
+    """
+    cursor = theme.cursor("")
+    on, over, attributes = _colour(cursor, theme), _ground(cursor, theme), _attributes(cursor)
+    return on, over, "bold underline" if cursor.reverse else attributes
 
 
 def _colour(style: Style, theme: Theme) -> str:
