@@ -44,6 +44,10 @@ class Engine(Protocol):
         """Full process tables for these hosts only; all others go back to summaries."""
         ...
 
+    def series(self, host: str) -> list[str]:
+        """Names of the numbers that ``history`` has of that host; none for an unknown host."""
+        ...
+
     def retry(self, host: str) -> None:
         """Connect now: ends a wait, and leaves REFUSED. NEW-KEY only once a person has
         stored another key: the host's entry is read anew.

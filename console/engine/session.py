@@ -165,14 +165,24 @@ class LocalEngine:
         return self._log.gone(host)
 
     def history(self, host: str, name: str, seconds: float) -> Series:
-        """One number over time: two seconds a step within the hour, then minutes or quarters."""
+        """One number over time: two seconds a step within the hour, then minutes or quarters.
+
+        What is newer than the last kept step comes from memory, and all where nothing is kept.
+        """
         recent = self._pool.history(host, name, min(seconds, KEEP_S))
         if seconds <= KEEP_S or self._store is None:
             return recent
         step = MINUTE if seconds <= LONG_S * 4 else QUARTER
         since = self._clock.wall() - seconds
         points = self._store.history(host, name, step, since)
-        return Series(host=host, name=name, step_s=float(step), points=tuple(points))
+        if not points:
+            return recent
+        newer = [point for point in recent.points if point.at >= points[-1].at + step]
+        return Series(host=host, name=name, step_s=float(step), points=(*points, *newer))
+
+    def series(self, host: str) -> list[str]:
+        """Names of the numbers that ``history`` has of that host."""
+        return self._pool.series(host)
 
     def focus(self, *hosts: str) -> None:
         """Full process tables for these hosts only."""

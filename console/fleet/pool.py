@@ -160,6 +160,11 @@ class Pool:
         step, points = session.history.series(name, self._clock.wall() - seconds)
         return Series(host=host, name=name, step_s=step, points=points)
 
+    def series(self, host: str) -> list[str]:
+        """Names of the numbers of one host that memory has."""
+        session = self.sessions.get(host)
+        return session.history.names() if session else []
+
     def focus(self, hosts: Iterable[str]) -> None:
         """Full tables for these hosts and for no others."""
         wanted = set(hosts)

@@ -61,6 +61,13 @@ def reduced_motion(env: Mapping[str, str] = os.environ) -> bool:
     return env.get("TEXTUAL_ANIMATIONS", "").lower() == "none"
 
 
+def plots(asked: str = "auto", env: Mapping[str, str] = os.environ) -> str:
+    """What history is drawn with: ``asked``, or blocks where the terminal has no braille."""
+    if asked == "auto" and env.get("TERM", "") in ("linux", "cons25", "wsvt25"):
+        return "block"  # consoles of the kernel draw with a font of at most 512 signs
+    return asked
+
+
 def ascii_only(env: Mapping[str, str] = os.environ) -> bool:
     """True when the person's locale has no block characters.
 

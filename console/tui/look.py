@@ -19,13 +19,15 @@ class Look:
     """One way of drawing, shared by everything on the screen.
 
     ``ascii_only`` says that the terminal has no block characters. ``reduced_motion``: the person
-    wants nothing that moves by itself. ``theme`` may change while the screens are open: who keeps
-    what it has drawn keeps ``version`` beside it, and draws anew when that is another.
+    wants nothing that moves by itself. ``plots``: what history is drawn with. ``theme`` may change
+    while the screens are open: who keeps what it has drawn keeps ``version`` beside it, and draws
+    anew when that is another.
     """
 
     ascii_only: bool = False
     theme: Theme = field(default_factory=default_theme)
     reduced_motion: bool = False
+    plots: str = "auto"  # or "braille", "block", "ascii"
     version: int = 0
 
     def use(self, theme: Theme) -> None:

@@ -18,6 +18,9 @@ from console.model.tables import Flow, GpuProcess, Listener, Package, Process
 from console.model.view import FleetSnapshot, HostView
 
 
+SERIES = ("cpu_pct", "mem_pct", "tx_bps", "gpu_util_pct", "gpu.0.util_pct", "gpu.0.temp_c")
+
+
 class StillEngine:
     """Implements ``Engine``; remembers what was asked of it."""
 
@@ -66,6 +69,9 @@ class StillEngine:
 
     def focus(self, *hosts: str) -> None:
         self.asked.append(("focus", *hosts))
+
+    def series(self, host: str) -> list[str]:
+        return [*SERIES] if any(view.name == host for view in self._hosts) else []
 
     def retry(self, host: str) -> None:
         self.asked.append(("retry", host))
