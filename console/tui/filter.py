@@ -1,28 +1,50 @@
 """The ``/`` filter: words, regular expressions and comparisons, all of which must hold.
 
 vllm            a word anywhere in the row, case ignored
-!vllm           no such word
+"two words"     with blanks, or signs that would mean something else
+!vllm           no such word; any other term is turned round by it too
 ~gpu-[0-9]      a regular expression anywhere in the row
+name~^gpu       a regular expression in one field
 temp>80         a field: > < >= <= = != with a number or a word
+state=down|new  one of several; with != none of them
 egress>1.5M     the number as the screen prints it
+@fra            of this site, zone, environment, group or tag; @gpu-* of all that begin so
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from fnmatch import translate
 from typing import Any, NamedTuple
 
+from console.text import clean
+from console.tui.pattern import Budget, PatternError, SlowPattern, compiled
 from console.tui.units import TEXT, Amount, UnitError, amount
 
 Value = str | float | None
-Test = Callable[[Callable[[str], Value], str], bool]
+Read = Callable[[str], Value]
+Test = Callable[[Read, str], bool]
 """Given a field reader and the row's whole text: does the row stay?"""
 
-_COMPARE = re.compile(r"([A-Za-z_][\w./-]*)(>=|<=|!=|>|<|=)(.*)")
+LONGEST = 1_000
+"""Characters of a filter."""
+MOST_TERMS = 50
+PLACES = "@"
+"""Id of the field that ``@`` terms read: its value is names, one a line."""
+
+_TERM = re.compile(
+    r"(!?(?:[A-Za-z_][\w./-]*(?:>=|<=|!=|[<>=~])|[~@])?)"  # what stands before a value
+    r'(?:"([^"]*)(?:"(?=\s|$)|$)|(\S*))'
+)
+_HEAD = re.compile(r"(!?)(?:([A-Za-z_][\w./-]*)(>=|<=|!=|[<>=~])|([~@])|)")
 _BETWEEN = re.compile(r"[ _./-]")
 
 
 class FilterError(ValueError):
     """The filter cannot be read; the message is for the person who typed it."""
+
+
+class SlowFilter(FilterError):
+    """The expressions of the filter need more time than a look at the rows may take."""
 
 
 class Field(NamedTuple):
@@ -34,45 +56,144 @@ class Field(NamedTuple):
     amount: str = ""  # id of the field that is meant where an amount with a letter is given
 
 
-def compile_filter(text: str, fields: Mapping[str, Field]) -> Test:
+class Term(NamedTuple):
+    """One term as it was typed: what is before the value, the value, and whether it was quoted."""
+
+    head: str
+    value: str
+    quoted: bool
+
+    def __str__(self) -> str:
+        return f'{self.head}"{self.value}"' if self.quoted else self.head + self.value
+
+
+class Filter:
+    """A compiled filter. ``begin`` is called before a look at all rows."""
+
+    def __init__(self, tests: Sequence[Test], budget: Budget) -> None:
+        self.budget = budget
+        self._tests = tests
+
+    def begin(self) -> None:
+        """A new look at all rows begins."""
+        self.budget.begin()
+
+    def __call__(self, read: Read, whole: str) -> bool:
+        """Whether a row stays. Raises SlowFilter."""
+        try:
+            return all(test(read, whole) for test in self._tests)
+        except SlowPattern:
+            raise SlowFilter(
+                "a regular expression of the filter takes too long on these rows; say it simpler"
+            ) from None
+
+
+def compile_filter(text: str, fields: Mapping[str, Field]) -> Filter:
     """Compile ``text``. Raises FilterError for an unknown field or a broken expression."""
-    tests = [_term(term, fields) for term in text.split()]
-
-    def holds(read: Callable[[str], Value], whole: str) -> bool:
-        return all(test(read, whole) for test in tests)
-
-    return holds
+    budget = Budget()
+    return Filter([_test(term, fields, budget) for term in terms(text)], budget)
 
 
 def sound(text: str, fields: Mapping[str, Field]) -> str:
-    """The terms of ``text`` that can be read."""
-    return " ".join(term for term in text.split() if _readable(term, fields))
-
-
-def _readable(term: str, fields: Mapping[str, Field]) -> bool:
+    """The terms of ``text`` that can be read; none of one that is too long."""
     try:
-        _term(term, fields)
+        return " ".join(str(term) for term in terms(text) if _readable(term, fields))
+    except FilterError:
+        return ""
+
+
+def terms(text: str) -> list[Term]:
+    """Cut a filter into terms. Raises FilterError when there are too many."""
+    if len(text) > LONGEST:
+        raise FilterError(f"a filter has at most {LONGEST:,} characters, this one {len(text):,}")
+    found = []
+    for match in _TERM.finditer(text):
+        head, quoted, plain = match.groups()
+        if match.group().strip():
+            found.append(Term(head, plain if quoted is None else quoted, quoted is not None))
+    if len(found) > MOST_TERMS:
+        raise FilterError(f"a filter has at most {MOST_TERMS} terms, this one {len(found)}")
+    return found
+
+
+def _readable(term: Term, fields: Mapping[str, Field]) -> bool:
+    try:
+        _test(term, fields, Budget())
     except FilterError:
         return False
     return True
 
 
-def _term(term: str, fields: Mapping[str, Field]) -> Test:
-    if term.startswith("~"):
-        try:
-            pattern = re.compile(term[1:], re.IGNORECASE)
-        except re.error as error:
-            raise FilterError(f"not a regular expression: {error}") from None
-        return lambda read, whole: pattern.search(whole) is not None
-    if term.startswith("!") and len(term) > 1:
-        absent = term[1:].lower()
-        return lambda read, whole: absent not in whole.lower()
-    found = _COMPARE.fullmatch(term)
-    if found:
-        name, sign, right = found.groups()
-        return _comparison(_named(name, fields), sign, right, fields)
-    word = term.lower()
+def _test(term: Term, fields: Mapping[str, Field], budget: Budget) -> Test:
+    found = _HEAD.fullmatch(term.head)
+    if found is None:
+        return _word(str(term), False)
+    turned, name, sign, mark = found.groups()
+    if mark == "~":
+        return _turned(_expression(term.value, budget), turned)
+    if mark == "@" and PLACES in fields:
+        return _turned(_place(term.value), turned)
+    if name:
+        id = _named(name, fields)
+        if sign == "~":
+            return _turned(_expression(term.value, budget, id), turned)
+        return _turned(_comparison(id, sign, term.value, fields), turned)
+    word = (mark or "") + term.value
+    if not word:
+        return _word("!" if turned else "", False)
+    return _word(word, bool(turned))
+
+
+def _word(text: str, absent: bool) -> Test:
+    word = text.lower()
+    if absent:
+        return lambda read, whole: word not in whole.lower()
     return lambda read, whole: word in whole.lower()
+
+
+def _turned(test: Test, turned: str) -> Test:
+    return (lambda read, whole: not test(read, whole)) if turned else test
+
+
+def _expression(text: str, budget: Budget, id: str = "") -> Test:
+    try:
+        pattern = compiled(text)
+    except PatternError as error:
+        raise FilterError(str(error)) from None
+    if not id:
+        return lambda read, whole: budget.search(pattern, whole)
+
+    def test(read: Read, whole: str) -> bool:
+        value = read(id)
+        if value is None:
+            return False
+        return budget.search(pattern, value if isinstance(value, str) else _digits(value))
+
+    return test
+
+
+def _digits(value: float) -> str:
+    return str(int(value)) if float(value).is_integer() else str(value)
+
+
+def _place(wanted: str) -> Test:
+    matches = re.compile(translate(wanted.lower())) if _simple(wanted) else None
+    exact = wanted.lower()
+
+    def test(read: Read, whole: str) -> bool:
+        names = str(read(PLACES) or "").lower().split("\n")
+        if matches is None:
+            return exact in names
+        return any(matches.fullmatch(name) for name in names)
+
+    return test
+
+
+def _simple(wanted: str) -> bool:
+    """Whether it is a pattern, and one that cannot take long: two stars are enough."""
+    if wanted.count("*") > 2:
+        raise FilterError("a name after @ has at most two stars")
+    return any(sign in wanted for sign in "*?[")
 
 
 def _plain(name: str) -> str:
@@ -88,11 +209,17 @@ def _named(name: str, fields: Mapping[str, Field]) -> str:
     for id, field in fields.items():
         if _plain(field.title) == wanted:
             return id
-    known = " ".join(dict.fromkeys(_plain(field.title or id) for id, field in fields.items()))
-    raise FilterError(f"no field {name!r} here: {known}")
+    known = " ".join(
+        dict.fromkeys(_plain(field.title or id) for id, field in fields.items() if id != PLACES)
+    )
+    raise FilterError(f"no field {clean(name, 40)!r} here: {known}")
 
 
 def _comparison(id: str, sign: str, right: str, fields: Mapping[str, Field]) -> Test:
+    if sign in ("=", "!=") and "|" in right:
+        several = [_comparison(id, sign, part, fields) for part in right.split("|")]
+        every = any if sign == "=" else all
+        return lambda read, whole: every(test(read, whole) for test in several)
     field = fields[id]
     if field.unit == TEXT:
         return _words(id, sign, right)
@@ -100,10 +227,10 @@ def _comparison(id: str, sign: str, right: str, fields: Mapping[str, Field]) -> 
         wanted = amount(right, field.unit)
     except UnitError as error:
         if not field.amount:
-            raise FilterError(f"{id}{sign}{right}: {error}") from None
+            raise FilterError(f"{id}{sign}{clean(right, 40)}: {error}") from None
         return _comparison(field.amount, sign, right, fields)
 
-    def test(read: Callable[[str], Value], whole: str) -> bool:
+    def test(read: Read, whole: str) -> bool:
         left = read(id)
         if not isinstance(left, int | float):
             return sign == "!="
@@ -115,7 +242,7 @@ def _comparison(id: str, sign: str, right: str, fields: Mapping[str, Field]) -> 
 def _words(id: str, sign: str, right: str) -> Test:
     wanted = right.lower()
 
-    def test(read: Callable[[str], Value], whole: str) -> bool:
+    def test(read: Read, whole: str) -> bool:
         left = read(id)
         if left is None:
             return sign == "!="

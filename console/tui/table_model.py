@@ -1,63 +1,17 @@
 """A table without a screen: columns, rows by key, filter, sort, an order that can stand still."""
 
-from collections.abc import Callable, Hashable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
 from typing import Generic, TypeVar
 
-from console.tui.filter import Field, Test, Value, compile_filter, sound
-from console.tui.look import Cell, Look
-from console.tui.units import TEXT
+from console.tui.filter import Field, Filter, SlowFilter, Value, compile_filter, sound
+from console.tui.spread import LEAST, Arrangement, Column, fit
+
+__all__ = ["LEAST", "Arrange", "Column", "TableModel", "fit"]
 
 R = TypeVar("R")
 
-LEAST = 8
-"""Cells that a column keeps where all of them together are too wide."""
-
-
-@dataclass(frozen=True)
-class Column(Generic[R]):
-    """One column. ``width`` is in cells; where there is room it grows to at most ``most``.
-
-    Columns with a greater ``drop`` leave first when the screen is narrow; 0 never leaves.
-    A filter compares ``value``, in ``unit`` (see ``units``), or the field ``amount`` where an
-    amount with a letter is asked for. Rows are sorted by ``order`` where it is another than that.
-    """
-
-    id: str
-    title: str
-    width: int
-    cell: Callable[[R, Look], Cell]
-    value: Callable[[R], Value]
-    right: bool = False
-    most: int = 0
-    drop: int = 0
-    unit: str = TEXT
-    amount: str = ""
-    order: Callable[[R], Value] | None = None
-
-
-def fit(columns: Sequence[Column[R]], width: int) -> list[tuple[Column[R], int]]:
-    """The columns that fit into ``width`` cells with one cell between them, and their widths."""
-    chosen = list(columns)
-    while len(chosen) > 1 and sum(c.width + 1 for c in chosen) - 1 > width:
-        last = max(chosen, key=lambda column: (column.drop, chosen.index(column)))
-        if last.drop == 0:
-            break
-        chosen.remove(last)
-    spare = max(0, width - sum(c.width + 1 for c in chosen) + 1)
-    widths = {column.id: column.width for column in chosen}
-    over = sum(c.width + 1 for c in chosen) - 1 - width
-    for column in sorted(chosen, key=lambda c: (c.most, c.width), reverse=True):
-        if over > 0:  # no column may leave, so the roomiest give way
-            taken = min(over, max(0, column.width - LEAST))
-            widths[column.id] -= taken
-            over -= taken
-    growing = sorted((c for c in chosen if c.most > c.width), key=lambda c: c.most - c.width)
-    for number, column in enumerate(growing):
-        extra = min(spare // (len(growing) - number), column.most - column.width)
-        widths[column.id] += extra
-        spare -= extra
-    return [(column, widths[column.id]) for column in chosen]
+Arrange = Callable[[Sequence[Hashable], "Collection[Hashable] | None"], list[Hashable]]
+"""Puts all keys, already sorted, into another order; the second: which the filter lets pass."""
 
 
 class TableModel(Generic[R]):
@@ -72,18 +26,29 @@ class TableModel(Generic[R]):
         sort: str = "",
         down: bool = False,
         fields: dict[str, Field] | None = None,
+        name: Callable[[R], str] | None = None,
+        needs: Callable[[R], bool] | None = None,
     ) -> None:
-        """``text`` is what words of the filter look at; ``sort`` "" keeps the order of arrival."""
+        """``text`` is what words of the filter look at; ``sort`` "" keeps the order of arrival.
+
+        ``name`` is what a person calls a row: the first column, unless given. ``needs`` says
+        whether somebody should look at a row.
+        """
         self.columns = tuple(columns)
+        self.arrangement = Arrangement(self.columns)
         self.sort = sort
         self.down = down
         self.filter = ""
+        self.ended = ""  # why the filter was ended, until the next one
+        self.needs = needs
         self.order: list[Hashable] = []
         self.total = 0
+        self.arrange: Arrange | None = None
         self._key = key
         self._text = text
         self._rows: dict[Hashable, R] = {}
-        self._test: Test | None = None
+        self._test: Filter | None = None
+        self._name = name or (lambda row: _words(self.columns[0].value(row)))
         self._fields = {c.id: Field(c.value, c.unit, c.title, c.amount) for c in columns}
         self._fields |= fields or {}
         self._order = {column.id: column.order or column.value for column in columns}
@@ -93,11 +58,34 @@ class TableModel(Generic[R]):
         """The newest row of that key."""
         return self._rows.get(key)
 
+    def name(self, key: Hashable) -> str:
+        """What a person calls the row of that key; "" when there is none."""
+        row = self._rows.get(key)
+        return "" if row is None else self._name(row)
+
+    def begins(self, letters: str) -> int | None:
+        """Place in the order of the first row whose name begins with these letters."""
+        wanted = letters.lower()
+        for at, key in enumerate(self.order):
+            if self.name(key).lower().startswith(wanted):
+                return at
+        return None
+
+    def needed(self, after: int) -> int | None:
+        """Place of the next row that somebody should look at; the search goes round."""
+        count = len(self.order)
+        for step in range(1, count + 1):
+            at = (after + step) % count
+            row = self._rows.get(self.order[at])
+            if row is not None and self.needs is not None and self.needs(row):
+                return at
+        return None
+
     def update(self, rows: Iterable[R], now: float) -> None:
         """Take the newest rows at monotonic time ``now``."""
         self._rows = {self._key(row): row for row in rows}
         self.total = len(self._rows)
-        self._arrange(now)
+        self._look(now)
 
     def freeze(self, now: float, seconds: float = 2.0) -> None:
         """Keep the order for a while: a person is aiming at something."""
@@ -106,9 +94,15 @@ class TableModel(Generic[R]):
     def set_filter(self, text: str, now: float) -> None:
         """Show only what ``text`` asks for. Raises FilterError and then changes nothing."""
         test = compile_filter(text, self._fields) if text.strip() else None
-        self._test, self.filter = test, text.strip()
+        before, self._test = self._test, test
+        try:
+            keys = self._kept()
+        except SlowFilter:
+            self._test = before
+            raise
+        self.filter, self.ended = text.strip(), ""
         self._frozen_until = 0.0
-        self._arrange(now)
+        self._arrange(keys, now)
 
     def sound(self, text: str) -> str:
         """The terms of a filter that can be read."""
@@ -118,7 +112,7 @@ class TableModel(Generic[R]):
         """Order by a column, or "" for the order of arrival."""
         self.sort, self.down = column, down
         self._frozen_until = 0.0
-        self._arrange(now)
+        self._look(now)
 
     def next_sort(self, now: float) -> None:
         """The next column in turn."""
@@ -126,8 +120,28 @@ class TableModel(Generic[R]):
         at = ids.index(self.sort) if self.sort in ids else 0
         self.sort_by(ids[(at + 1) % len(ids)], down=self.down, now=now)
 
-    def _arrange(self, now: float) -> None:
-        keys = [key for key, row in self._rows.items() if self._stays(row)]
+    def rearrange(self, arrange: Arrange | None, now: float) -> None:
+        """Put the rows into an order of another kind (a tree) after sorting, or no longer."""
+        self.arrange = arrange
+        self._frozen_until = 0.0
+        self._look(now)
+
+    def _look(self, now: float) -> None:
+        try:
+            keys = self._kept()
+        except SlowFilter as slow:  # of these rows: better all of them than none
+            self._test, self.filter, self.ended = None, "", str(slow)
+            keys = self._kept()
+        self._arrange(keys, now)
+
+    def _kept(self) -> list[Hashable]:
+        """Keys of the rows that the filter keeps. Raises SlowFilter."""
+        if self._test is not None:
+            self._test.begin()
+        return [key for key, row in self._rows.items() if self._stays(row)]
+
+    def _arrange(self, kept: list[Hashable], now: float) -> None:
+        keys = kept if self.arrange is None else list(self._rows)
         if self.sort:
             value = self._order[self.sort]
             known = [(v, key) for key in keys if (v := value(self._rows[key])) is not None]
@@ -139,6 +153,8 @@ class TableModel(Generic[R]):
             held = [key for key in self.order if key in there]
             old = set(held)
             keys = held + [key for key in keys if key not in old]
+        if self.arrange is not None:
+            keys = self.arrange(keys, None if self._test is None else set(kept))
         self.order = keys
 
     def _stays(self, row: R) -> bool:
@@ -155,3 +171,9 @@ def _sortable(value: str | float) -> tuple[int, float, str]:
     if isinstance(value, str):
         return (1, 0.0, value.lower())
     return (0, float(value), "")
+
+
+def _words(value: Value) -> str:
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return "" if value is None else str(value)
