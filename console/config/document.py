@@ -16,6 +16,7 @@ KeyLines = str | list[str]
 Port = Annotated[int, Meta(ge=1, le=65_535)]
 Tier = Literal[0, 1, 2]
 Way = Literal["asyncssh", "openssh"]
+Motion = Literal["full", "reduced"]
 
 
 class HostDefaults(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -69,6 +70,12 @@ class Ui(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, frozen=True):
     refresh_s: Annotated[
         float, Meta(ge=0.1, le=60.0, description="seconds between two paints of a table")
     ] = 0.5
+    theme: Annotated[
+        str, Meta(description="name of a theme, see themes.md; `auto` is what fits the terminal")
+    ] = "auto"
+    motion: Annotated[
+        Motion, Meta(description="reduced: nothing moves by itself, one paint a second at most")
+    ] = "full"
 
 
 class Document(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -110,6 +117,8 @@ SETTINGS: dict[str, Any] = {
     "state_dir": "",
     "ui.title": "",
     "ui.refresh_s": 0.5,
+    "ui.theme": "auto",
+    "ui.motion": "full",
 }
 """Settings that are not about hosts, with their defaults, by dotted path."""
 
