@@ -11,6 +11,7 @@
           - ProtocolError     the probe sent something outside the frame protocol
       - KeyFileError          a private key is missing, too open, or cannot be decrypted
       - StoreError            the local database cannot be read or written
+      - PluginError           a plugin's folder, manifest or pin is wrong, or it stopped
 
 An error says what happened (``message``), where (``where``: a file and key, or a host) and what
 to do next (``hint``). It never carries a secret, and nothing in it is markup.
@@ -84,3 +85,7 @@ class KeyFileError(WatchfloorError):
 
 class StoreError(WatchfloorError):
     """The local database cannot be read or written."""
+
+
+class PluginError(WatchfloorError):
+    """A plugin cannot be read, is not the one that was pinned, or stopped."""

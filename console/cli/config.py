@@ -61,11 +61,13 @@ def run_validate(args: argparse.Namespace) -> int:
     from console.cli.common import configured, counted
     from console.config.warn import findings
     from console.ssh.keycheck import findings as key_findings
+    from console.tui.keys import Keys
 
     if args.file is not None:
         args.config = args.file
     config = configured(args)
-    for text in [*findings(config), *key_findings(config.hosts)]:
+    keys = Keys(config.keys).problems
+    for text in [*findings(config), *keys, *key_findings(config.hosts)]:
         sys.stderr.write(f"watchfloor: warning: {text}\n")
     where = ", ".join(config.files) or "no file, defaults only"
     sys.stdout.write(f"valid: {counted(len(config.hosts), 'host')} ({where})\n")
@@ -101,6 +103,13 @@ def _lines(config: "Config") -> Iterator[str]:
 
     for path in SETTINGS:
         yield f"{path} = {_text(_setting(config, path))}  # {config.origin(path)}"
+    for name, plugin in config.plugins.items():
+        yield ""
+        yield f"[plugins.{name}]  # {config.origin(f'plugins.{name}')}"
+        for field in plugin.__struct_fields__:
+            if field != "settings":
+                origin = config.origin(f"plugins.{name}.{field}")
+                yield f"{field} = {_text(getattr(plugin, field))}  # {origin}"
     for host in config.hosts:
         yield ""
         yield f"[[hosts]]  # {config.origin(f'hosts.{host.name}')}"
@@ -120,6 +129,13 @@ def _document(config: "Config") -> dict[str, Any]:
         "files": list(config.files),
         "warnings": list(config.warnings),
         "settings": {path: sourced(path, _setting(config, path)) for path in SETTINGS},
+        "plugins": {
+            name: {
+                field: sourced(f"plugins.{name}.{field}", getattr(plugin, field))
+                for field in plugin.__struct_fields__
+            }
+            for name, plugin in config.plugins.items()
+        },
         "hosts": [
             {field: sourced(f"hosts.{host.name}.{field}", value) for field, value in _held(host)}
             for host in config.hosts

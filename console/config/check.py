@@ -6,9 +6,18 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import msgspec
 
-from console.config.document import Document, HostDefaults, HostEntry, KeyLines, Ui, fields_of
+from console.config.document import (
+    Document,
+    HostDefaults,
+    HostEntry,
+    KeyLines,
+    Plugin,
+    Ui,
+    fields_of,
+)
 from console.config.layer import Layer, dotted, nearest, wrong
 from console.config.origin import Path as KeyPath
+from console.config.plugins import check_values
 from console.text import clean
 
 
@@ -27,6 +36,10 @@ def check(layer: Layer) -> None:
                 if isinstance(table, dict) and barred in table:
                     raise wrong(layer, (key, name, barred), f"{barred!r} cannot be set here")
             _typed(layer, (key, name), table, HostDefaults)
+    for name, table in _items(data.get("plugins")):
+        _known(layer, ("plugins", name), table, fields_of(Plugin))
+        _typed(layer, ("plugins", name), table, Plugin)
+    check_values(layer)
     hosts = data.get("hosts")
     if isinstance(hosts, dict):
         raise wrong(
@@ -38,6 +51,8 @@ def check(layer: Layer) -> None:
     for number, entry in enumerate(hosts if isinstance(hosts, list) else ()):
         _known(layer, ("hosts", number), entry, fields_of(HostEntry))
         _typed(layer, ("hosts", number), entry, HostEntry)
+    for id, keys in _items(data.get("keys")):
+        _typed(layer, ("keys", id), keys, KeyLines)
     for name, lines in _items(data.get("host_keys")):
         _typed(layer, ("host_keys", name), lines, KeyLines)
     rest = {

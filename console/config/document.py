@@ -78,6 +78,31 @@ class Ui(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, frozen=True):
     ] = "full"
 
 
+class Plugin(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, frozen=True):
+    """``[plugins.NAME]``: whether a plugin runs, which bytes it must be, and what it may do."""
+
+    enabled: Annotated[bool, Meta(description="run it; needs sha256 too")] = False
+    sha256: Annotated[
+        str,
+        Meta(
+            pattern="^([0-9a-f]{64})?$",
+            description="digest of its files, as `watchfloor plugins pin NAME` prints it",
+        ),
+    ] = ""
+    hosts: Annotated[
+        str, Meta(description="pattern of the hosts that it is asked about, also `workstation`")
+    ] = "*"
+    connect: Annotated[
+        tuple[str, ...], Meta(description="ADDRESS:PORT of the TCP servers that it may speak with")
+    ] = ()
+    interval_s: Annotated[
+        float, Meta(ge=1.0, le=3600.0, description="seconds from one question to the next")
+    ] = 5.0
+    settings: Annotated[
+        dict[str, Any], Meta(description="its own settings, see its page; it checks them itself")
+    ] = {}
+
+
 class Document(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """One whole configuration file."""
 
@@ -87,6 +112,13 @@ class Document(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, omit_de
         Text, Meta(description="folder of the database; empty: the user's state folder")
     ] = UNSET
     ui: Annotated[Ui | UnsetType, Meta(description="the terminal")] = UNSET
+    plugins: Annotated[
+        dict[str, Plugin] | UnsetType, Meta(description="one plugin, see plugins.md")
+    ] = UNSET
+    keys: Annotated[
+        dict[str, KeyLines] | UnsetType,
+        Meta(description="keys of the screens by id of an action, see actions.md"),
+    ] = UNSET
     defaults: Annotated[
         HostDefaults | UnsetType, Meta(description="values for all hosts of all files")
     ] = UNSET

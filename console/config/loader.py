@@ -14,11 +14,12 @@ from typing import Any
 import msgspec
 
 from console.config.check import unshowable, worded
-from console.config.document import SETTINGS, Ui
+from console.config.document import SETTINGS, Plugin, Ui
 from console.config.files import read_layer
 from console.config.hosts import PROJECT, Entry, Fleet, build
 from console.config.layer import Layer, nearest
 from console.config.origin import Origin
+from console.config.plugins import merged
 from console.errors import ConfigError, UsageError
 from console.model.host import Host
 from console.text import clean
@@ -44,6 +45,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     state_dir: Path = Path()
     history: bool = True
     ui: Ui = Ui()
+    keys: Mapping[str, str] = {}  # of the screens, by id of an action
+    plugins: Mapping[str, Plugin] = {}
     files: tuple[str, ...] = ()  # read, lowest layer first
     warnings: tuple[str, ...] = ()
     unused: tuple[str, ...] = ()  # tables that no host takes values from, with their place
@@ -55,7 +58,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
 
         A field that nothing sets has the layer ``default``. Raises ConfigError for an unknown path.
         """
-        if path in SETTINGS:
+        if path in SETTINGS or path.startswith("plugins."):
             return self.origins.get(path, Origin("default"))
         table, _, rest = path.partition(".")
         name, field = (rest, "") if rest in self.entries else rest.rpartition(".")[::2]
@@ -103,7 +106,13 @@ def load(
             if layer.name == PROJECT and entry is not None and entry.layer.name != PROJECT:
                 continue
             origins[f"host_keys.{name}"] = layer.origin("host_keys", name)
-    return _config(settings, origins, warnings, fleet, tuple(layer.file for layer in layers))
+    keys = _keys(layers, origins, warnings)
+    plugins, places, withheld = merged(layers)
+    origins |= places
+    warnings += withheld
+    files = tuple(layer.file for layer in layers)
+    config = _config(settings, origins, warnings, fleet, files)
+    return msgspec.structs.replace(config, keys=keys, plugins=MappingProxyType(plugins))
 
 
 def user_file() -> Path:
@@ -170,6 +179,24 @@ def _settings(
         values[path] = _from_text(value, SETTINGS[path], f"--set {path}")
         origins[path] = Origin("flag", f"--set {path}")
     return values, origins, warnings
+
+
+def _keys(
+    layers: list[Layer], origins: dict[str, Origin], warnings: list[str]
+) -> Mapping[str, str]:
+    """``[keys]`` of all layers, key by key."""
+    keys: dict[str, str] = {}
+    for layer in layers:
+        table = layer.data.get("keys", {})
+        if table and layer.name == PROJECT:
+            # Whoever planted the file must not decide what a key of this person does.
+            place = layer.origin("keys")
+            warnings.append(f"{place}: keys are ignored in a file found by its place")
+            continue
+        for id, text in table.items():
+            keys[id] = text if isinstance(text, str) else ",".join(text)
+            origins[f"keys.{id}"] = layer.origin("keys", id)
+    return MappingProxyType(keys)
 
 
 def _from_text(text: str, default: object, variable: str) -> object:

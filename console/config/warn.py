@@ -7,7 +7,7 @@ from console.model.host import Host
 
 
 def findings(config: Config) -> list[str]:
-    """What will keep hosts from being LIVE, one text for each cause.
+    """What will keep hosts from being LIVE or plugins from running, one text for each cause.
 
     The files that it names are looked at by ``console.ssh.keycheck``.
     """
@@ -21,6 +21,12 @@ def findings(config: Config) -> list[str]:
     keyless = [host for host in config.hosts if not host.key and not host.agent]
     if keyless:
         out.append(f"neither key nor agent = true: {_names(keyless)}")
+    out += [
+        f"[plugins.{name}] is enabled without sha256, so not loaded. "
+        f"`watchfloor plugins pin {name}` prints what to add."
+        for name, plugin in config.plugins.items()
+        if plugin.enabled and not plugin.sha256
+    ]
     return out
 
 

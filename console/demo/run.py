@@ -11,12 +11,14 @@ import subprocess
 import sys
 import tempfile
 import threading
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 import msgspec
 
+from console.config.document import Plugin
 from console.demo.child import Order, Said
 from console.errors import WatchfloorError
 from console.model.host import Host
@@ -38,6 +40,7 @@ class DemoConfig(msgspec.Struct, frozen=True, kw_only=True):
     workstation: bool
     state_dir: Path
     history: bool = True
+    plugins: Mapping[str, Plugin] = {}
 
     @property
     def known(self) -> dict[str, Host]:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Protocol
 
+from console.config.document import Plugin
 from console.engine.session import LocalEngine
 from console.fleet.source import RowSource
 from console.fleet.trusted import Reload, Trusted
@@ -40,6 +41,11 @@ class EngineConfig(Protocol):
         """Whether anything is kept on disk."""
         ...
 
+    @property
+    def plugins(self) -> Mapping[str, Plugin]:
+        """Plugins by name."""
+        ...
+
 
 def local_engine(
     config: EngineConfig,
@@ -71,4 +77,5 @@ def local_engine(
         focus=focus,
         trusted=Trusted(known, reload),
         others=others,
+        plugins=config.plugins,
     )

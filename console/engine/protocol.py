@@ -1,9 +1,10 @@
 """What a face (terminal, headless verb, test) may ask of an engine."""
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from console.model.event import Event
 from console.model.history import Series
+from console.model.panel import Panel
 from console.model.view import FleetSnapshot
 
 
@@ -25,6 +26,10 @@ class Engine(Protocol):
         """The newest picture. Cheap: the same object until something changed."""
         ...
 
+    def now(self) -> float:
+        """Seconds since the epoch: the clock against which ages in the picture are told."""
+        ...
+
     def events(self, after: int = 0, limit: int = 1000, host: str = "") -> list[Event]:
         """Events with ``seq`` greater than ``after``, oldest first; of one host where it is named.
 
@@ -40,16 +45,70 @@ class Engine(Protocol):
         """One number of one host over the last ``seconds``."""
         ...
 
-    def focus(self, *hosts: str) -> None:
-        """Full process tables for these hosts only; all others go back to summaries."""
-        ...
-
     def series(self, host: str) -> list[str]:
         """Names of the numbers that ``history`` has of that host; none for an unknown host."""
+        ...
+
+    def panels(self, host: str) -> tuple[Panel, ...]:
+        """What plugins show of that host; none for an unknown host. ``version`` tells changes."""
+        ...
+
+    def focus(self, *hosts: str) -> None:
+        """Full process tables for these hosts only; all others go back to summaries."""
         ...
 
     def retry(self, host: str) -> None:
         """Connect now: ends a wait, and leaves REFUSED. NEW-KEY only once a person has
         stored another key: the host's entry is read anew.
         """
+        ...
+
+
+@runtime_checkable
+class Playback(Protocol):
+    """What an engine over a recording can do beside ``Engine``. Times: seconds since the epoch."""
+
+    begin: float
+    end: float
+    ends: str  # how the recording ends, in words; "" for in good order
+    turns: int  # grows with each seek back: events with known numbers are told anew
+
+    @property
+    def position(self) -> float:
+        """The moment that is shown, or being sought."""
+        ...
+
+    @property
+    def seeking(self) -> bool:
+        """True while the picture of the position is not read yet."""
+        ...
+
+    @property
+    def paused(self) -> bool:
+        """Whether time stands still; also at the end."""
+        ...
+
+    @property
+    def speed(self) -> float:
+        """Recorded seconds a second."""
+        ...
+
+    def pause(self) -> None:
+        """Let time stand still."""
+        ...
+
+    def resume(self) -> None:
+        """Let time run; at the end from the beginning."""
+        ...
+
+    def set_speed(self, speed: float) -> None:
+        """Another pace, within what is allowed."""
+        ...
+
+    def seek(self, at: float) -> None:
+        """Go to a moment, at most to the beginning or the end."""
+        ...
+
+    def step(self, ticks: int) -> None:
+        """Pause, and go so many recorded pictures on, or back where negative."""
         ...

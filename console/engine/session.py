@@ -2,13 +2,16 @@
 
 import asyncio
 import gc
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from console.clock import Clock, SystemClock
+from console.config.document import Plugin
 from console.engine.keeper import MINUTE, QUARTER, Keeper
 from console.engine.log import EventLog
+from console.engine.plugins.host import PluginHost
+from console.engine.plugins.supervise import Around
 from console.fleet.history import KEEP_S
 from console.fleet.pool import Pool
 from console.fleet.source import RowSource
@@ -17,7 +20,8 @@ from console.model.event import Event
 from console.model.history import Series
 from console.model.host import Host, HostState
 from console.model.link import Transport
-from console.model.view import FleetSnapshot
+from console.model.panel import Panel
+from console.model.view import FleetSnapshot, HostView
 from console.store.writer import EventRow, Store
 from console.text import clean
 
@@ -41,11 +45,14 @@ class LocalEngine:
         clock: Clock | None = None,
         trusted: Trusted | None = None,
         others: Callable[[], Iterable[Event]] = tuple,
+        plugins: Mapping[str, Plugin] | None = None,
+        plugin_folders: Sequence[Path] | None = None,
     ) -> None:
         """``state_dir`` None keeps everything in memory.
 
         ``trusted`` lets a host leave NEW-KEY once a person has stored another key. ``others`` is
-        asked once a second for events that come from elsewhere; each is told once.
+        asked once a second for events that come from elsewhere; each is told once. ``plugins`` are
+        looked for in ``plugin_folders``, or in the usual places.
         """
         self._others = others
         self._trusted = trusted
@@ -58,6 +65,7 @@ class LocalEngine:
         self._log = EventLog()
         self._store: Store | None = None
         self._pool = self._make_pool({})
+        self._plugins = self._make_plugins(plugins or {}, plugin_folders)
         self._tasks: list[asyncio.Task[None]] = []
         self._fold: Keeper | None = None
         self._trouble = ""  # of the store, as last told
@@ -77,6 +85,19 @@ class LocalEngine:
             trusted=self._trusted,
         )
 
+    def _make_plugins(
+        self, plugins: Mapping[str, Plugin], folders: Sequence[Path] | None
+    ) -> PluginHost:
+        def views() -> dict[str, HostView]:
+            return {view.name: view for view in self.snapshot().hosts}
+
+        def changed() -> None:  # the pool is made anew at the start
+            self._pool.changed()
+
+        rows = [source.view().spec for source in self._sources]
+        around = Around(self._clock, views, self._emit, changed, folders)
+        return PluginHost(plugins, [*rows, *self._hosts], around)
+
     async def start(self) -> None:
         """Begin to connect; returns at once."""
         if self._state_dir is not None:
@@ -88,6 +109,7 @@ class LocalEngine:
         if self._store is not None and self._store.usable:
             self._fold = Keeper(list(self._pool.sessions.values()), self._store, self._clock)
             self._tasks.append(asyncio.create_task(self._fold.run(), name="keeper"))
+        self._plugins.start()
         self._tasks.append(asyncio.create_task(self._look(), name="engine"))
 
     async def _look(self) -> None:
@@ -100,7 +122,7 @@ class LocalEngine:
                 self._tell_trouble(self._store)
             if not self._spared:
                 self._spared = self._spare_collector()
-            for name, error in self._pool.crashed():
+            for name, error in [*self._pool.crashed(), *self._plugins.crashed()]:
                 if name not in self._crashed:
                     self._crashed.add(name)
                     told = {"what": clean(name), "error": clean(repr(error))}
@@ -145,6 +167,7 @@ class LocalEngine:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._tasks.clear()
+        await self._plugins.stop()
         await self._pool.stop()
         if self._store is not None:
             if self._fold is not None:
@@ -155,6 +178,10 @@ class LocalEngine:
         """The newest picture: the same object until something changed."""
         lost = self._store.lost if self._store else 0
         return self._pool.snapshot(self._log.dropped + lost)
+
+    def now(self) -> float:
+        """This machine's clock."""
+        return self._clock.wall()
 
     def events(self, after: int = 0, limit: int = 1000, host: str = "") -> list[Event]:
         """Events with a greater ``seq``, oldest first; of one host where it is named."""
@@ -169,6 +196,8 @@ class LocalEngine:
 
         What is newer than the last kept step comes from memory, and all where nothing is kept.
         """
+        if name.startswith("plugin."):
+            return self._plugins.history(host, name, seconds)
         recent = self._pool.history(host, name, min(seconds, KEEP_S))
         if seconds <= KEEP_S or self._store is None:
             return recent
@@ -182,7 +211,15 @@ class LocalEngine:
 
     def series(self, host: str) -> list[str]:
         """Names of the numbers that ``history`` has of that host."""
-        return self._pool.series(host)
+        return [*self._pool.series(host), *self._plugins.series(host)]
+
+    def panels(self, host: str) -> tuple[Panel, ...]:
+        """What plugins show of that host."""
+        return self._plugins.panels(host)
+
+    def waiting(self, host: str) -> bool:
+        """Whether some plugin has yet to say anything of that host."""
+        return self._plugins.waiting(host)
 
     def focus(self, *hosts: str) -> None:
         """Full process tables for these hosts only."""

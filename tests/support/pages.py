@@ -7,12 +7,14 @@ from typing import Any
 
 import msgspec
 
-from console.config.document import SETTINGS, Document, HostEntry
+from console.config.document import SETTINGS, Document, HostEntry, Plugin
 from console.config.schema import json_schema
 from console.model.host import Host
 
 _BLOCK = re.compile(r"(<!-- begin: ([\w.-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
-_WRITTEN = {"hosts": "[[hosts]]", "sites": "[sites.NAME]", "groups": "[groups.NAME]"}
+_WRITTEN = {"hosts": "[[hosts]]"} | {
+    name: f"[{name}.NAME]" for name in ("sites", "groups", "plugins")
+}
 
 
 def with_blocks(text: str, blocks: Mapping[str, str]) -> str:
@@ -52,6 +54,11 @@ def configuration_blocks() -> dict[str, str]:
         for name in Document.__struct_fields__
         if name not in SETTINGS
     ]
+    bare_plugin = Plugin()
+    plugins = [
+        (f"`{name}`", _values(prop), _default(getattr(bare_plugin, name)), prop["description"])
+        for name, prop in kinds["Plugin"]["properties"].items()
+    ]
     variables = [
         (f"`WATCHFLOOR_{path.replace('.', '_').upper()}`", f"`{path}`") for path in SETTINGS
     ]
@@ -59,6 +66,7 @@ def configuration_blocks() -> dict[str, str]:
         "settings": _table(("key", "value", "default", "meaning"), settings),
         "tables": _table(("table", "meaning"), tables),
         "hosts": _table(("key", "value", "default", "meaning"), hosts),
+        "plugins": _table(("key", "value", "default", "meaning"), plugins),
         "variables": _table(("variable", "setting"), variables),
     }
 
@@ -78,13 +86,15 @@ def _values(prop: Mapping[str, Any]) -> str:
         return ", ".join(f"`{value}`" for value in prop["enum"])
     if "anyOf" in prop:
         return "text or list of texts"
+    if prop["type"] in ("array", "object"):
+        return {"array": "list of texts", "object": "table"}[prop["type"]]
     if "minimum" in prop:
         return f"{prop['minimum']} to {prop['maximum']}"
     return {"boolean": "`true`, `false`", "string": "text"}[prop["type"]]
 
 
 def _default(value: object) -> str:
-    if value in ("", ()):
+    if value in ("", (), {}):
         return ""
     return f"`{msgspec.json.encode(value).decode()}`"
 

@@ -14,6 +14,7 @@ from console.model.history import Point, Series
 from console.model.host import Host, HostState
 from console.model.inventory import Inventory, KernelFacts, OsFacts
 from console.model.link import LinkFacts
+from console.model.panel import Panel
 from console.model.tables import Flow, GpuProcess, Listener, Package, Process
 from console.model.view import FleetSnapshot, HostView
 
@@ -27,6 +28,7 @@ class StillEngine:
     def __init__(self, *hosts: HostView) -> None:
         self.asked: list[tuple[str, ...]] = []
         self.running = False
+        self.shown_panels: tuple[Panel, ...] = ()
         self.gone: dict[str, int] = {}  # events no longer held, by host
         self._hosts = hosts
         self._events: list[Event] = []
@@ -53,6 +55,9 @@ class StillEngine:
     def snapshot(self) -> FleetSnapshot:
         return self._snapshot
 
+    def now(self) -> float:
+        return time.time()
+
     def events(self, after: int = 0, limit: int = 1000, host: str = "") -> list[Event]:
         found = [e for e in self._events if e.seq > after and (not host or e.host == host)]
         return found[:limit]
@@ -67,11 +72,14 @@ class StillEngine:
         )
         return Series(host=host, name=name, step_s=10.0, points=points)
 
-    def focus(self, *hosts: str) -> None:
-        self.asked.append(("focus", *hosts))
-
     def series(self, host: str) -> list[str]:
         return [*SERIES] if any(view.name == host for view in self._hosts) else []
+
+    def panels(self, host: str) -> tuple[Panel, ...]:
+        return tuple(panel for panel in self.shown_panels if panel.host == host)
+
+    def focus(self, *hosts: str) -> None:
+        self.asked.append(("focus", *hosts))
 
     def retry(self, host: str) -> None:
         self.asked.append(("retry", host))
