@@ -111,16 +111,16 @@ def _screen(name: str) -> str | None:
 def load(path: Path, bases: Mapping[str, Path]) -> Theme:
     """Read and check one file, which is called as its theme.
 
-    What it leaves out comes from the theme that its ``base`` names, one of ``bases``; "dark" unless
-    it says so. Raises ConfigError with the file, the key and what would be right.
+    What the person's own file leaves out comes from the theme that its ``base`` names, one of
+    ``bases``; "dark" unless it says so. Raises ConfigError with the file, the key and what would be
+    right.
     """
     values = read(path)
-    name = values.get("base", "dark" if path.stem != "dark" else "")
-    if name:
+    if bases and path not in bases.values():
+        name = values.get("base", "dark")
         if name not in bases:
             raise _wrong(path, "base", name, bases)
-        if bases[name] != path:
-            values = {**read(bases[name]), **values}
+        values = {**read(bases[name]), **values}
     missing = [key for key in (*COLOURS, *STYLES, *LISTS) if key not in values]
     if missing:
         raise ConfigError(f"lacks {', '.join(missing)}", where=clean(str(path), 300))

@@ -8,7 +8,7 @@ from textual.widgets import Input
 
 from console.errors import ConfigError
 from console.tui import theme_css
-from console.tui.environ import colourless, fitting_theme
+from console.tui.environ import colourless, colours, fitting_theme
 from console.tui.look import Look
 from console.tui.screens.base import WatchScreen
 from console.tui.theme import Theme
@@ -110,8 +110,14 @@ class ThemedApp(App[None]):
         if not name:
             name = self._next_theme()
         if self.choose_theme(name):
-            about = self.look.theme.about
-            self.say(f"theme {self.look.theme.name}" + (f": {about}" if about else ""), "accent")
+            self._say_theme()
+
+    def _say_theme(self) -> None:
+        theme = self.look.theme
+        if theme.rgb and colours() <= 16:
+            self.say(f"theme {theme.name}: this terminal has sixteen colours; ansi16 fits it")
+        else:
+            self.say(f"theme {theme.name}" + (f": {theme.about}" if theme.about else ""), "accent")
 
     def complete_theme(self, typed: str) -> list[str]:
         """Names of themes that begin with what was typed."""
