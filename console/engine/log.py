@@ -54,14 +54,15 @@ class EventLog:
     ``dropped`` counts what left before the stream was read as far.
     """
 
-    def __init__(self, kept: int = KEPT, a_host: int = A_HOST) -> None:
+    def __init__(self, kept: int = KEPT, a_host: int = A_HOST, before: int = 0) -> None:
+        """``before`` events came before this log begins."""
         self.dropped = 0
         self._events: dict[int, Event] = {}  # by number, which is also the order in it
         self._hosts: dict[str, _Held] = {}
         self._kept = kept
         self._a_host = a_host
-        self._seq = 0
-        self._read = 0
+        self._seq = before
+        self._read = before
 
     def add(self, event: Event) -> Event:
         """Give ``event`` its number and keep it."""

@@ -6,7 +6,7 @@ from console.errors import ProtocolError
 from console.fleet.decode import Decoded
 from console.fleet.tables import Change, Table, read
 from console.model.frame import Fast, Frame, Hello, PendingDoc, ProbeEvent, ProcessSummary, SelfCost
-from console.model.gpu import Gpu, GpuCounters, GpuFast, GpuStatic
+from console.model.gpu import Gpu, GpuCounters, together
 from console.model.inventory import Inventory
 
 OLD_S = 90.0
@@ -192,15 +192,6 @@ class HostData:
     def gpus(self) -> tuple[Gpu, ...]:
         """The newest of all three lanes of each GPU, by index."""
         if self._gpus is None:
-            static = {gpu.index: gpu for gpu in self.inventory.gpus or ()}
-            fast = {gpu.index: gpu for gpu in (self.fast.gpu if self.fast else ())}
-            self._gpus = tuple(
-                Gpu(
-                    index=index,
-                    static=static.get(index) or GpuStatic(index=index),
-                    fast=fast.get(index) or GpuFast(index),
-                    counters=self.counters.get(index) or GpuCounters(index=index),
-                )
-                for index in sorted(static.keys() | fast.keys())
-            )
+            fast = self.fast.gpu if self.fast else ()
+            self._gpus = together(self.inventory.gpus or (), fast, self.counters)
         return self._gpus

@@ -12,7 +12,10 @@ from console.model.frame import MAX_TEXT, PROTOCOL, Fast, Frame, ProbeEvent
 from console.model.gpu import GpuCounters, GpuFast
 from console.text import clean
 
-OWN_KINDS = ("host.", "console.", "store.", "demo.", "alert.", "action.", "audit.", "advisory.")
+OWN_KINDS = (
+    "host.", "console.", "store.", "demo.", "alert.", "action.", "audit.", "advisory.",
+    "record.", "replay.",
+)  # fmt: skip
 """Beginnings of kinds that the console gives to events of its own. A host that could send them
 could say of itself, or of others, what only the console can know."""
 MAX_GPUS = 64
@@ -139,16 +142,16 @@ def _sane(frame: Frame) -> Frame:
         raise ProtocolError("sent a sequence number or a time that cannot be")
     fast = frame.f
     if fast is not None:
-        _no_impossible(fast)
+        no_impossible(fast)
         for gpu in fast.gpu:
-            _no_impossible(gpu)
+            no_impossible(gpu)
         if len(fast.gpu) > MAX_GPUS or len(fast.nics) > MAX_NICS:
             msgspec.structs.force_setattr(fast, "gpu", fast.gpu[:MAX_GPUS])
             msgspec.structs.force_setattr(fast, "nics", fast.nics[:MAX_NICS])
     return frame
 
 
-def _no_impossible(item: Fast | GpuFast | GpuCounters) -> None:
+def no_impossible(item: Fast | GpuFast | GpuCounters) -> None:
     """Correct ``item`` in place: it is fresh from the decoder, nobody else has seen it."""
     for value in msgspec.structs.astuple(item):
         if value.__class__ in _NUMBERS and not 0 <= value <= MAX_NUMBER:
@@ -167,18 +170,18 @@ _NUMBERS = (int, float)
 
 def _bounded(frame: Frame, *, is_plain: bool, broken: bool) -> Decoded:
     for counters in frame.g:
-        _no_impossible(counters)
+        no_impossible(counters)
     if frame.i is not None:
-        _cut(frame.i, gpus=MAX_GPUS, nics=MAX_NICS)
+        cut(frame.i, gpus=MAX_GPUS, nics=MAX_NICS)
         if frame.i.kernel is not None:
-            _cut(frame.i.kernel, vulnerabilities=MAX_ITEMS, taint_flags=MAX_ITEMS)
+            cut(frame.i.kernel, vulnerabilities=MAX_ITEMS, taint_flags=MAX_ITEMS)
         if frame.i.digests is not None:
-            _cut(frame.i.digests, sshd=MAX_ITEMS)
+            cut(frame.i.digests, sshd=MAX_ITEMS)
     if frame.ps is not None:
-        _cut(frame.ps, by_user=MAX_ITEMS, top_cpu=MAX_ITEMS, top_rss=MAX_ITEMS)
+        cut(frame.ps, by_user=MAX_ITEMS, top_cpu=MAX_ITEMS, top_rss=MAX_ITEMS)
     if frame.self is not None:
-        _cut(frame.self, lanes_ms=MAX_ITEMS)
-    _cut(frame, denied=MAX_DENIED, guard=MAX_ITEMS, g=MAX_GPUS)
+        cut(frame.self, lanes_ms=MAX_ITEMS)
+    cut(frame, denied=MAX_DENIED, guard=MAX_ITEMS, g=MAX_GPUS)
     dropped = max(0, len(frame.e) - MAX_EVENTS)
     if frame.e:
         events = tuple(_event(event, frame.wall) for event in frame.e[:MAX_EVENTS])
@@ -186,7 +189,7 @@ def _bounded(frame: Frame, *, is_plain: bool, broken: bool) -> Decoded:
     return Decoded(frame, plain=is_plain, broken_text=broken, dropped_events=dropped)
 
 
-def _cut(item: msgspec.Struct, **most: int) -> None:
+def cut(item: msgspec.Struct, **most: int) -> None:
     """Keep the first entries of the named maps and lists, in place: ``item`` is still ours."""
     for name, count in most.items():
         value = getattr(item, name)
@@ -204,12 +207,15 @@ def _event(event: ProbeEvent, wall: float) -> ProbeEvent:
         )  # fmt: skip
     if not 0 <= event.at < END_OF_TIME:  # a date that nobody could show
         event = msgspec.structs.replace(event, at=wall)
-    facts = event.facts
+    facts = short_facts(event.facts)
+    return event if facts is event.facts else msgspec.structs.replace(event, facts=facts)
+
+
+def short_facts(facts: dict[str, Any]) -> dict[str, Any]:
+    """Facts of one event within their bounds. Raises ProtocolError where they are too deep."""
     if len(facts) > MAX_FACTS or any(isinstance(v, dict | list) for v in facts.values()):
         facts = _facts(facts, 4)
-    if facts:
-        facts = _short(facts)
-    return event if facts is event.facts else msgspec.structs.replace(event, facts=facts)
+    return _short(facts) if facts else facts
 
 
 def _short(facts: dict[str, Any]) -> dict[str, Any]:

@@ -1,5 +1,7 @@
 """GPU facts. ``None`` always means "this device or driver does not say", never zero."""
 
+from collections.abc import Iterable, Mapping
+
 import msgspec
 
 
@@ -121,6 +123,23 @@ class Gpu(msgspec.Struct, frozen=True, kw_only=True):
     static: GpuStatic
     fast: GpuFast
     counters: GpuCounters
+
+
+def together(
+    static: Iterable[GpuStatic], fast: Iterable[GpuFast], counters: Mapping[int, GpuCounters]
+) -> tuple[Gpu, ...]:
+    """The newest of all three lanes of each GPU that one of the first two names, by index."""
+    known = {gpu.index: gpu for gpu in static}
+    now = {gpu.index: gpu for gpu in fast}
+    return tuple(
+        Gpu(
+            index=index,
+            static=known.get(index) or GpuStatic(index=index),
+            fast=now.get(index) or GpuFast(index),
+            counters=counters.get(index) or GpuCounters(index=index),
+        )
+        for index in sorted(known.keys() | now.keys())
+    )
 
 
 THROTTLE_REASONS: tuple[tuple[int, str], ...] = (
