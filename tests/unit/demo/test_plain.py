@@ -13,6 +13,7 @@ from console.errors import UsageError
 from console.model.event import Event
 from console.model.history import Series
 from console.model.host import Host, HostState
+from console.model.panel import Panel
 from console.model.view import FleetSnapshot, HostView
 
 
@@ -38,6 +39,15 @@ class Still:
 
     def history(self, host: str, name: str, seconds: float) -> Series:
         return Series(host=host, name=name, step_s=2.0)
+
+    def now(self) -> float:
+        return 0.0
+
+    def series(self, host: str) -> list[str]:
+        return []
+
+    def panels(self, host: str) -> tuple[Panel, ...]:
+        return ()
 
     def focus(self, *hosts: str) -> None: ...
 
