@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 
 from console.demo.run import Begun
 from console.demo.timeline import Stage
+from console.engine.logins import Logins
 from console.engine.protocol import Engine
 from console.headless.plain import summary, words
 from console.model.event import Event
@@ -28,6 +29,7 @@ class PlainLog:
         self._stages = {stage.id: stage for stage in script}
         self._states: dict[str, HostState] = {}
         self._after = 0
+        self._logins = Logins()
         self._told = 0
         self._next_round = 0.0
         self._held: dict[tuple[str, str], list[Event]] = {}
@@ -57,7 +59,7 @@ class PlainLog:
             self._states[view.name] = view.state
 
     def _events(self, now: float) -> Iterator[str]:
-        for event in self._engine.events(self._after):
+        for event in map(self._logins.read, self._engine.events(self._after)):
             self._after = event.seq
             if event.kind not in UNTOLD:
                 self._held.setdefault((event.host, event.kind), []).append(event)

@@ -30,14 +30,20 @@ def words(view: HostView) -> str:
         memory = None
         if fast.mem_total_kib and fast.mem_avail_kib is not None:
             memory = 100 * (1 - fast.mem_avail_kib / fast.mem_total_kib)
-        out.append(f"cpu {number(fast.cpu_pct, 0, '%')}, memory {number(memory, 0, '%')}")
-        out.append(f"out {rate(fast.tx_bps)}")
+        cpu, used = _spoken(number(fast.cpu_pct, 0, "%")), _spoken(number(memory, 0, "%"))
+        out.append(f"cpu {cpu}, memory {used}")
+        out.append(f"out {_spoken(rate(fast.tx_bps))}")
     out.append(count(len(view.listeners), "listener"))
     if view.denied:
         out.append(count(len(view.denied), "thing") + " denied")
     told = ", ".join(out)
     found = findings(view)
     return f"{told}; WARNING: {', '.join(found)}" if found else told
+
+
+def _spoken(words: str) -> str:
+    """A number in words that a screen reader says: it passes over a dash."""
+    return "unknown" if words == "-" else words
 
 
 def count(number: int, what: str) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from console.engine.logins import Logins
 from console.engine.protocol import Engine
 from console.headless.document import counters, named
 from console.headless.plain import event_line, summary
@@ -45,6 +46,7 @@ class Lines:
         self._files = files
         self._json = as_json
         self._after = 0
+        self._logins = Logins()
         self._shown: dict[str, HostView] = {}
         self._summary_at = 0.0
 
@@ -65,6 +67,7 @@ class Lines:
         if self._json:
             whole = {"type": "event", **msgspec.to_builtins(event)}
             return msgspec.json.encode(whole).decode()
+        event = self._logins.read(event)  # as on the screens; --json has events as they came
         return "" if event.kind in QUIET else event_line(event)
 
     def _changed(self, snapshot: FleetSnapshot) -> Iterator[str]:

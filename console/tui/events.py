@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+from console.engine.logins import Logins
 from console.model.event import Event
 from console.model.words import INFO, refusals, sentence, severity
-from console.tui.logins import Logins
 from console.tui.look import Cell, Look
 
 FOLD_S = 60.0

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from console.engine.logins import DOUBT_S, MOST, Logins
 from console.model.event import Event
 from console.tui.events import FOLD_S, EventRows, event_line
-from console.tui.logins import DOUBT_S, MOST, Logins
 from console.tui.look import Look
 from console.tui.screens.fleet import ROUTINE
 

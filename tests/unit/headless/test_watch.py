@@ -12,7 +12,9 @@ from typing import Any
 import msgspec
 import pytest
 
+from console.headless.plain import table
 from console.headless.watch import QUIET, SUMMARY_S, Lines, watch
+from console.model.frame import Fast
 from console.model.host import HostState
 from tests.support.still_engine import StillEngine, view
 
@@ -85,3 +87,29 @@ async def test_a_signal_ends_it_in_order(number: signal.Signals) -> None:
     finally:
         asyncio.get_running_loop().remove_signal_handler(number)
     assert not engine.running
+
+
+def test_plain_lines_say_how_often_a_login_was_refused_before() -> None:
+    engine = StillEngine(view("gpu01"))
+    lines = Lines(engine, as_json=False)
+    for _ in range(3):
+        engine.tell("auth.failed", "gpu01", "root", user="root", source="203.0.113.7")
+    facts = {"user": "root", "source": "203.0.113.7", "method": "publickey"}
+    engine.tell("auth.accepted", "gpu01", "root", **facts)
+    last = [line for line in lines.new(0.0) if line][-1]
+    assert " warn " in last
+    assert last.endswith("after 3 refused logins from the same address")
+    as_json = objects(Lines(engine, as_json=True))
+    assert not any("refused_before" in line.get("facts", {}) for line in as_json)
+
+
+def test_plain_lines_are_words_that_a_screen_reader_says() -> None:
+    """No drawing, no bars, no symbol alone: what is not known is said to be unknown."""
+    bare = view("gpu01", fast=Fast())
+    engine = StillEngine(bare, view("gpu02", HostState.DOWN, reason="no route to host"))
+    engine.tell("kernel.xid", "gpu01", "p/79", xid=79, pci="0000:01", message="fell off the bus")
+    lines = [*table(engine.snapshot()).splitlines(), *Lines(engine, as_json=False).new(0.0)]
+    assert "cpu unknown, memory unknown, out unknown" in "\n".join(lines)
+    for line in lines:
+        assert line.isascii()
+        assert not {"-", "--", "|", "*", "!", "#"} & set(line.split()), line

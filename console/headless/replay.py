@@ -1,0 +1,33 @@
+"""A recording as lines, as fast as they can be printed."""
+
+import sys
+
+from console.engine.replay import ReplayEngine
+from console.headless.plain import summary
+from console.headless.watch import Lines
+
+
+def replay(engine: ReplayEngine, *, as_json: bool) -> int:
+    """Print what was recorded from the engine's position on.
+
+    Returns 0 when the recording ended in good order, 1 when it was cut off or is damaged: then
+    all that could be read was printed, and standard error says why there is no more.
+    """
+    lines = Lines(engine, as_json=as_json)
+    lines.skip_until(engine.position)
+    while True:
+        for line in lines.new(engine.now()):
+            sys.stdout.write(line + "\n")
+        before = engine.position
+        engine.step(1)
+        engine.snapshot()
+        if engine.position == before:
+            break
+    for line in lines.new(engine.now()):
+        sys.stdout.write(line + "\n")
+    if not as_json:
+        sys.stdout.write(summary(engine.snapshot()) + "\n")
+    sys.stdout.flush()
+    if engine.ends:
+        sys.stderr.write(f"watchfloor: the recording ends before its time: {engine.ends}\n")
+    return 1 if engine.ends else 0
