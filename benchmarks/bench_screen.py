@@ -33,10 +33,12 @@ from textual.widgets import DataTable
 
 from console.model.tables import Package
 from console.model.view import HostView
-from console.tui.app import ConsoleApp, rare_collections
+from console.tui.app import ConsoleApp
+from console.tui.crash import rare_collections
 from console.tui.look import Look
 from console.tui.screens.fleet_columns import COLUMNS
 from console.tui.screens.host import TABS
+from console.tui.settings import Settings
 from tests.support.still_engine import StillEngine, gpu, process, view
 
 HOSTS = 1_000
@@ -122,7 +124,7 @@ async def painted() -> None:
 def app_over(engine: StillEngine) -> ConsoleApp:
     """The real app, on a driver that counts."""
     Meter.wrote = asyncio.Event()
-    app = ConsoleApp(lambda ask: engine, title="bench", look=Look())
+    app = ConsoleApp(lambda ask: engine, Settings(title="bench"), look=Look())
     app.driver_class = Meter
     return app
 

@@ -4,13 +4,14 @@ import argparse
 import asyncio
 import getpass
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from console.config.loader import Config
     from console.model.host import Host
+    from console.tui.settings import Settings
 
 from console.errors import UsageError
 from console.text import clean
@@ -53,6 +54,23 @@ def reloader(args: argparse.Namespace) -> "Callable[[str], Host | None]":
         return load(only_file=args.config, flags=flags(args)).known.get(name)
 
     return reload
+
+
+def screen_settings(config: "Config", **more: Any) -> "Settings":
+    """How the screens look and what they may do, from the configuration; ``more`` overrides it."""
+    from console.config.loader import user_file
+    from console.tui.settings import Settings
+
+    given: dict[str, Any] = {
+        "title": config.ui.title,
+        "paint_s": config.ui.refresh_s,
+        "keys": config.keys,
+        "own_themes": user_file().parent / "themes",
+        "theme": config.ui.theme,
+        "state": config.state_dir,
+        "still": config.ui.motion == "reduced",
+    }
+    return Settings(**(given | more))
 
 
 def flags(args: argparse.Namespace) -> dict[str, str]:

@@ -43,6 +43,7 @@ def screens(demo: Demo, speed: float) -> int:
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise UsageError("the screens need a terminal", hint="Use `watchfloor demo --plain`.")
     from console.tui.app import run_app
+    from console.tui.settings import Settings
 
     def engine(ask: AskPassphrase) -> Engine:
         told = StageEvents(stages(), demo.stages_begun)
@@ -53,7 +54,7 @@ def screens(demo: Demo, speed: float) -> int:
         _say(hint(stages(), speed))
         if demo.keep:
             _say(kept(demo.folder))
-        return run_app(engine, title="demo", read_only=True)
+        return run_app(engine, Settings(title="demo"))
 
 
 def plain(demo: Demo, speed: float, seconds: float | None) -> int:

@@ -1,83 +1,84 @@
 """The terminal: pulls the newest snapshot from an engine and shows it on the screen in front."""
 
 import asyncio
-import difflib
-import gc
+import inspect
 import os
 import signal
 import sys
-import tempfile
 import time
 import traceback
-from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path
+from collections.abc import Callable, Sequence
+from typing import ClassVar
 
-from console.tui.environ import ascii_only, reduced_motion, scrub
+from console.tui.environ import ascii_only, plots, reduced_motion, scrub
 
 scrub(os.environ)
 
-from textual.app import SystemCommand  # noqa: E402  # after the environment is clean
+from textual.binding import Binding  # noqa: E402  # after the environment is clean
 from textual.filter import LineFilter  # noqa: E402
-from textual.screen import Screen  # noqa: E402
 
 from console.engine.protocol import Engine  # noqa: E402
 from console.model.event import Event  # noqa: E402
 from console.model.history import Series  # noqa: E402
 from console.model.link import AskPassphrase  # noqa: E402
-from console.text import clean  # noqa: E402
-from console.tui import actions  # noqa: E402
+from console.tui.actions import Action, Mode, forbidden, named, refusal  # noqa: E402
+from console.tui.bindings import bindings, keymap  # noqa: E402
+from console.tui.crash import (  # noqa: E402
+    CRASHED,
+    rare_collections,
+    refuse_dumb_terminal,
+    write_traceback,
+)
+from console.tui.keys import Keys  # noqa: E402
+from console.tui.layout import Layouts  # noqa: E402
+from console.tui.layout_actions import LayoutActions  # noqa: E402
 from console.tui.look import Look  # noqa: E402
+from console.tui.overviews import Overviews  # noqa: E402
+from console.tui.palette import Palette  # noqa: E402
 from console.tui.safe import ScrubFilter  # noqa: E402
 from console.tui.screens.base import WatchScreen  # noqa: E402
-from console.tui.screens.fleet import FleetScreen  # noqa: E402
-from console.tui.screens.host import HostScreen  # noqa: E402
 from console.tui.screens.modal import HelpScreen, PassphraseScreen  # noqa: E402
-from console.tui.theme_files import AUTO  # noqa: E402
-from console.tui.themed import LOOK_AT_FILE_S, ThemedApp  # noqa: E402
-from console.tui.widgets.line_table import LineTable  # noqa: E402
+from console.tui.settings import Settings  # noqa: E402
+from console.tui.takeout import Takeout  # noqa: E402
+from console.tui.themed import LOOK_AT_FILE_S  # noqa: E402
 
 EngineFactory = Callable[[AskPassphrase], Engine]
 
 LOOK_S = 0.1
-PAINT_S = 0.5
 AGES_S = 1.0
-VERBS = ("help", "quit")
 EVENTS_A_LOOK = 200
-CRASHED = 70
 
 
-class ConsoleApp(ThemedApp):
+class ConsoleApp(Takeout, LayoutActions, Overviews):
     """Watches one engine. Nothing here changes a host."""
 
     ENABLE_COMMAND_PALETTE = True
-    BINDINGS = actions.bindings("app")
+    COMMANDS: ClassVar = {Palette}
+    BINDINGS: ClassVar = bindings("app")
 
     def __init__(
-        self,
-        make: EngineFactory,
-        *,
-        title: str = "",
-        look: Look | None = None,
-        paint_s: float = PAINT_S,
-        theme: str = AUTO,
-        own_themes: Path | None = None,
-        still: bool = False,
+        self, make: EngineFactory, settings: Settings | None = None, *, look: Look | None = None
     ) -> None:
-        """``look`` given: drawn with it, whatever ``theme`` says. ``still``: reduced motion."""
-        still = still or reduced_motion()
-        drawn = look or Look(ascii_only=ascii_only(), reduced_motion=still)
-        super().__init__(drawn, theme=theme, own_themes=own_themes)
+        """``look`` given: drawn with it, whatever the settings say of themes."""
+        self.settings = settings or Settings()
+        still = self.settings.still or reduced_motion()
+        drawn = look or Look(
+            ascii_only=ascii_only(), reduced_motion=still, plots=plots(self.settings.plots)
+        )
+        super().__init__(drawn, theme=self.settings.theme, own_themes=self.settings.own_themes)
         if look is None:
             self.first_theme()
+        paint_s = self.settings.paint_s
         self._paint_s = max(AGES_S, paint_s) if drawn.reduced_motion else paint_s
+        self.keys = Keys(self.settings.keys)
+        state = self.settings.state
+        self.layouts = Layouts(state and state / "layouts.toml", self.settings.layout)
         self.engine = make(self.ask_passphrase)
         self._scrub = ScrubFilter()
         self.report = ""  # where the traceback of a crash was written
-        self._title = title
         self._version = -1
         self._painted = 0.0
         self._after = 0
-        self._fleet = FleetScreen(self.look, title, self.engine.snapshot)
         self._questions = asyncio.Lock()
 
     def get_line_filters(self) -> Sequence[LineFilter]:
@@ -86,7 +87,8 @@ class ConsoleApp(ThemedApp):
 
     async def on_mount(self) -> None:
         """First the picture, then the connections."""
-        self.push_screen(self._fleet)
+        self.set_keymap(keymap(self.keys.changed))
+        self.begin_views()
         self.call_after_refresh(self._begin)
 
     async def _begin(self) -> None:
@@ -95,6 +97,11 @@ class ConsoleApp(ThemedApp):
         await self.engine.start()
         self.set_interval(LOOK_S, self.look_at_engine)
         self.set_interval(LOOK_AT_FILE_S, self.watch_theme_file)
+        for problem in self.keys.problems[:1]:
+            more = f" (and {len(self.keys.problems) - 1} more)" if self.keys.problems[1:] else ""
+            self.say(f"{problem}{more}")
+        if self.layouts.problem:
+            self.say(self.layouts.problem)
         self.say_unsaid()
         self.look_at_engine()
 
@@ -116,6 +123,10 @@ class ConsoleApp(ThemedApp):
         if isinstance(screen, WatchScreen) and screen.ready:
             screen.show(snapshot)
 
+    def paint_soon(self) -> None:
+        """Let the next look paint whatever is in front."""
+        self._painted = 0.0
+
     def settled(self) -> bool:
         """True when the screen in front shows the newest picture; for tests and screenshots."""
         newest = self.engine.snapshot().version
@@ -123,20 +134,16 @@ class ConsoleApp(ThemedApp):
 
     def _take_events(self) -> None:
         events = self.engine.events(self._after, EVENTS_A_LOOK)
-        if not events:
-            return
-        self._after = events[-1].seq
-        self._fleet.show_events(events)
-        for screen in self.screen_stack:
-            if isinstance(screen, HostScreen):
-                screen.show_events(events)
+        if events:
+            self._after = events[-1].seq
+            self.show_events(events)
 
     # -- what screens ask for
 
     def retry(self, host: str) -> None:
         """Connect to a host now, and say what that can do."""
         view = self.engine.snapshot().host(host)
-        if view is None or not isinstance(self.screen, WatchScreen):
+        if view is None:
             return
         self.engine.retry(host)
         words = f"{host}: trying now"
@@ -147,48 +154,15 @@ class ConsoleApp(ThemedApp):
             )
         elif view.state.value == "LIVE":
             words = f"{host} is connected"
-        self.screen.tell(words, "accent")
-        self.set_timer(4.0, self._untell)
-
-    def _untell(self) -> None:
-        if isinstance(self.screen, WatchScreen):
-            self.screen.tell("")
+        self.say(words, "accent")
 
     def history(self, host: str, name: str, seconds: float) -> Series:
         """One number of one host over time."""
         return self.engine.history(host, name, seconds)
 
-    def on_line_table_chosen(self, event: LineTable.Chosen) -> None:
-        """Open the host whose row was chosen."""
-        event.stop()
-        if self.screen is self._fleet:
-            self.open_host(str(event.key))
-
-    def open_host(self, host: str) -> None:
-        """Show one host, with its full process table while it is in front."""
-        if isinstance(self.screen, HostScreen):  # so that Esc always leads to the fleet
-            self.pop_screen()  # type: ignore[no-untyped-call]  # as the library declares it
-        screen = HostScreen(self.look, host, self.history, self._fleet.newcomers)
-        self.engine.focus(host)
-        self.push_screen(screen, lambda _: self.engine.focus())
-        screen.call_after_refresh(self._fill, screen, self._after)
-
-    def _fill(self, screen: HostScreen, until: int) -> None:
-        screen.forgotten = self.engine.forgotten(screen.host)
-        screen.show_events(self._past(screen.host, until))
-        screen.show(self.engine.snapshot())
-
-    def _past(self, host: str, until: int) -> list[Event]:
-        """What happened on one host, as far as the stream was read: the rest came by it."""
-        return [event for event in self.engine.events(0, 10_000, host) if event.seq <= until]
-
-    def pop_screen(self):  # type: ignore[no-untyped-def]  # as the library declares it
-        """Leave a screen; the summaries are enough again when it was a host."""
-        if isinstance(self.screen, HostScreen):
-            self.engine.focus()
-        result = super().pop_screen()
-        self._painted = 0.0
-        return result
+    def past(self, host: str) -> list[Event]:
+        """What happened on one host, as far as the stream was read: the rest comes by it."""
+        return [event for event in self.engine.events(0, 10_000, host) if event.seq <= self._after]
 
     async def ask_passphrase(self, path: str) -> str | None:
         """Ask the person; one question at a time."""
@@ -204,75 +178,61 @@ class ConsoleApp(ThemedApp):
 
     # -- actions
 
-    def action_help(self) -> None:
-        """Help for the view in front."""
-        if isinstance(self.screen, WatchScreen):
-            self.push_screen(HelpScreen(self.look, self.screen.PLACES))
+    @property
+    def places(self) -> tuple[str, ...]:
+        """Whose actions are offered in the view in front."""
+        screen = self.screen
+        return (*screen.PLACES, "table") if isinstance(screen, WatchScreen) else ()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """A colon is text wherever a person types."""
+        """No action that the mode forbids; and a colon is text wherever a person types."""
+        if forbidden(("app",), action, self.settings.mode):
+            return False
+        if action == "command_palette" and self.settings.mode is Mode.WALL:
+            return False
         if action == "command":
             return isinstance(self.screen, WatchScreen) and not self.screen.typing
         return super().check_action(action, parameters)
 
-    def action_command(self) -> None:
-        """Type a command: :quit, :host NAME."""
-        if isinstance(self.screen, WatchScreen):
-            self.screen.ask(":", self.command, complete=self._complete)
-
-    def _complete(self, typed: str) -> str:
-        """A command, or the name of a host, as far as it is certain."""
-        names = [view.name for view in self.engine.snapshot().hosts]
-        offered = [*(f":host {name}" for name in names), *(f":{verb}" for verb in VERBS)]
-        fitting = [whole for whole in offered if whole.startswith(typed)]
-        if len(fitting) > 1 and isinstance(self.screen, WatchScreen):
-            ends = [whole.rpartition(" ")[2].lstrip(":") for whole in fitting[:20]]
-            self.screen.remark("  ".join(dict.fromkeys(ends)), "dim")
-        return os.path.commonprefix(fitting) or typed  # noqa: RUF071  # of names
-
-    def command(self, typed: str) -> None:
-        """Carry out a typed command."""
-        verb, _, rest = typed.lstrip(":").strip().partition(" ")
+    async def carry_out(self, action: Action, rest: str = "") -> None:
+        """Do what a verb or the palette asks for, as its key would."""
+        why = refusal(action, self.settings.mode)
         screen = self.screen
-        if verb in ("q", "quit"):
-            self.exit()
-        elif verb == "host" and rest.strip():
-            self._go(rest.strip())
-        elif verb == "help":
-            self.action_help()
-        elif isinstance(screen, WatchScreen):
-            screen.remark("commands: :host NAME  :help  :quit")
+        if why or not isinstance(screen, WatchScreen):
+            self.say(why or "not possible while a question is open")
+            return
+        target = self if action.where == "app" else screen
+        if action.where == "table":
+            if screen.table is None:
+                self.say("this page has no rows")
+                return
+            target = screen.table  # type: ignore[assignment]  # whatever has the method
+        if action.takes:
+            result = getattr(target, f"action_{action.name}")(rest)
+            if inspect.isawaitable(result):
+                await result
+        else:
+            await self.run_action(action.name, target)
 
-    def _go(self, name: str) -> None:
-        names = [view.name for view in self.engine.snapshot().hosts]
-        if name in names:
-            self.open_host(name)
-        elif isinstance(self.screen, WatchScreen):
-            near = difflib.get_close_matches(name, names, 3, 0.5)
-            words = f"; nearest: {', '.join(near)}" if near else "; Tab completes names"
-            self.screen.remark(f"no host is called {clean(name)}{words}")
+    def choose(self, action: Action) -> None:
+        """Carry out an action once the palette has closed."""
+        self.call_later(self.carry_out, action)
+
+    def action_help(self) -> None:
+        """Help for the view in front."""
+        if isinstance(self.screen, WatchScreen):
+            self.push_screen(HelpScreen(self.look, self.screen.PLACES, self.keys))
 
     def action_leave(self) -> None:
         """End the console."""
         self.exit()
 
-    def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
-        """The palette: what the registry has for the view in front, and every host."""
-        places = (*screen.PLACES, "table") if isinstance(screen, WatchScreen) else ()
-        for place in places:
-            for action in actions.of(place):
-                words = f"{actions.keys(action)}: {action.id}"
-                yield SystemCommand(action.words, words, self._runner(action.name))
-
-    def _runner(self, name: str) -> Callable[[], None]:
-        async def run() -> None:
-            focused = self.screen.focused
-            await self.run_action(name, focused or self.screen)
-
-        def later() -> None:
-            self.call_later(run)
-
-        return later
+    def get_key_display(self, binding: Binding) -> str:
+        """Keys are written the same everywhere."""
+        try:
+            return self.keys.words(named(binding.id or ""))
+        except KeyError:
+            return super().get_key_display(binding)
 
     # -- the end
 
@@ -282,48 +242,11 @@ class ConsoleApp(ThemedApp):
         self._close_messages_no_wait()
 
 
-def write_traceback(text: str) -> str:
-    """Write ``text`` into a new file that only this user may read; returns its path."""
-    handle, path = tempfile.mkstemp(prefix="watchfloor-crash-", suffix=".txt")
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        file.write(text)
-    return path
-
-
-def rare_collections() -> None:
-    """Let Python look for garbage in cycles seldom.
-
-    Pictures of a fleet are trees of immutable values and hold no cycles, but there are so many
-    of them that a full search stops the screens for tens of milliseconds, again and again.
-    """
-    gc.freeze()
-    gc.set_threshold(20_000, 20, 50)
-
-
-def run_app(
-    make: EngineFactory,
-    *,
-    title: str = "",
-    paint_s: float = PAINT_S,
-    read_only: bool = True,
-    theme: str = AUTO,
-    own_themes: Path | None = None,
-    still: bool = False,
-) -> int:
-    """Run the terminal until the person leaves; returns the exit status.
-
-    ``paint_s`` is the least time between two paints of a table, in seconds. There is nothing yet
-    that ``read_only`` would have to forbid. ``theme`` is a name or "auto", ``own_themes`` the
-    folder of the person's own; ``still``: nothing moves by itself, and paints come once a second.
-    """
-    if os.environ.get("TERM", "dumb") == "dumb":
-        sys.stderr.write(
-            "watchfloor: this terminal cannot draw screens; use `watchfloor watch --plain`\n"
-        )
+def run_app(make: EngineFactory, settings: Settings | None = None) -> int:
+    """Run the terminal until the person leaves; returns the exit status."""
+    if refuse_dumb_terminal():
         return 2
-    app = ConsoleApp(
-        make, title=title, paint_s=paint_s, theme=theme, own_themes=own_themes, still=still
-    )
+    app = ConsoleApp(make, settings)
     rare_collections()
     app.run()
     if app.report:  # written here, whole: the library would break a long path in two

@@ -11,6 +11,7 @@ from textual.pilot import Pilot
 
 from console.tui.app import ConsoleApp
 from console.tui.look import Look
+from console.tui.settings import Settings
 from tests.support.still_engine import StillEngine
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden/screens"
@@ -35,7 +36,7 @@ async def settle(pilot: Pilot[None]) -> None:
 
 def make_app(engine: StillEngine, *, ascii_only: bool = False) -> ConsoleApp:
     """The real app over ``engine``."""
-    return ConsoleApp(lambda ask: engine, title="test", look=Look(ascii_only=ascii_only))
+    return ConsoleApp(lambda ask: engine, Settings(title="test"), look=Look(ascii_only=ascii_only))
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from console.tui.app import write_traceback
+from console.tui.crash import write_traceback
 from console.tui.environ import scrub
 from tests.support.terminal import Terminal
 
@@ -27,7 +27,7 @@ class Broken(StillEngine):
             raise RuntimeError("the engine is broken")
         return super().snapshot()
 
-sys.exit(app.run_app(lambda ask: Broken(view("gpu01")), title="crash"))
+sys.exit(app.run_app(lambda ask: Broken(view("gpu01"))))
 """
 ENTERED = """
 import json, os, sys

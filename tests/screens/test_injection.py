@@ -18,6 +18,7 @@ from console.model.view import HostView
 from console.tui.app import ConsoleApp
 from console.tui.look import Look
 from console.tui.screens.host import TABS
+from console.tui.settings import Settings
 from tests.screens.conftest import make_app, settle, text
 from tests.support.still_engine import StillEngine, poisoned, view
 
@@ -127,7 +128,7 @@ async def test_a_click_on_foreign_text_runs_nothing() -> None:
 @pytest.mark.parametrize("poison", POISONS.values(), ids=POISONS.keys())
 async def test_no_typed_told_or_configured_text_is_obeyed(poison: str, recorded: list[str]) -> None:
     host = poison_host(poison)
-    app = ConsoleApp(lambda ask: StillEngine(host), title=poison + "title", look=Look())
+    app = ConsoleApp(lambda ask: StillEngine(host), Settings(title=poison + "title"), look=Look())
     app.driver_class = Recorder
     async with app.run_test(size=(120, 30), headless=False, notifications=True) as pilot:
         await settle(pilot)

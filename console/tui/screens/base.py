@@ -2,18 +2,23 @@
 
 import time
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol, cast
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
+from textual.events import Paste
 from textual.screen import Screen
 from textual.widgets import Input
 
+from console.model.event import Event
 from console.model.view import FleetSnapshot
-from console.tui import actions
-from console.tui.filter import FilterError
+from console.tui.actions import Action, forbidden
+from console.tui.filter import LONGEST, FilterError
+from console.tui.keys import Keys
 from console.tui.look import Cell, Look
+from console.tui.settings import Settings
+from console.tui.trail import Place
 from console.tui.widgets.line_table import LineTable
 from console.tui.widgets.lines import Bar
 from console.tui.widgets.strips import fold
@@ -22,6 +27,40 @@ TOLD_S = 4.0
 """So long a passing remark stays in the bottom line."""
 Complete = Callable[[str], str]
 """What was typed, made longer where that is possible."""
+
+
+class Console(Protocol):
+    """What screens ask of the application."""
+
+    @property
+    def keys(self) -> Keys:
+        """The keys in force."""
+        ...
+
+    @property
+    def settings(self) -> Settings:
+        """What a person has set."""
+        ...
+
+    def retry(self, host: str) -> None:
+        """Connect to a host now."""
+        ...
+
+    def say(self, words: str, style: str = "warn") -> None:
+        """Tell the person something on the screen in front."""
+        ...
+
+    def open_host(self, host: str, tab: str = "overview") -> None:
+        """Show one host."""
+        ...
+
+    def open_view(self, screen: "WatchScreen") -> None:
+        """Put a view in front."""
+        ...
+
+    def ask_command(self, start: str) -> None:
+        """Let the person complete a command that begins with ``start``."""
+        ...
 
 
 class Typed(Input):
@@ -36,6 +75,14 @@ class Typed(Input):
     """
     BINDINGS: ClassVar[list[BindingType]] = [Binding("tab", "complete", "complete", show=False)]
     complete: Complete | None = None
+
+    def on_paste(self, event: Paste) -> None:
+        """Refuse at once what no filter and no command can be."""
+        if len(event.text) > LONGEST:
+            event.stop()
+            event.prevent_default()
+            words = f"{len(event.text):,} characters are too many here; nothing was pasted"
+            cast("WatchScreen", self.screen).remark(words)
 
     def action_complete(self) -> None:
         """Make what was typed longer; the keys stay here in any case."""
@@ -72,6 +119,19 @@ class WatchScreen(Screen[None]):
         """Draw the newest snapshot."""
         raise NotImplementedError
 
+    def show_events(self, events: list[Event]) -> None:
+        """Take new events; most views show none."""
+
+    @property
+    def console(self) -> Console:
+        """The application, as screens know it."""
+        return cast(Console, self.app)
+
+    @property
+    def place(self) -> Place:
+        """What opens this view again."""
+        return Place(self.PLACES[0] if self.PLACES else "fleet")
+
     def compose(self) -> ComposeResult:
         """Bar, body, typed line, keys."""
         yield self.top
@@ -90,7 +150,7 @@ class WatchScreen(Screen[None]):
         """The table in view, if there is one."""
         return None
 
-    def offers(self, action: actions.Action) -> bool:
+    def offers(self, action: Action) -> bool:
         """Whether an action does something in what is in view; the footer shows no other."""
         return True
 
@@ -101,7 +161,7 @@ class WatchScreen(Screen[None]):
         if words:
             lines = fold([(f" {words}", style)], max(20, self.size.width), 1)
         else:
-            keys = actions.footer(*self.PLACES, offered=self.offers)
+            keys = self.console.keys.footer(*self.PLACES, offered=self.offers)
             lines = [[*self._filtered(), (keys, "dim")]]
         self.hints.styles.height = len(lines)
         self.hints.show(*lines)
@@ -118,9 +178,13 @@ class WatchScreen(Screen[None]):
 
     def _filtered(self) -> Cell:
         table = self.table
-        if table is None or not table.model.filter:
+        if table is None:
             return []
         model = table.model
+        if model.ended:
+            return [(f" {model.ended}; the filter was ended ", "warn")]
+        if not model.filter:
+            return []
         return [
             (f" /{model.filter}: {len(model.order)} of {model.total} rows, Esc ends it ", "accent")
         ]
@@ -132,8 +196,8 @@ class WatchScreen(Screen[None]):
     ) -> None:
         """Let the person type after the sign that ``start`` begins with.
 
-        ``done`` gets the text: of a filter with each change, of a command at its end. ``complete``
-        is what Tab does.
+        ``done`` gets the text: of a filter and a jump with each change, of a command at its end.
+        ``complete`` is what Tab does.
         """
         self._typed_for, self._typed_from, self._typed_last = done, start, start
         self._mistake = False
@@ -149,7 +213,9 @@ class WatchScreen(Screen[None]):
         return self.typed.has_class("shown")
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """While a person types, the keys that open the typed line are text."""
+        """No action that the mode forbids; while a person types, keys that would type are text."""
+        if forbidden(self.PLACES, action, self.console.settings.mode):
+            return False
         if action == "filter" and self.typing:
             return False
         return super().check_action(action, parameters)
@@ -170,6 +236,8 @@ class WatchScreen(Screen[None]):
         self._typed_last = text
         if sign == "/":
             self._filter(text)
+        elif sign == "'":
+            self._typed_for(text)
 
     def _filter(self, text: str) -> None:
         if self._typed_for is None:

@@ -9,7 +9,7 @@ from textual.content import Content
 from console.model.event import Event
 from console.model.host import HostState
 from console.model.view import FleetSnapshot, HostView
-from console.tui import actions
+from console.tui.bindings import bindings
 from console.tui.events import EventRows, event_line
 from console.tui.look import Cell, Look
 from console.tui.newcomers import Newcomers
@@ -51,7 +51,7 @@ class FleetScreen(WatchScreen):
     """All hosts."""
 
     PLACES = ("fleet", "app")
-    BINDINGS = actions.bindings("fleet")
+    BINDINGS = bindings("fleet")
     CSS = """
     #events { height: 6; border-top: solid $edge; }
     #events.plain { border-top: ascii $edge; }
@@ -68,7 +68,7 @@ class FleetScreen(WatchScreen):
         model = TableModel(
             columns(self.newcomers), lambda view: view.name, text, fields=dict(FIELDS)
         )
-        self._table = LineTable(model, look, span=note, empty=EMPTY, id="hosts")
+        self._table = LineTable(model, look, span=note, empty=EMPTY, name="hosts", id="hosts")
 
     @property
     def table(self) -> LineTable[HostView]:
@@ -124,7 +124,7 @@ class FleetScreen(WatchScreen):
 
     def action_retry(self) -> None:
         """Connect to the host under the cursor now."""
-        self.app.retry(str(self.table.cursor))  # type: ignore[attr-defined]  # ConsoleApp
+        self.console.retry(str(self.table.cursor))
 
     def action_filter(self) -> None:
         """Type a filter."""

@@ -10,7 +10,8 @@ from textual.screen import ModalScreen
 from textual.widgets import Input, Label
 
 from console.text import clean
-from console.tui import actions
+from console.tui.actions import of
+from console.tui.keys import Keys
 from console.tui.look import Cell, Look
 from console.tui.widgets.lines import Page
 
@@ -64,13 +65,15 @@ TYPED = """
 """
 
 
-def help_lines(places: tuple[str, ...]) -> list[Cell]:
+def help_lines(places: tuple[str, ...], keys: Keys) -> list[Cell]:
     """Help for a view, from the registry of actions."""
     lines: list[Cell] = []
     for place in (*places, "table"):
         lines.append([(f" {place}", "bold")])
-        for action in actions.of(place):
-            lines.append([(f"   {actions.keys(action):14}", "accent"), (action.words, "")])
+        for action in of(place):
+            verb = f"  :{' '.join(filter(None, (action.verb, action.takes)))}"
+            how: Cell = [(f"   {keys.words(action):14} ", "accent"), (action.words, "")]
+            lines.append([*how, (verb if action.verb else "", "dim")])
         lines.append([])
     pages = [("filter", FILTER), ("host states", STATES)]
     pages.insert(1, ("columns", COLUMNS) if "fleet" in places else ("words", WORDS))
@@ -87,10 +90,11 @@ class HelpScreen(ModalScreen[None]):
         Binding("escape,q,question_mark,enter", "close", "close", show=False)
     ]
 
-    def __init__(self, look: Look, places: tuple[str, ...]) -> None:
+    def __init__(self, look: Look, places: tuple[str, ...], keys: Keys) -> None:
         super().__init__()
         self._look = look
         self._places = places
+        self._keys = keys
 
     def compose(self) -> ComposeResult:
         """One page in a box."""
@@ -101,7 +105,7 @@ class HelpScreen(ModalScreen[None]):
     def on_mount(self) -> None:
         """Fill the page."""
         page = self.query_one(Page)
-        page.show(help_lines(self._places))
+        page.show(help_lines(self._places, self._keys))
         page.focus()
 
     def action_close(self) -> None:
