@@ -16,7 +16,7 @@ from console import __version__
 from console.errors import WatchfloorError
 from console.text import clean
 
-VERBS = ("screens", "status", "watch", "config", "hosts", "enroll", "demo")
+VERBS = ("screens", "status", "watch", "config", "hosts", "enroll", "plugins", "demo", "replay")
 """Modules of this package; each has ``add(sub)``."""
 
 CODES = """\
@@ -71,6 +71,10 @@ def parser() -> argparse.ArgumentParser:
         "--set", dest="settings", metavar="KEY=VALUE", action="append", default=[],
         help="a setting for this run, as in `config show`; may be repeated",
     )  # fmt: skip
+    top.add_argument(
+        "--record", metavar="FILE", type=Path,
+        help="also keep what is shown in FILE, for `watchfloor replay` (screens, watch, demo)",
+    )  # fmt: skip
     sub = top.add_subparsers(title="verbs", metavar="VERB")
     for name in VERBS:
         importlib.import_module(f"console.cli.{name}").add(sub)
@@ -82,6 +86,8 @@ def run(argv: Sequence[str]) -> int:
     top = parser()
     args = top.parse_args(argv)
     verb: Verb | None = getattr(args, "run", None)
+    if args.record is not None and verb is not None and not getattr(args, "records", False):
+        top.error("--record goes with the screens, watch and demo")
     if verb is None:
         verb = importlib.import_module("console.cli.screens").run
     try:

@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import sys
+from pathlib import Path
 from typing import Any
 
 ABOUT = """\
@@ -43,6 +44,15 @@ def flags_after_verb(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
 
 
+def record_flag(parser: argparse.ArgumentParser) -> None:
+    """Let ``--record FILE`` also stand after the verb, which then has to heed it."""
+    parser.add_argument(
+        "--record", metavar="FILE", type=Path, default=argparse.SUPPRESS,
+        help="also keep what is shown in FILE, for `watchfloor replay`",
+    )  # fmt: skip
+    parser.set_defaults(records=True)
+
+
 def seconds(text: str) -> float:
     """A number of seconds above zero."""
     value = float(text)
@@ -63,5 +73,7 @@ def run(args: argparse.Namespace) -> int:
     names = [host.name for host in config.hosts]
     engine = local_engine(config, ask_passphrase=ask_on_terminal, focus=names)
     snapshot = asyncio.run(collect(engine, args.timeout))
-    sys.stdout.write(encode(snapshot) if args.json else table(snapshot, config.files))
+    sys.stdout.write(
+        encode(snapshot, engine.panels) if args.json else table(snapshot, config.files)
+    )
     return code(snapshot)

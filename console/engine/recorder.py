@@ -127,6 +127,15 @@ class Writer:
         return size
 
 
+Make = Callable[[Callable[[], Iterable[Event]]], Engine]
+"""Makes an engine that also tells the events that it is handed."""
+
+
+def recorded(make: Make, path: Path | None, *, title: str = "") -> Engine:
+    """The engine, recorded into ``path`` where there is one. Raises UsageError."""
+    return make(tuple) if path is None else Recorded(make, path, title=title)
+
+
 class Recorded:
     """An ``Engine`` that is another one, and is recorded while it runs.
 
@@ -135,7 +144,7 @@ class Recorded:
 
     def __init__(
         self,
-        make: Callable[[Callable[[], Iterable[Event]]], Engine],
+        make: Make,
         path: Path,
         *,
         title: str = "",

@@ -75,6 +75,11 @@ class ReplayEngine:
         """Close the file."""
         self._reading.close()
 
+    @property
+    def told_before(self) -> int:
+        """How many events come before the picture of the position."""
+        return self._index.events_before(self._wanted())
+
     # -- time
 
     @property

@@ -216,11 +216,6 @@ class LocalEngine:
     def panels(self, host: str) -> tuple[Panel, ...]:
         """What plugins show of that host."""
         return self._plugins.panels(host)
-
-    def waiting(self, host: str) -> bool:
-        """Whether some plugin has yet to say anything of that host."""
-        return self._plugins.waiting(host)
-
     def focus(self, *hosts: str) -> None:
         """Full process tables for these hosts only."""
         self._focus = hosts

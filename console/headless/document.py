@@ -1,11 +1,13 @@
 """The JSON of ``watchfloor status --json``, version 1, as docs/status-json.md describes it."""
 
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
 
 from console.model.frame import Fast
 from console.model.gpu import Gpu, worst_throttle
+from console.model.panel import Gauge, Item, Note, Panel, Plot, Row
 from console.model.risks import findings
 from console.model.view import FleetSnapshot, HostView
 
@@ -68,8 +70,38 @@ def _said(value: Any) -> Any:
     return None if value in ("", [], ()) else value
 
 
-def host(view: HostView, now: float) -> dict[str, Any]:
-    """One host."""
+def _no_panels(host: str) -> tuple[Panel, ...]:
+    return ()
+
+
+def item(found: Item) -> dict[str, Any]:
+    """One line of a panel; every kind has the same keys."""
+    kind = {Row: "row", Gauge: "gauge", Plot: "plot", Note: "note"}[type(found)]
+    text = found.value if isinstance(found, Row) else getattr(found, "text", "")
+    return {
+        "kind": kind,
+        "label": getattr(found, "label", ""),
+        "text": text,
+        "percent": getattr(found, "percent", None),
+        "series": getattr(found, "series", ""),
+        "unit": getattr(found, "unit", ""),
+        "severity": getattr(found, "severity", ""),
+    }
+
+
+def panel(found: Panel) -> dict[str, Any]:
+    """What a plugin shows of a host."""
+    return {
+        "plugin": found.plugin,
+        "title": found.title,
+        "at": found.at,
+        "stopped": found.stopped,
+        "items": [item(one) for one in found.items],
+    }
+
+
+def host(view: HostView, now: float, panels: tuple[Panel, ...] = ()) -> dict[str, Any]:
+    """One host, and what plugins show of it."""
     age = view.age(now)
     inventory: dict[str, Any] = {
         name: msgspec.to_builtins(section)
@@ -111,19 +143,24 @@ def host(view: HostView, now: float) -> dict[str, Any]:
         "probe": named(view.hello) if view.hello is not None else None,
         "link": named(view.link) if view.link is not None else None,
         "session": named(view.counts),
+        "panels": [panel(found) for found in panels],
     }
     return out
 
 
-def document(snapshot: FleetSnapshot) -> dict[str, Any]:
-    """The whole document."""
+def document(
+    snapshot: FleetSnapshot, panels: Callable[[str], tuple[Panel, ...]] = _no_panels
+) -> dict[str, Any]:
+    """The whole document; ``panels`` gives those of a host by its name."""
     return {
         "version": VERSION,
         "at": snapshot.at,
-        "hosts": [host(view, snapshot.at) for view in snapshot.hosts],
+        "hosts": [host(view, snapshot.at, panels(view.name)) for view in snapshot.hosts],
     }
 
 
-def encode(snapshot: FleetSnapshot) -> str:
+def encode(
+    snapshot: FleetSnapshot, panels: Callable[[str], tuple[Panel, ...]] = _no_panels
+) -> str:
     """The document as one line of JSON with a line feed."""
-    return msgspec.json.encode(document(snapshot)).decode() + "\n"
+    return msgspec.json.encode(document(snapshot, panels)).decode() + "\n"

@@ -13,17 +13,16 @@ def replay(engine: ReplayEngine, *, as_json: bool) -> int:
     Returns 0 when the recording ended in good order, 1 when it was cut off or is damaged: then
     all that could be read was printed, and standard error says why there is no more.
     """
-    lines = Lines(engine, as_json=as_json)
-    lines.skip_until(engine.position)
+    lines = Lines(engine, as_json=as_json, after=engine.told_before)
     while True:
-        for line in lines.new(engine.now()):
+        for line in lines.new(engine.position):
             sys.stdout.write(line + "\n")
         before = engine.position
         engine.step(1)
         engine.snapshot()
         if engine.position == before:
             break
-    for line in lines.new(engine.now()):
+    for line in lines.new(engine.position):
         sys.stdout.write(line + "\n")
     if not as_json:
         sys.stdout.write(summary(engine.snapshot()) + "\n")

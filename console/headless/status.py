@@ -33,6 +33,11 @@ def settled(view: HostView) -> bool:
     return view.state in FAILED or told(view)
 
 
+def answered(engine: Engine, view: HostView) -> bool:
+    """True when every plugin has spoken of this host once, or was stopped."""
+    return all(panel.at or panel.stopped for panel in engine.panels(view.name))
+
+
 async def collect(engine: Engine, seconds: float) -> FleetSnapshot:
     """Start the engine, wait for every host at most ``seconds``, stop it."""
     await engine.start()
@@ -42,7 +47,7 @@ async def collect(engine: Engine, seconds: float) -> FleetSnapshot:
         done_at: float | None = None
         while loop.time() < end:
             snapshot = engine.snapshot()
-            if all(settled(view) for view in snapshot.hosts):
+            if all(settled(view) and answered(engine, view) for view in snapshot.hosts):
                 # A moment more: the last section of an inventory may still be on its way.
                 done_at = done_at or loop.time() + SETTLE_S
                 if loop.time() >= done_at:

@@ -40,12 +40,17 @@ def brief(view: HostView) -> dict[str, Any]:
 class Lines:
     """Makes lines from what is new in an engine."""
 
-    def __init__(self, engine: Engine, *, as_json: bool, files: Sequence[str] = ()) -> None:
-        """``files`` of the configuration: where hosts can be added while there are none."""
+    def __init__(
+        self, engine: Engine, *, as_json: bool, files: Sequence[str] = (), after: int = 0
+    ) -> None:
+        """``files`` of the configuration: where hosts can be added while there are none.
+
+        Events up to number ``after`` are not told.
+        """
         self._engine = engine
         self._files = files
         self._json = as_json
-        self._after = 0
+        self._after = after
         self._logins = Logins()
         self._shown: dict[str, HostView] = {}
         self._summary_at = 0.0

@@ -15,9 +15,8 @@ def parts(text: str) -> tuple[str, int]:
     address, _, port = text.rpartition(":")
     bare = address[1:-1] if address.startswith("[") and address.endswith("]") else address
     try:
-        if bare != "localhost":
-            if ipaddress.ip_address(bare).version == 6 and bare == address:
-                raise ValueError("an IPv6 address needs brackets")
+        if bare != "localhost" and (ipaddress.ip_address(bare).version == 6) != (bare != address):
+            raise ValueError("brackets are for IPv6 addresses, which need them")
         number = int(port) if port.isascii() and port.isdigit() else 0
         if not 1 <= number <= 65_535:
             raise ValueError("no port")

@@ -192,7 +192,9 @@ def _words(error: BaseException, package: str) -> str:
     """An exception in one line, with the last line of the plugin's own that it passed."""
     own = f"{package.removeprefix('plugin_')}/"
     frames = traceback.extract_tb(error.__traceback__)
-    place = next((f"{f.filename}:{f.lineno}" for f in frames[::-1] if f.filename.startswith(own)), "")
+    place = next(
+        (f"{f.filename}:{f.lineno}" for f in frames[::-1] if f.filename.startswith(own)), ""
+    )
     said = f"{type(error).__name__}: {error}"[:300]
     return f"{place}: {said}" if place else said
 

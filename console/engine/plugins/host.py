@@ -49,10 +49,6 @@ class PluginHost:
         """The panels of a host, in the order of the configuration."""
         return tuple(panel for plugin in self._plugins for panel in plugin.panels(host))
 
-    def waiting(self, host: str) -> bool:
-        """Whether some plugin has yet to answer about this host for the first time."""
-        return any(plugin.waiting(host) for plugin in self._plugins)
-
     def series(self, host: str) -> list[str]:
         """Names of the numbers of a host that ``history`` has."""
         return [name for plugin in self._plugins for name in plugin.series(host)]

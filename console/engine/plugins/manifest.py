@@ -15,9 +15,9 @@ from typing import Annotated
 
 import msgspec
 
-from console.model.address import parts
 from console.errors import PluginError, WatchfloorError
 from console.extend import API_VERSION, KINDS
+from console.model.address import parts
 from console.resources import shipped
 from console.text import clean
 

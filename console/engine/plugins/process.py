@@ -23,7 +23,8 @@ CPU_SHARE = 0.2
 """Seconds of processor time that it has to begin with, and what comes back a second."""
 PRINTED = 4096
 _TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
-_CHILD = Path(__file__).with_name("child.py")
+_CHILD = Path(__file__).resolve().with_name("child.py")
+_BESIDE = str(Path(msgspec.__file__).resolve().parents[1])
 
 
 class PluginProcess:
@@ -51,10 +52,9 @@ class PluginProcess:
         env = {"LC_ALL": "C.UTF-8"}
         if "LD_LIBRARY_PATH" in os.environ:  # some Pythons do not start without
             env["LD_LIBRARY_PATH"] = os.environ["LD_LIBRARY_PATH"]
-        beside = str(Path(msgspec.__file__).resolve().parents[1])
         try:
             self._process = await asyncio.create_subprocess_exec(
-                sys.executable, "-I", "-S", "-B", str(_CHILD), beside,
+                sys.executable, "-I", "-S", "-B", str(_CHILD), _BESIDE,
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.PIPE,

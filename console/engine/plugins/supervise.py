@@ -72,11 +72,10 @@ class Supervised:
                     stopped=self._stopped,
                 ),
             )  # fmt: skip
-        return self._panels.get(host, ())
-
-    def waiting(self, host: str) -> bool:
-        """Whether it has neither answered about this host yet nor stopped."""
-        return host in self._hosts and host not in self._panels and not self._stopped
+        if host not in self._panels:
+            note = Note(text="has not answered yet")
+            return (Panel(host=host, title=self.name, items=(note,), plugin=self.name),)
+        return self._panels[host]
 
     def series(self, host: str) -> list[str]:
         """The whole names of its numbers of a host."""

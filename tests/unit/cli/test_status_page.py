@@ -12,6 +12,7 @@ import pytest
 from console.headless.document import VERSION, document, encode
 from console.headless.watch import Lines, brief
 from console.model.event import Event
+from console.model.panel import Gauge, Panel
 from console.model.view import FleetSnapshot
 from tests.support.pages import field_tables, json_type
 from tests.support.samples import ANY_KEY, fields, sample
@@ -29,6 +30,8 @@ def one_host() -> FleetSnapshot:
 
 
 SNAPSHOT = one_host()
+GAUGE = Gauge(label="KV cache", percent=12.0, text="12%", severity="warn")
+PANEL = Panel(host="h", title="t", items=(GAUGE,), plugin="p", at=1.0, stopped="why")
 UNITS = {
     "_s": "s", "_ms": "ms", "_ns": "ns", "_mib": "MiB", "_kib": "KiB", "_bytes": "B", "_bps": "B/s",
     "_pct": "%", "_c": "°C", "_w": "W", "_mhz": "MHz", "_mj": "mJ", "_mbps": "Mbit/s",
@@ -49,7 +52,7 @@ class OneLook:
 
 def objects() -> Iterator[tuple[str, dict[str, Any]]]:
     """Every object that is printed, by the code in its heading, with every field set."""
-    whole = msgspec.json.decode(encode(SNAPSHOT))
+    whole = msgspec.json.decode(encode(SNAPSHOT, lambda host: (PANEL,)))
     for path in fields(whole):
         found: Any = whole
         for part in filter(None, path.split(".")):

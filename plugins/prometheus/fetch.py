@@ -1,0 +1,77 @@
+"""One page over HTTP, from the address that was granted, within a time and a size.
+
+Its own small client: no proxy of the environment, no redirect to somewhere else, and the time is
+for the whole answer, not for each piece of it.
+"""
+
+from __future__ import annotations
+
+import http.client
+import socket
+import threading
+import time
+from urllib.parse import urlsplit
+
+from .exposition import MAX_PAGE
+
+TIMEOUT_S = 2.0
+
+
+class FetchError(Exception):
+    """A page could not be had; says why in a few words."""
+
+
+def split(url: str) -> tuple[str, int, str]:
+    """Address, port and path of an ``http://ADDRESS:PORT/PATH``. Raises FetchError."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port or 80
+    except ValueError as exc:
+        raise FetchError(f"{url[:80]!r} is no address of a page: {exc}") from exc
+    if parts.scheme != "http" or not parts.hostname or parts.username is not None:
+        raise FetchError(f"{url[:80]!r} is not http://ADDRESS:PORT/metrics")
+    path = parts.path or "/metrics"
+    return parts.hostname, port, f"{path}?{parts.query}" if parts.query else path
+
+
+def fetch(url: str, seconds: float = TIMEOUT_S) -> str:
+    """The page as text. Raises FetchError."""
+    address, port, path = split(url)
+    end = time.monotonic() + seconds
+    connection = http.client.HTTPConnection(address, port, timeout=seconds)
+    # The timeout of a socket is for each piece; a server that drips never meets it.
+    watch = threading.Timer(seconds, _cut, (connection,))
+    watch.daemon = True
+    try:
+        watch.start()
+        connection.request("GET", path, headers={"Accept": "text/plain;version=0.0.4"})
+        answer = connection.getresponse()
+        if answer.status != 200:
+            raise FetchError(f"answers {answer.status}")
+        raw = answer.read(MAX_PAGE + 1)
+        if time.monotonic() >= end:
+            raise TimeoutError
+    except ConnectionRefusedError:
+        raise FetchError(f"nothing listens at {address} port {port}") from None
+    except PermissionError:
+        raise FetchError(
+            f"{address} port {port} is not granted: add it to connect in [plugins.prometheus]"
+        ) from None
+    except (OSError, http.client.HTTPException, ValueError) as exc:
+        if time.monotonic() >= end:
+            raise FetchError(f"no whole answer within {seconds:g} s") from None
+        raise FetchError(f"{type(exc).__name__}: {exc}"[:120]) from exc
+    finally:
+        watch.cancel()
+        connection.close()
+    if len(raw) > MAX_PAGE:
+        raise FetchError(f"is larger than {MAX_PAGE >> 20} MiB")
+    return raw.decode("utf-8", "replace")
+
+
+def _cut(connection: http.client.HTTPConnection) -> None:
+    try:
+        if connection.sock is not None:
+            connection.sock.shutdown(socket.SHUT_RDWR)
+    except OSError:
+        pass
