@@ -96,6 +96,11 @@ class Look:
         return "-" if self.ascii_only else "─"
 
     @property
+    def hidden(self) -> tuple[str, str]:
+        """Signs for what is hidden at the left and at the right."""
+        return ("<", ">") if self.ascii_only else ("\u2039", "\u203a")
+
+    @property
     def arrow(self) -> tuple[str, str]:
         """Signs for ascending and descending."""
         return ("^", "v") if self.ascii_only else ("▲", "▼")

@@ -19,7 +19,7 @@ R = TypeVar("R")
 LEAST = 8
 """Cells that a column keeps where all of them together are too wide."""
 MARK = 4
-"""Cells for a sign that says how many columns are hidden, with the blank before it."""
+"""Cells for the sign that says how many columns are hidden at the left, with a blank behind it."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,8 @@ class Column(Generic[R]):
 
     Columns with a greater ``drop`` leave first when the screen is narrow; 0 never leaves.
     A filter compares ``value``, in ``unit`` (see ``units``), or the field ``amount`` where an
-    amount with a letter is asked for. Rows are sorted by ``order`` where it is another than that.
+    amount with a letter is asked for. Rows are sorted by ``order`` where it is another than that,
+    and ``told`` is what an export says where a number would say nothing.
     """
 
     id: str
@@ -42,6 +43,7 @@ class Column(Generic[R]):
     unit: str = TEXT
     amount: str = ""
     order: Callable[[R], Value] | None = None
+    told: Callable[[R], Value] | None = None
 
 
 class ColumnError(ValueError):
@@ -188,7 +190,7 @@ class Arrangement(Generic[R]):
         room, tail = width - MARK, rest[self.first :]
         whole = needed([*pins, *tail]) <= room
         keep = {column.id for column in [*pins, tail[0]]}
-        placed = fit([*pins, *tail], room if whole else room - MARK, keep)
+        placed = fit([*pins, *tail], room if whole else room - _sign(len(tail)), keep)
         hidden = len(pins) + len(tail) - len(placed)
         return Spread(tuple(placed), len(pins), self.first, hidden)
 
@@ -196,7 +198,7 @@ class Arrangement(Generic[R]):
         keep = None if self.chosen is None and len(self.pinned) <= 1 else self._kept(shown)
         placed = fit(shown, width, keep)
         if len(placed) < len(shown):
-            placed = fit(shown, width - MARK, keep)
+            placed = fit(shown, width - _sign(len(shown) - len(placed)), keep)
         pins = sum(column.id in self.pinned for column, _ in placed)
         return Spread(tuple(placed), pins, 0, len(shown) - len(placed))
 
@@ -220,6 +222,11 @@ class Arrangement(Generic[R]):
             if needed([*pins, *rest[first:]]) <= width - MARK:
                 return first
         return len(rest) - 1
+
+
+def _sign(hidden: int) -> int:
+    """Cells for the sign at the right, with the blank before it."""
+    return len(str(hidden)) + 2
 
 
 def _plain(name: str) -> str:

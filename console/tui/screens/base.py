@@ -16,6 +16,7 @@ from console.model.view import FleetSnapshot
 from console.tui.actions import Action, forbidden
 from console.tui.filter import LONGEST, FilterError
 from console.tui.keys import Keys
+from console.tui.layout import Layouts
 from console.tui.look import Cell, Look
 from console.tui.settings import Settings
 from console.tui.trail import Place
@@ -40,6 +41,11 @@ class Console(Protocol):
     @property
     def settings(self) -> Settings:
         """What a person has set."""
+        ...
+
+    @property
+    def layouts(self) -> Layouts:
+        """The layouts, and the one in use."""
         ...
 
     def retry(self, host: str) -> None:

@@ -11,10 +11,11 @@ from console.model.host import HostState
 from console.model.view import FleetSnapshot, HostView
 from console.tui.bindings import bindings
 from console.tui.events import EventRows, event_line
+from console.tui.layout import OFF
 from console.tui.look import Cell, Look
 from console.tui.newcomers import Newcomers
 from console.tui.screens.base import WatchScreen
-from console.tui.screens.fleet_columns import FIELDS, columns, note, text
+from console.tui.screens.fleet_columns import FIELDS, columns, needs_look, note, text
 from console.tui.table_model import TableModel
 from console.tui.widgets.line_table import LineTable
 from console.tui.widgets.lines import Bar
@@ -66,7 +67,11 @@ class FleetScreen(WatchScreen):
         self._events = EventRows(MOST, routine=ROUTINE)
         self.newcomers = Newcomers()
         model = TableModel(
-            columns(self.newcomers), lambda view: view.name, text, fields=dict(FIELDS)
+            columns(self.newcomers),
+            lambda view: view.name,
+            text,
+            fields=dict(FIELDS),
+            needs=lambda view: needs_look(view, self.newcomers.of(view)),
         )
         self._table = LineTable(model, look, span=note, empty=EMPTY, name="hosts", id="hosts")
 
@@ -105,8 +110,11 @@ class FleetScreen(WatchScreen):
         """Give the events what all hosts together leave free; a filter does not move them."""
         spare = self.size.height - hosts - 5  # bars, heads, and the line that is typed into
         lines = max(FEWEST if self.size.height < 20 else 5, min(MOST, spare))
+        wanted = self.console.layouts.current.panes.get("events", lines)
+        lines = 0 if wanted == OFF else max(1, min(wanted, self.size.height - 8))
         if self._lines != lines:
             self._lines = lines
+            self.below.display = lines > 0
             self.below.styles.height = lines + 1
 
     def show_events(self, events: list[Event]) -> None:
@@ -124,7 +132,7 @@ class FleetScreen(WatchScreen):
 
     def action_retry(self) -> None:
         """Connect to the host under the cursor now."""
-        self.console.retry(str(self.table.cursor))
+        self.console.retry(str(self.table.aimed))
 
     def action_filter(self) -> None:
         """Type a filter."""

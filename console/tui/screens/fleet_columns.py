@@ -9,7 +9,7 @@ from console.model.tables import GpuProcess
 from console.model.view import HostView
 from console.model.words import number, rate, size, span
 from console.tui import facts
-from console.tui.filter import Field, Value
+from console.tui.filter import PLACES, Field, Value
 from console.tui.look import Cell, Look, load_style
 from console.tui.newcomers import Newcomers
 from console.tui.table_model import Column
@@ -207,13 +207,31 @@ def columns(newcomers: Newcomers) -> tuple[Column[HostView], ...]:
     def value(view: HostView) -> Value:
         return float(facts.trouble(view, newcomers.of(view))[0])
 
+    def told(view: HostView) -> Value:
+        return facts.trouble(view, newcomers.of(view))[2]
+
     return tuple(
-        replace(column, cell=cell, value=value) if column.id == "worst" else column
+        replace(column, cell=cell, value=value, told=told) if column.id == "worst" else column
         for column in COLUMNS
     )
 
 
+def needs_look(view: HostView, new: Sequence[GpuProcess] = ()) -> bool:
+    """Whether somebody should look at a host: it is out of reach, or something is wrong there."""
+    if view.workstation:
+        return bool(facts.risks(view))
+    if view.state not in (HostState.LIVE, HostState.CONNECTING):
+        return True
+    return facts.trouble(view, new)[1] in ("warn", "bad")
+
+
+def _places(view: HostView) -> Value:
+    spec = view.spec
+    return "\n".join((spec.site, spec.zone, spec.environment, *spec.groups, *spec.tags))
+
+
 FIELDS = {
+    PLACES: Field(_places),
     "gpu_mem_used": Field(_used, "M"),
     "owner": Field(lambda v: v.spec.owner),
     "environment": Field(lambda v: v.spec.environment),

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Hashable, Iterable
+from contextlib import suppress
 from typing import Generic, TypeVar
 
 from rich.segment import Segment
@@ -11,19 +12,25 @@ from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from console.tui import actions
-from console.tui.filter import FilterError
+from console.text import clean
+from console.tui.bindings import bindings
+from console.tui.filter import FilterError, SlowFilter
+from console.tui.layout import Layouts
 from console.tui.look import Cell, Look
-from console.tui.table_model import Column, TableModel, fit
+from console.tui.spread import MARK, Spread
+from console.tui.table_model import TableModel
 from console.tui.widgets.strips import line, plain_scroll_bar, segments
+from console.tui.widgets.table_actions import TableActions
 
 R = TypeVar("R")
 
+AIM_S = 2.0
+"""So long a row that vanished under the cursor is still what Enter means."""
 Span = Callable[[R, Look], tuple[str, Cell] | None]
 """For a row: a column id, and what is drawn from the end of that column to the end of the row."""
 
 
-class LineTable(ScrollView, Generic[R], can_focus=True):
+class LineTable(TableActions[R], ScrollView, Generic[R], can_focus=True):
     """Rows of a ``TableModel`` under a fixed head. The cursor follows a row's key."""
 
     DEFAULT_CSS = """
@@ -31,7 +38,7 @@ class LineTable(ScrollView, Generic[R], can_focus=True):
         height: 1fr; width: 100%; overflow-x: hidden; scrollbar-size: 1 1; scrollbar-gutter: stable;
     }
     """
-    BINDINGS = actions.bindings("table")
+    BINDINGS = bindings("table")
 
     class Chosen(Message):
         """Enter or a second click on a row."""
@@ -48,27 +55,30 @@ class LineTable(ScrollView, Generic[R], can_focus=True):
         *,
         span: "Span[R] | None" = None,
         empty: str = "nothing to show",
+        name: str | None = None,
         id: str | None = None,
     ) -> None:
-        super().__init__(id=id)
+        """``name`` is what layouts call this table."""
+        super().__init__(name=name, id=id)
         self.model = model
         self.empty = empty
         self.cursor: Hashable | None = None
         self._look = look
         self._span = span
         self._at = 0  # index of the cursor in the order
-        self._fitted: list[tuple[Column[R], int]] = []
+        self._spread: Spread[R] = Spread((), 0)
         self._made: dict[int, Strip] = {}  # by line, as made by the last look at the rows
         self._made_for = (-1, -1, -1)  # width, first row and version of the look of those lines
         self._rows: dict[tuple[Hashable, bool], Strip] = {}  # until newer rows come
         self._width = -1
+        self._lost: tuple[Hashable, float] | None = None  # vanished under the cursor, until when
 
     # -- rows
 
     def show(self, rows: Iterable[R]) -> None:
         """Take the newest rows and paint what differs."""
         self.model.update(rows, time.monotonic())
-        self._settle()
+        self.settle()
 
     def filter(self, text: str) -> None:
         """Show only what ``text`` asks for.
@@ -78,35 +88,63 @@ class LineTable(ScrollView, Generic[R], can_focus=True):
         """
         try:
             self.model.set_filter(text, time.monotonic())
+        except SlowFilter:
+            raise
         except FilterError:
-            self.model.set_filter(self.model.sound(text), time.monotonic())
+            with suppress(SlowFilter):
+                self.model.set_filter(self.model.sound(text), time.monotonic())
             raise
         finally:
-            self._settle()
+            self.settle()
 
     def next_sort(self) -> None:
         """Order by the next column."""
         self.model.next_sort(time.monotonic())
-        self._settle()
+        self.settle()
+        self.arranged()
+
+    def sort_by(self, column: str, *, down: bool) -> None:
+        """Order by one column."""
+        self.model.sort_by(column, down=down, now=time.monotonic())
+        self.settle()
+        self.arranged()
 
     def reverse(self) -> None:
         """Turn the order round."""
-        self.model.sort_by(self.model.sort, down=not self.model.down, now=time.monotonic())
-        self._settle()
+        self.sort_by(self.model.sort, down=not self.model.down)
 
-    def _settle(self) -> None:
+    def settle(self) -> None:
         """After any change of rows or order: cursor, size, and the lines that differ."""
         self._rows.clear()
         order = self.model.order
-        if self.cursor in self.model.order:
+        if self.cursor in order:
             self._at = order.index(self.cursor)
         else:
+            if self.cursor is not None and self._lost is None:
+                self._lost = (self.cursor, time.monotonic() + AIM_S)
             self._at = max(0, min(self._at, len(order) - 1))
             self.cursor = order[self._at] if order else None
         size = Size(1, len(order) + 1)
         if size != self.virtual_size:
             self.virtual_size = size
         self._repaint()
+
+    @property
+    def aimed(self) -> Hashable | None:
+        """Key of the row that a person means: for a moment still the one that has just vanished."""
+        if self._lost is not None:
+            key, until = self._lost
+            if key not in self.model.order and time.monotonic() < until:
+                return key
+            self._lost = None
+        return self.cursor
+
+    def respread(self) -> None:
+        """Place the columns anew."""
+        self._width = -1
+        self._made.clear()
+        self._rows.clear()
+        self.refresh()
 
     def _repaint(self, lines: Iterable[int] | None = None) -> None:
         """Make all visible lines (or these), and ask for a paint of those that differ."""
@@ -134,13 +172,19 @@ class LineTable(ScrollView, Generic[R], can_focus=True):
         return self.scrollable_content_region.size
 
     def on_mount(self) -> None:
-        """A scroll bar that the terminal can draw."""
+        """A scroll bar that the terminal can draw, and the columns of the layout in use."""
         plain_scroll_bar(self, self._look)
+        layouts = getattr(self.app, "layouts", None)
+        if isinstance(layouts, Layouts) and (self.name or "") in layouts.current.tables:
+            unknown = self.arrange_by(layouts, time.monotonic())
+            if unknown:
+                words = f"layout {layouts.name}: no such columns: {clean(' '.join(unknown), 120)}"
+                self.teller.remark(words)
 
     def on_resize(self, event: Resize) -> None:
         """Paint for the new size, with the cursor in view."""
         self._made.clear()
-        self._settle()
+        self.settle()
         self._reveal()
 
     def render_line(self, y: int) -> Strip:
@@ -153,7 +197,7 @@ class LineTable(ScrollView, Generic[R], can_focus=True):
     def _make(self, y: int) -> Strip:
         width = self.room.width
         if self._width != width:
-            self._width, self._fitted = width, fit(self.model.columns, width)
+            self._width, self._spread = width, self.model.arrangement.spread(width)
             self._rows.clear()
         if y == 0:
             return self._head(width)
@@ -178,26 +222,43 @@ class LineTable(ScrollView, Generic[R], can_focus=True):
         base = self._look.style("head")
         up, down = self._look.arrow
         out: list[Segment] = []
-        for column, room in self._fitted:
+        spread = self._spread
+        for number, (column, room) in enumerate(spread.placed):
             title = column.title
             if column.id == self.model.sort:
                 title = f"{title}{down if self.model.down else up}"
+            if number == spread.pinned and spread.left:
+                out += segments(
+                    [(f"{self._look.hidden[0]}{spread.left}", "")], MARK, self._look, base
+                )
             out += segments([(title, "")], room, self._look, base, right=column.right)
             out.append(Segment(" ", base))
+        if spread.right:
+            mark = f"{spread.right}{self._look.hidden[1]}"
+            strip = Strip(out).adjust_cell_length(width - len(mark), base)
+            return Strip([*strip, Segment(mark, base)], width)
         return Strip(out).adjust_cell_length(width, base)
 
     def _row(self, row: R, width: int, here: bool) -> Strip:
-        look = self._look
+        look, spread = self._look, self._spread
         base = look.cursor("") if here else look.style("")
         out: list[Segment] = []
         used = 0
         span = self._span(row, look) if self._span else None
-        for column, room in self._fitted:
-            cell = column.cell(row, look)
-            out += segments(cell, room, look, base, right=column.right, cursor=here)
+        ends = 0
+        if span is not None:  # where its column is out of sight, it begins behind the pinned ones
+            ids = [column.id for column, _ in spread.placed]
+            ends = ids.index(span[0]) + 1 if span[0] in ids else max(1, spread.pinned)
+        for number, (column, room) in enumerate(spread.placed):
+            if number == spread.pinned and spread.left:
+                out.append(Segment(" " * MARK, base))
+                used += MARK
+            out += segments(
+                column.cell(row, look), room, look, base, right=column.right, cursor=here
+            )
             out.append(Segment(" ", base))
             used += room + 1
-            if span is not None and column.id == span[0]:
+            if span is not None and number + 1 == ends:
                 out += segments(span[1], max(0, width - used), look, base, cursor=here)
                 break
         return Strip(out).adjust_cell_length(width, base)
@@ -209,6 +270,7 @@ class LineTable(ScrollView, Generic[R], can_focus=True):
         if not order:
             return
         self.model.freeze(time.monotonic())
+        self._lost = None
         before, self._at = self._at, max(0, min(to, len(order) - 1))
         self.cursor = order[self._at]
         self._reveal()
@@ -248,9 +310,12 @@ class LineTable(ScrollView, Generic[R], can_focus=True):
         self._move(len(self.model.order) - 1)
 
     def choose(self) -> None:
-        """Say that the row under the cursor is meant."""
-        if self.cursor is not None:
-            self.post_message(self.Chosen(self, self.cursor))
+        """Say that the row under the cursor is meant, or the one that has just vanished there."""
+        key = self.aimed
+        if key is not None and self.model.row(key) is None:
+            self.teller.remark(f"{clean(str(key), 80)} is gone")
+        elif key is not None:
+            self.post_message(self.Chosen(self, key))
 
     def on_click(self, event: Click) -> None:
         """Head: sort by that column. Row: put the cursor there; a second click chooses."""
@@ -266,11 +331,7 @@ class LineTable(ScrollView, Generic[R], can_focus=True):
                 self.choose()
 
     def _sort_at(self, x: int) -> None:
-        left = 0
-        for column, room in self._fitted:
-            if left <= x <= left + room:
-                down = not self.model.down if self.model.sort == column.id else self.model.down
-                self.model.sort_by(column.id, down=down, now=time.monotonic())
-                self._settle()
-                return
-            left += room + 1
+        column = self._spread.at(x)
+        if column is not None:
+            down = not self.model.down if self.model.sort == column.id else self.model.down
+            self.sort_by(column.id, down=down)
