@@ -172,6 +172,16 @@ ACTIONS: tuple[Action, ...] = (
 )  # fmt: skip
 
 
+def offered_in(view: str) -> tuple[str, ...]:
+    """Whose actions work in a view, nearest first: its own, then those of rows and of the console.
+
+    On a wall board nothing works besides its own.
+    """
+    if view == "wall":
+        return (view,)
+    return (view, *(("table",) if view in ("fleet", "host") else ()), "replay", "app")
+
+
 def of(where: str) -> Iterator[Action]:
     """The actions of one place."""
     return (action for action in ACTIONS if action.where == where)

@@ -182,7 +182,7 @@ class ConsoleApp(Takeout, LayoutActions, Overviews):
     def places(self) -> tuple[str, ...]:
         """Whose actions are offered in the view in front."""
         screen = self.screen
-        return (*screen.PLACES, "table") if isinstance(screen, WatchScreen) else ()
+        return screen.places if isinstance(screen, WatchScreen) else ()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """No action that the mode forbids; and a colon is text wherever a person types."""
@@ -221,7 +221,7 @@ class ConsoleApp(Takeout, LayoutActions, Overviews):
     def action_help(self) -> None:
         """Help for the view in front."""
         if isinstance(self.screen, WatchScreen):
-            self.push_screen(HelpScreen(self.look, self.screen.PLACES, self.keys))
+            self.push_screen(HelpScreen(self.look, self.screen.places, self.keys))
 
     def action_leave(self) -> None:
         """End the console."""

@@ -4,12 +4,10 @@ from collections.abc import Callable, Iterator, Mapping
 from difflib import get_close_matches
 
 from console.text import clean
-from console.tui.actions import ACTIONS, Action, of
+from console.tui.actions import ACTIONS, Action, of, offered_in
 
 UNBOUND = "none"
 """Written instead of keys, it takes all keys from an action."""
-EVERYWHERE = ("table", "app")
-"""Places whose keys work in every view besides the view's own."""
 
 _SHOWN = {
     "slash": "/", "question_mark": "?", "colon": ":", "escape": "Esc", "enter": "Enter",
@@ -104,10 +102,9 @@ class Keys:
 
     def clashes(self) -> Iterator[tuple[str, Action, Action]]:
         """Every key that two actions of one view have."""
-        views = {action.where for action in ACTIONS} - set(EVERYWHERE)
-        for view in sorted(views):
+        for view in sorted({action.where for action in ACTIONS} - {"table", "replay", "app"}):
             taken: dict[str, Action] = {}
-            for place in (view, *EVERYWHERE):
+            for place in offered_in(view):
                 for action in of(place):
                     for key in filter(None, self.of(action).split(",")):
                         if key in taken:

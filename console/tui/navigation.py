@@ -209,7 +209,7 @@ class Navigation(ThemedApp):
         """The verbs of the view in front."""
         if self.settings.mode is Mode.WALL or not isinstance(self.screen, WatchScreen):
             return {}
-        return verbs(*self.screen.PLACES, "table", "app")
+        return verbs(*self.screen.places)
 
     def command(self, typed: str) -> None:
         """Carry out a typed command."""

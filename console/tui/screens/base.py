@@ -13,7 +13,7 @@ from textual.widgets import Input
 
 from console.model.event import Event
 from console.model.view import FleetSnapshot
-from console.tui.actions import Action, forbidden
+from console.tui.actions import Action, Mode, forbidden, offered_in
 from console.tui.filter import LONGEST, FilterError
 from console.tui.keys import Keys
 from console.tui.layout import Layouts
@@ -134,6 +134,12 @@ class WatchScreen(Screen[None]):
         return cast(Console, self.app)
 
     @property
+    def places(self) -> tuple[str, ...]:
+        """Whose actions are offered here, nearest first."""
+        replaying = self.console.settings.mode is Mode.REPLAY
+        return tuple(p for p in offered_in(self.place.kind) if replaying or p != "replay")
+
+    @property
     def place(self) -> Place:
         """What opens this view again."""
         return Place(self.PLACES[0] if self.PLACES else "fleet")
@@ -167,7 +173,7 @@ class WatchScreen(Screen[None]):
         if words:
             lines = fold([(f" {words}", style)], max(20, self.size.width), 1)
         else:
-            keys = self.console.keys.footer(*self.PLACES, offered=self.offers)
+            keys = self.console.keys.footer(*self.places, offered=self.offers)
             lines = [[*self._filtered(), (keys, "dim")]]
         self.hints.styles.height = len(lines)
         self.hints.show(*lines)
@@ -220,7 +226,7 @@ class WatchScreen(Screen[None]):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """No action that the mode forbids; while a person types, keys that would type are text."""
-        if forbidden(self.PLACES, action, self.console.settings.mode):
+        if forbidden(self.places, action, self.console.settings.mode):
             return False
         if action == "filter" and self.typing:
             return False

@@ -68,7 +68,7 @@ TYPED = """
 def help_lines(places: tuple[str, ...], keys: Keys) -> list[Cell]:
     """Help for a view, from the registry of actions."""
     lines: list[Cell] = []
-    for place in (*places, "table"):
+    for place in places:
         lines.append([(f" {place}", "bold")])
         for action in of(place):
             verb = f"  :{' '.join(filter(None, (action.verb, action.takes)))}"
