@@ -144,7 +144,8 @@ def _dots(curve: Curve, ends: tuple[float, float], levels: int, width: int) -> t
         reach = range(min(first, last), max(first, last) + 1)
         joined = [y for y in reach if y != first] or [last]
         for y in range(low, high + 1):
-            _dot(band, column, y)
+            if (column + y) % 2:  # sparse, so that it is told from the line without colours too
+                _dot(band, column, y)
         for y in (*joined, low, high):
             _dot(line if y in reach else band, column, y)
         for y in (low, high):  # a tip is lit also in a cell that the line goes through

@@ -1,6 +1,7 @@
 """The small plots of a host's overview: one or two lines each, over the last minutes."""
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterable
 
 from console.model.history import Series
 from console.text import clip
@@ -40,18 +41,22 @@ def small_plot(
 
 
 def small_plots(
-    names: tuple[str, ...],
+    names: Iterable[str],
     history: Callable[[str, float], Series],
     look: Look,
     width: int,
     *,
-    now: float,
+    now: float | None = None,
     seconds: float = 600.0,
     tall: bool = False,
 ) -> list[Cell]:
-    """The plots of those ``names`` that have been measured, below each other."""
+    """The plots of those ``names`` that have been measured, below each other.
+
+    They end ``now``, which is the clock of this machine where it is not given.
+    """
+    end = time.time() if now is None else now
     lines: list[Cell] = []
     for name in names:
         series = history(name, seconds)
-        lines += small_plot(series, look, width, now=now, seconds=seconds, tall=tall)
+        lines += small_plot(series, look, width, now=end, seconds=seconds, tall=tall)
     return lines

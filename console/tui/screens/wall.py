@@ -1,0 +1,290 @@
+"""The wall board: needs no keys, takes none, and is read from three metres."""
+
+import time
+from collections.abc import Callable
+from typing import NamedTuple
+
+from textual.app import ComposeResult
+
+from console.engine.protocol import Engine
+from console.model.event import Event
+from console.model.host import HostState
+from console.model.view import FleetSnapshot
+from console.model.words import BAD, INFO, severity, span
+from console.text import clip
+from console.tui.bigtext import HEIGHT, big, block, width
+from console.tui.bindings import bindings
+from console.tui.board import Board, Busy, Wrong, busiest, silence, states
+from console.tui.events import EventRows, Row
+from console.tui.heat import scale
+from console.tui.look import Cell, Look, Piece
+from console.tui.newcomers import Newcomers
+from console.tui.screens.base import WatchScreen
+from console.tui.widgets.canvas import Canvas
+from console.tui.widgets.heat_map import HeatMap
+from console.tui.widgets.lines import Bar
+
+ITEM = HEIGHT + 2
+"""Lines of one thing: big letters, a line of detail, a blank."""
+FROZEN_S = 5.0
+"""Without a look at the engine for so long, the board says that it stands still."""
+EVENTS = 20
+STILL = "if the clock does not move, this board is frozen"
+
+
+class Page(NamedTuple):
+    """One page of the rotation."""
+
+    id: str
+    head: str
+
+
+PAGES = (
+    Page("state", "fleet"),
+    Page("heat", "GPUs"),
+    Page("busy", "busiest"),
+    Page("events", "events"),
+)
+
+
+class WallScreen(WatchScreen):
+    """Rotates through its pages every ``every_s`` seconds; what is newly wrong comes to the front.
+
+    ``mono`` is the clock of the rotation.
+    """
+
+    PLACES = ("wall",)
+    BINDINGS = bindings("wall")
+    AUTO_FOCUS = ""  # keys belong to the screen, not to the hidden typed line
+    CSS = """
+    #head { height: 6; } #foot { height: 1; dock: bottom; } #scale { height: 1; }
+    #pages { height: 1fr; } #map { height: 1fr; }
+    """
+
+    def __init__(
+        self,
+        look: Look,
+        engine: Engine,
+        newcomers: Newcomers,
+        *,
+        title: str = "",
+        every_s: float = 15.0,
+        mono: Callable[[], float] = time.monotonic,
+    ) -> None:
+        super().__init__(look)
+        self._engine = engine
+        self._newcomers = newcomers
+        self._title = title
+        self._every = every_s * (2 if look.reduced_motion else 1)
+        self._mono = mono
+        self._board = Board()
+        self._events = EventRows(EVENTS)
+        self._snapshot = FleetSnapshot()
+        self._looked = mono()
+        self._since = mono()
+        self._known: set[str] = set()
+        self.page = PAGES[0].id
+        self.wrong: list[Wrong] = []
+        self._head = Canvas(look, id="head")
+        self._canvas = Canvas(look, id="pages")
+        self._map = HeatMap(look, id="map", cursor=False)
+        self._scale = Bar(look, id="scale")
+        self._foot = Bar(look, id="foot")
+
+    def body(self) -> ComposeResult:
+        """A big line with the clock, the page, and how fresh it is."""
+        yield self._head
+        yield self._canvas
+        yield self._map
+        yield self._scale
+        yield self._foot
+
+    def on_mount(self) -> None:
+        """No keys are told and no widget has the focus."""
+        super().on_mount()
+        for widget in (self._head, self._canvas):
+            widget.can_focus = False
+        self.hints.display = False
+        self.set_interval(1.0, self.tick)
+        self.call_after_refresh(self.tick)
+
+    def tell(self, words: str, style: str = "warn") -> None:
+        """A board answers nobody."""
+
+    def on_resize(self) -> None:
+        """Draw for the new size."""
+        self.call_after_refresh(self.draw)
+
+    # -- what there is
+
+    def show(self, snapshot: FleetSnapshot) -> None:
+        """Take the newest snapshot; drawn at the next tick."""
+        self._snapshot = snapshot
+        self._looked = self._mono()
+
+    def show_events(self, events: list[Event]) -> None:
+        """Keep those that matter."""
+        self._events.add(event for event in events if severity(event) != INFO)
+
+    def tick(self) -> None:
+        """Once a second: what is wrong, which page, draw."""
+        now = self._mono()
+        self.wrong = self._board.wrong(self._snapshot, self._engine.now(), self._newcomers.of)
+        named = {item.words for item in self.wrong}
+        if named - self._known:
+            self._turn("state")
+        elif now - self._since >= self._stay():
+            self._turn(self._next())
+        self._known = named
+        self.draw()
+
+    def _stay(self) -> float:
+        return self._every * (2 if self.page == "state" and self.wrong else 1)
+
+    def _turn(self, page: str) -> None:
+        if page == "heat" and self.page != "heat":
+            self._map.scroll_to(y=self._part(), animate=False, immediate=True)
+        self.page = page
+        self._since = self._mono()
+
+    def _part(self) -> int:
+        """A fleet that is higher than the board is shown part by part, one each time."""
+        room = max(1, self._map.size.height)
+        at = self._map.scroll_offset.y + room
+        return at if at < self._map.virtual_size.height else 0
+
+    def _next(self) -> str:
+        ids = [page.id for page in PAGES]
+        at = ids.index(self.page)
+        order = [*ids[at + 1 :], *ids[: at + 1]]
+        return next(id for id in order if self._has(id))
+
+    def _has(self, page: str) -> bool:
+        if page == "heat":
+            return any(view.gpus for view in self._snapshot.hosts)
+        if page == "busy":
+            return bool(busiest(self._snapshot))
+        return page != "events" or bool(self._events.rows())
+
+    # -- drawing
+
+    def draw(self) -> None:
+        """The page in front."""
+        now = self._engine.now()
+        frozen = self._mono() - self._looked
+        silent = silence(self._snapshot, now)
+        self._head.show(self._headline(now, frozen, silent))
+        heat = self.page == "heat"
+        self._canvas.display, self._map.display, self._scale.display = not heat, heat, heat
+        if heat:
+            self._map.show(self._snapshot.hosts)
+            self._scale.show(scale(self._map.number, self.look))
+        else:
+            self._canvas.show(self._lines(now))
+        self._say_foot(now, frozen)
+
+    def _headline(self, now: float, frozen: float, silent: float | None) -> list[Cell]:
+        clock = time.strftime("%H:%M:%S", time.gmtime(now))
+        count = states(self._snapshot)
+        words, style = f"{count[HostState.LIVE]}/{count.total()} live", "ok"
+        if any(item.severity == BAD for item in self.wrong):
+            style = "bad"
+        elif count[HostState.LIVE] < count.total() or self.wrong:
+            style = "warn"
+        if frozen > FROZEN_S:
+            words, style = f"stands still {span(frozen)}", "bad"
+        elif silent is not None:
+            words, style = f"no data {span(silent)}", "bad"
+        elif not count.total():
+            words, style = "no hosts", "warn"
+        room = self.size.width
+        clock_room = width(clock) + 2
+        with_clock = room - clock_room >= 24
+        left = block(
+            [(words, style)], room - (clock_room if with_clock else 0), plain=self.look.ascii_only
+        )
+        if not with_clock:
+            return left
+        rows = big(clock, plain=self.look.ascii_only)
+        out: list[Cell] = []
+        for line, row in zip(left, rows, strict=True):
+            used = sum(len(text) for text, _ in line)
+            out.append([*line, (" " * (room - clock_room - used), ""), (row, "bold")])
+        return out
+
+    def _say_foot(self, now: float, frozen: float) -> None:
+        frames = [view.frame_at for view in self._snapshot.hosts if view.frame_at]
+        age = span(max(0.0, now - max(frames))) if frames else "never"
+        head = next(page.head for page in PAGES if page.id == self.page)
+        day = time.strftime("%Y-%m-%d", time.gmtime(now))
+        name = f"watchfloor {self._title}".strip()
+        self.top.show([(f" {name} ", "bold"), (f" {head} ", "")], right=[(f"{day} UTC ", "")])
+        words = f" newest frame {age} ago, looked {span(frozen)} ago"
+        self._foot.show([(words, "")], right=[(f"{STILL} ", "dim")])
+
+    def _lines(self, now: float) -> list[Cell]:
+        if self.page == "busy":
+            return self._busy(busiest(self._snapshot))
+        if self.page == "events":
+            return self._recent(self._events.rows(), now)
+        return self._state(now)
+
+    def _items(self, items: list[list[Cell]], more: str) -> list[Cell]:
+        """As many items as have room, and how many have not."""
+        room = self._canvas.size.height
+        fit = max(1, room // ITEM)
+        left = len(items) - fit
+        if left > 0 and (room % ITEM) < 1 and fit > 1:
+            fit, left = fit - 1, left + 1
+        out = [line for item in items[:fit] for line in item]
+        if left > 0:
+            out.append([(f"   and {left} more {more}", "bold")])
+        return out
+
+    def _item(self, parts: list[Piece], detail: str, style: str) -> list[Cell]:
+        room = self.size.width
+        lines = block(parts, room, plain=self.look.ascii_only)
+        return [*lines, [(f"   {clip(detail, max(1, room - 4))}", style)], []]
+
+    def _state(self, now: float) -> list[Cell]:
+        if not self.wrong:
+            words = "all is well" if self._snapshot.hosts else "waiting"
+            style = "ok" if self._snapshot.hosts else "warn"
+            return [[], *block([(words, style)], self.size.width, plain=self.look.ascii_only)]
+        items = []
+        for item in self.wrong:
+            begun = time.strftime("%H:%M:%S", time.gmtime(item.since))
+            detail = f"since {begun} UTC, {span(now - item.since)}"
+            if item.detail:
+                detail += f": {item.detail}"
+            mark = self.look.mark(item.severity)
+            items.append(
+                self._item([(item.words, item.severity)], f"{mark} {detail}", item.severity)
+            )
+        return self._items(items, "things are wrong")
+
+    def _busy(self, hosts: list[Busy]) -> list[Cell]:
+        items = []
+        for host in hosts:
+            heat = "" if host.heat is None else f"hottest GPU {host.heat:.0f} C"
+            memory = "" if host.memory is None else f"GPU memory {host.memory:.0f}% in use"
+            style = "warn" if host.load >= 95 else ""
+            parts = [(host.host, ""), (f"{host.load:.0f}%", style or "accent")]
+            items.append(self._item(parts, ", ".join(filter(None, (heat, memory))), ""))
+        return self._items(items, "hosts with GPUs")
+
+    def _recent(self, rows: list[Row], now: float) -> list[Cell]:
+        items = []
+        for row in rows:
+            event = row.last
+            level = severity(event)
+            at = time.strftime("%H:%M", time.gmtime(event.at))
+            detail = f"{self.look.mark(level)} {row.words()}, {span(now - event.at)} ago"
+            items.append(self._item([(at, ""), (event.host or "console", level)], detail, level))
+        return self._items(items, "events")
+
+    # -- actions
+
+    def action_leave(self) -> None:
+        """End the board."""
+        self.app.exit()
