@@ -64,7 +64,7 @@ async def copy(text: str, env: Mapping[str, str]) -> Copied:
     if len(data) > MOST_BYTES:
         return Copied(f"not copied: {len(data):,} bytes are more than {MOST_BYTES:,}", "warn")
     for tool in tools(env):
-        if await _run(tool, data):
+        if await _run(tool, data, env):
             if tool.sure:
                 return Copied(f"copied by {tool.name}", "ok")
             return Copied(
@@ -82,7 +82,7 @@ async def copy(text: str, env: Mapping[str, str]) -> Copied:
     return Copied(words, "accent", terminal=True)
 
 
-async def _run(tool: Tool, data: bytes) -> bool:
+async def _run(tool: Tool, data: bytes, env: Mapping[str, str]) -> bool:
     """Whether the program took it. It may stay behind and serve the clipboard."""
     nothing = asyncio.subprocess.DEVNULL
     try:
@@ -92,6 +92,7 @@ async def _run(tool: Tool, data: bytes) -> bool:
             stdout=nothing,
             stderr=nothing,
             start_new_session=True,
+            env=env,
         )
     except OSError:
         return False

@@ -1,5 +1,6 @@
 """Files that the terminal writes: whole or not at all, for this user only."""
 
+import errno
 import os
 import tempfile
 from collections.abc import Callable
@@ -29,7 +30,10 @@ def replace(path: Path, data: bytes) -> None:
 
 
 def _write(path: Path, data: bytes, put: Callable[[str], None]) -> None:
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except FileExistsError:
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR)) from None
     handle, temporary = tempfile.mkstemp(prefix=".watchfloor-", dir=path.parent)  # 0600
     try:
         with os.fdopen(handle, "wb") as file:

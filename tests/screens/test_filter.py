@@ -2,11 +2,26 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from console.tui.filter import Field, FilterError, compile_filter, sound
+from console.tui import pattern
+from console.tui.filter import (
+    LONGEST,
+    MOST_TERMS,
+    PLACES,
+    Field,
+    FilterError,
+    SlowFilter,
+    compile_filter,
+    sound,
+    terms,
+)
+from console.tui.pattern import Budget, PatternError, compiled
+from console.tui.table_model import Column, TableModel
 from console.tui.units import Amount, UnitError, amount
 
 FIELDS = {
@@ -20,6 +35,7 @@ FIELDS = {
     "locked": Field(lambda row: row.get("locked"), "yes", "LOCKED"),
     "pid": Field(lambda row: row.get("pid"), "", "PID"),
     "cmdline": Field(lambda row: row.get("cmdline"), title="COMMAND"),
+    PLACES: Field(lambda row: row.get("places")),
 }
 
 
@@ -56,6 +72,23 @@ def stays(text: str, **row: object) -> bool:
         ("command!=x", {"cmdline": None}),
         ("COMMAND>=b", {"cmdline": "b"}),
         ("vll temp<9 !nginx ~l+m", {"temp": 3, "cmdline": "vllm"}),
+        ("command~^VL+M$", {"cmdline": "vllm"}),
+        ("pid~^12345678$", {"pid": 12345678.0}),
+        ("!command~nginx", {"cmdline": "vllm"}),
+        ("!~nginx !temp>80", {"temp": 3, "cmdline": "vllm"}),
+        ("pid=7|8", {"pid": 8}),
+        ("pid!=7|8", {"pid": 9}),
+        ("command=a|VLLM", {"cmdline": "vllm"}),
+        ('"serve --port" command="vllm serve --port 1"', {"cmdline": "vllm serve --port 1"}),
+        ('!"serve --port"', {"cmdline": "serve"}),
+        ('"serve --po', {"cmdline": "vllm serve --port 1"}),
+        ('"temp>80"', {"cmdline": "if temp>80", "temp": 1}),
+        ('~"e -+p"', {"cmdline": "serve --port"}),
+        ("@FRA @prod", {"places": "fra\n\nprod\ngpu-a"}),
+        ("@gpu-*", {"places": "fra\ngpu-a"}),
+        ("!@nyc", {"places": "fra"}),
+        ('say"hi"', {"cmdline": 'say"hi"x'}),
+        ("!", {"cmdline": "a!"}),
     ],
 )
 def test_a_row_that_the_filter_means_stays(text: str, row: dict[str, object]) -> None:
@@ -73,6 +106,13 @@ def test_a_row_that_the_filter_means_stays(text: str, row: dict[str, object]) ->
         ("egress=1.4M", {"egress": 1_600_000}),
         ("locked=yes", {"locked": 0.0}),
         ("pid!=7", {"pid": 7}),
+        ("command~^llm", {"cmdline": "vllm"}),
+        ("command~x", {"cmdline": None}),
+        ("pid=7|8", {"pid": 9}),
+        ("pid!=7|8", {"pid": 8}),
+        ("@fr", {"places": "fra"}),
+        ("@gpu-*", {"places": "fra"}),
+        ('"serve --port"', {"cmdline": "--port serve"}),
     ],
 )
 def test_a_row_that_it_does_not_mean_goes(text: str, row: dict[str, object]) -> None:
@@ -80,8 +120,9 @@ def test_a_row_that_it_does_not_mean_goes(text: str, row: dict[str, object]) -> 
 
 
 @pytest.mark.parametrize(
-    "text", ["temp>abc", "temp>", "temp>80%", "egress>5W", "locked=1", "age>5y", "~[", "pid>1K"]
-)
+    "text", ["temp>abc", "temp>", "temp>80%", "egress>5W", "locked=1", "age>5y", "~[", "pid>1K",
+             "command~(", "@***", "pid=1|x", "~(a{99}){99}", "~" + "a" * 201]
+)  # fmt: skip
 def test_a_value_that_the_field_cannot_have_is_a_mistake(text: str) -> None:
     with pytest.raises(FilterError):
         compile_filter(text, FIELDS)
@@ -106,9 +147,95 @@ def test_any_text_is_a_number_or_a_mistake(text: str, unit: str) -> None:
     assert found.slack >= 0
 
 
-@given(st.text(max_size=30))
-def test_any_text_is_a_filter_or_a_mistake(text: str) -> None:
+@given(
+    st.text(max_size=30)
+    | st.text('ab()[]{}|*+?.\\^$-,019:<>=!PpLi&~#_"@ ', max_size=40)
+    | st.text("ab()[]{}|*+?.\\^$,09", max_size=30).map(lambda text: "~" + text)
+)
+def test_any_text_filters_or_is_a_mistake(text: str) -> None:
+    row = {"cmdline": "vllm serve", "pid": 7, "places": "fra"}
     try:
-        compile_filter(text, FIELDS)
+        test = compile_filter(text, FIELDS)
+        test.begin()
+        test(lambda id: FIELDS[id].read(row), "vllm serve aaaaaaaaaaaaaaaaaaaaaaaaaa")
     except FilterError:
         compile_filter(sound(text, FIELDS), FIELDS)
+
+
+@given(st.text('ab" !~@=', max_size=30))
+def test_terms_can_be_written_down_and_read_again(text: str) -> None:
+    found = terms(text)
+    assert terms(" ".join(map(str, found))) == found
+
+
+def test_what_is_too_long_is_refused_before_it_is_looked_at() -> None:
+    with pytest.raises(FilterError, match="1,000,000"):
+        compile_filter("~(" * 500_000, FIELDS)
+    assert sound("x" * (LONGEST + 1), FIELDS) == ""
+    compile_filter("x " * MOST_TERMS, FIELDS)
+    with pytest.raises(FilterError, match="at most 50 terms"):
+        compile_filter("x " * (MOST_TERMS + 1), FIELDS)
+
+
+@pytest.mark.parametrize(
+    "text", ["(a{1000}){1000}", "((a{,99}){99}){99}", "a{99999999999999999999}", "(" * 200, "(?<a",
+             "[a", r"\L<x>", "(?P<n>a)" * 26, "i{0i<="]
+)  # fmt: skip
+def test_an_expression_that_is_none_or_too_large_is_named(text: str) -> None:
+    with pytest.raises(PatternError):
+        compiled(text)
+
+
+CATASTROPHIC = [r"(a+)+$", r"(a|a)*$", r"(a|aa)+$", r"(.*a){25}$", r"(a*)*\1$", r"^((a+)+)+[^a]$"]
+
+
+class Hosts:
+    """A table of 1,000 rows that each make an expression go wrong."""
+
+    def __init__(self) -> None:
+        column: Column[str] = Column("name", "HOST", 8, lambda r, look: [(r, "")], lambda r: r)
+        self.model = TableModel((column,), lambda row: row, lambda row: row)
+        self.rows = ["a" * 60 + f"-{n}!" for n in range(1000)]
+        self.model.update(self.rows, 0.0)
+
+    def searches(self) -> int:
+        assert self.model._test is not None
+        return self.model._test.budget.searches
+
+
+@pytest.mark.parametrize("text", CATASTROPHIC)
+def test_a_catastrophic_expression_ends_the_look_and_changes_nothing(
+    text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hosts = Hosts()
+    hosts.model.set_filter("-7!", 0.0)
+    spent: list[float] = []
+    search = Budget.search
+
+    def counted(self: Budget, pattern: Any, whole: str) -> bool:
+        try:
+            return search(self, pattern, whole)
+        finally:
+            spent.append(self.seconds - self._left)
+
+    monkeypatch.setattr(Budget, "search", counted)
+    with pytest.raises(SlowFilter, match="too long"):
+        hosts.model.set_filter(f"~{text}", 0.0)
+    assert hosts.model.filter == "-7!"
+    assert len(hosts.model.order) == 1
+    assert len(spent) < 1000, "the rows behind are not looked at"
+    assert spent[-1] < 10 * pattern.LOOK_S, "one look, however many rows"
+
+
+def test_rows_that_make_a_kept_filter_slow_end_it_and_are_shown() -> None:
+    hosts = Hosts()
+    hosts.model.update(["a", "b"], 0.0)
+    hosts.model.set_filter("~(a+)+$", 0.0)
+    assert hosts.model.order == ["a"]
+    assert hosts.searches() == 2
+    hosts.model.update(hosts.rows, 1.0)
+    assert len(hosts.model.order) == 1000, "better all of them than none"
+    assert "takes too long" in hosts.model.ended
+    assert hosts.model.filter == ""
+    hosts.model.set_filter("-7!", 2.0)
+    assert hosts.model.ended == ""

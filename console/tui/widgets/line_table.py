@@ -179,7 +179,7 @@ class LineTable(TableActions[R], ScrollView, Generic[R], can_focus=True):
             unknown = self.arrange_by(layouts, time.monotonic())
             if unknown:
                 words = f"layout {layouts.name}: no such columns: {clean(' '.join(unknown), 120)}"
-                self.teller.remark(words)
+                self.call_after_refresh(self.teller.remark, words)  # its screen is not yet there
 
     def on_resize(self, event: Resize) -> None:
         """Paint for the new size, with the cursor in view."""

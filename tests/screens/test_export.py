@@ -1,0 +1,116 @@
+"""What leaves as a file: the rows in view, typed, harmless to a spreadsheet, never over another."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from console.tui.export import ExportError, as_csv, as_json, as_line, store, target
+from console.tui.table_model import Column, TableModel
+
+ROW = tuple[str, "float | None", float, float]
+COLUMNS: tuple[Column[ROW], ...] = (
+    Column("name", "NAME", 8, lambda r, look: [], lambda r: r[0]),
+    Column("load", "LOAD", 8, lambda r, look: [], lambda r: r[1], unit="%"),
+    Column("size", "SIZE", 8, lambda r, look: [], lambda r: r[2], unit="M"),
+    Column("on", "ON", 8, lambda r, look: [], lambda r: r[3], unit="yes"),
+)
+
+
+def model(*rows: ROW) -> TableModel[ROW]:
+    made = TableModel(COLUMNS, lambda row: row[0], lambda row: row[0], sort="load", down=True)
+    made.update(rows, 0.0)
+    return made
+
+
+def test_csv_has_units_order_filter_and_the_columns_in_view() -> None:
+    table = model(("a", 1.5, 3.0, 1.0), ("b", 99.0, 4.0, 0.0), ("c", None, 1.0, 0.0))
+    assert as_csv(table).splitlines() == [
+        '"NAME","LOAD (%)","SIZE (MiB)","ON"', '"b",99,4,False', '"a",1.5,3,True', '"c","",1,False',
+    ]  # fmt: skip
+    table.set_filter("!b", 0.0)
+    table.arrangement.change(["-size", "-on"])
+    assert as_csv(table).splitlines() == ['"NAME","LOAD (%)"', '"a",1.5', '"c",""']
+    assert as_line(table, "a") == "a\t1.5"
+    assert as_line(table, "gone") == ""
+
+
+def test_json_has_types_ids_and_utc() -> None:
+    table = model(("a\x1b]52;c;x\x07", 1.5, float("inf"), 1.0))
+    whole = json.loads(as_json(table, "hosts", "fleet", 1_700_000_000.0))
+    assert whole["at"] == "2023-11-14T22:13:20Z"
+    assert (whole["table"], whole["sort"], whole["descending"]) == ("hosts", "load", True)
+    assert whole["columns"][2] == {"id": "size", "title": "SIZE", "unit": "MiB"}
+    (row,) = whole["rows"]
+    assert row["values"] == {"name": row["id"], "load": 1.5, "size": None, "on": True}
+    assert "\x1b" not in row["id"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["=1+1", "+1", "-1+1", "@SUM(A1)", "\t=1", "\r=1", "  =1", "\uff1d1", '=HYPERLINK("x";"y")'],
+)
+def test_a_foreign_text_is_no_formula(text: str) -> None:
+    (_, (cell, *_)) = csv.reader(io.StringIO(as_csv(model((text, 1.0, 1.0, 1.0)))))
+    assert cell[0] in "'\ufffd"
+    assert not as_csv(model((text, -1.0, 1.0, 1.0))).splitlines()[1].startswith(f'"{text[0]}')
+
+
+@given(st.lists(st.text(max_size=20), unique=True, max_size=5))
+def test_any_text_stays_in_its_cell(names: list[str]) -> None:
+    lines = list(csv.reader(io.StringIO(as_csv(model(*((n, 1.0, 1.0, 0.0) for n in names))))))
+    assert len(lines) == 1 + len(names)
+    assert all(len(line) == 4 for line in lines)
+    assert not any(line[0].lstrip(" \xa0")[:1] in ("=", "+", "@") for line in lines[1:])
+
+
+def test_a_file_is_private_whole_and_never_over_another(tmp_path: Path) -> None:
+    path = target("", tmp_path / "exports", "watchfloor-hosts", ".csv", 1_700_000_000.0)
+    assert path.name == "watchfloor-hosts-20231114T221320Z.csv"
+    store(path, "x")
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert path.parent.stat().st_mode & 0o777 == 0o700
+    with pytest.raises(ExportError, match="is there already"):
+        store(path, "y")
+    assert path.read_text() == "x"
+    again = target("", path.parent, "watchfloor-hosts", ".csv", 1_700_000_000.0)
+    assert again.name == "watchfloor-hosts-20231114T221320Z-2.csv"
+    link = tmp_path / "link.csv"
+    link.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(ExportError, match="is there already"):
+        store(link, "y")
+    assert not (tmp_path / "elsewhere").exists()
+    assert sorted(p.name for p in path.parent.iterdir()) == [path.name], "nothing is left behind"
+
+
+def test_what_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ExportError, match="was not written: Not a directory"):
+        store(tmp_path / "file" / "x.csv", "x")
+    with pytest.raises(ExportError, match="was not written"):
+        store(Path("/proc/x.csv"), "x")
+    with pytest.raises(ExportError, match="was not written"):
+        store(tmp_path / "a\0b.csv", "x")
+    with pytest.raises(ExportError, match=r"ends in \.csv, \.json, \.svg"):
+        target("x.xlsx", tmp_path, "", ".csv", 0.0)
+    with pytest.raises(ExportError, match="no such home"):
+        target("~nobody-of-that-name/x.csv", tmp_path, "", ".csv", 0.0)
+    home = target("~/x.CSV", tmp_path, "", ".csv", 0.0)
+    assert home == Path(os.path.expanduser("~/x.CSV"))
+
+
+def test_a_full_disk_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(handle: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(ExportError, match="No space left on device"):
+        store(tmp_path / "x.csv", "x")
+    assert list(tmp_path.iterdir()) == []
