@@ -25,11 +25,15 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError("the screens need a terminal", hint="Use `watchfloor watch --plain`.")
     from console.engine.build import local_engine
     from console.engine.recorder import recorded
-    from console.model.event import Event
-    from console.model.link import AskPassphrase
     from console.tui.app import run_app
 
     return run_app(
-        lambda ask: local_engine(config, ask_passphrase=ask, reload=reloader(args)),
+        lambda ask: recorded(
+            lambda told: local_engine(
+                config, ask_passphrase=ask, reload=reloader(args), others=told
+            ),
+            args.record,
+            title=config.ui.title,
+        ),
         screen_settings(config),
     )

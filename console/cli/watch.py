@@ -4,7 +4,7 @@ import argparse
 import asyncio
 from typing import Any
 
-from console.cli.status import flags_after_verb, seconds
+from console.cli.status import flags_after_verb, record_flag, seconds
 
 ABOUT = """\
 Prints what happens on the hosts until stopped: changes of state, events, and every ten seconds a
@@ -27,6 +27,7 @@ def add(sub: Any) -> None:
     form.add_argument("--plain", action="store_true", help="lines of text (the default)")
     parser.add_argument("--seconds", type=seconds, metavar="N", help="end after N seconds")
     flags_after_verb(parser)
+    record_flag(parser)
     parser.set_defaults(run=run)
 
 
@@ -34,8 +35,15 @@ def run(args: argparse.Namespace) -> int:
     """Print until stopped."""
     from console.cli.common import ask_on_terminal, configured, reloader
     from console.engine.build import local_engine
+    from console.engine.recorder import recorded
     from console.headless.watch import watch
 
     config = configured(args)
-    engine = local_engine(config, ask_passphrase=ask_on_terminal, reload=reloader(args))
+    engine = recorded(
+        lambda told: local_engine(
+            config, ask_passphrase=ask_on_terminal, reload=reloader(args), others=told
+        ),
+        args.record,
+        title=config.ui.title,
+    )
     return asyncio.run(watch(engine, as_json=args.json, seconds=args.seconds, files=config.files))

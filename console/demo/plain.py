@@ -16,7 +16,7 @@ from console.model.words import together
 ROUND_S = 10.0
 FOLD_S = 5.0
 """The first event of a kind on a host is told at once, what follows it within this time as one."""
-UNTOLD = ("host.state", "host.key-changed", "process.new", "log.line")
+UNTOLD = ("demo.stage", "host.state", "host.key-changed", "process.new", "log.line")
 """Told as a change of state, or too many on a machine at work."""
 NAME = 13
 

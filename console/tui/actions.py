@@ -109,6 +109,18 @@ ACTIONS: tuple[Action, ...] = (
     Action("table.pin", "", "keep a column at the left", verb="pin", takes="COLUMN"),
     Action("table.unpin", "", "let a column scroll again", verb="unpin", takes="COLUMN"),
     Action("table.sort-by", "", "sort by a column", verb="sort", takes="[COLUMN [up|down]]"),
+    # -- a recording that is shown again, whatever the view
+    Action("replay.pause", "space", "stop the recording here, or let it go on", verb="pause"),
+    Action("replay.step", "full_stop", "one recorded picture on"),
+    Action("replay.step-back", "comma", "one recorded picture back"),
+    Action("replay.faster", "greater_than_sign", "twice as fast"),
+    Action("replay.slower", "less_than_sign", "half as fast"),
+    Action("replay.minute-on", "right_curly_bracket", "a minute on"),
+    Action("replay.minute-back", "left_curly_bracket", "a minute back"),
+    Action(
+        "replay.seek", "", "go to a moment of the recording",
+        verb="seek", takes="+30s | -1m | 12:30:05 | 50%",
+    ),
     # -- everywhere
     Action("app.help", "question_mark,f1", "help for this view", "help", "help"),
     Action("app.command", "colon", "command line", "command", typing=True),
@@ -209,6 +221,8 @@ def refusal(action: Action, mode: Mode) -> str:
     """Why ``mode`` forbids an action; "" where it does not."""
     if mode is Mode.WALL and action.where != "wall":
         return "a wall board takes no commands"
+    if action.where == "replay" and mode is not Mode.REPLAY:
+        return "only a recording has a past to go to: `watchfloor replay FILE`"
     if action.risk in _FORBIDDEN[mode]:
         return {
             Mode.READ_ONLY: f"this console is read-only: it does not {action.words}",

@@ -21,6 +21,7 @@ from console.engine.protocol import Engine  # noqa: E402
 from console.model.event import Event  # noqa: E402
 from console.model.history import Series  # noqa: E402
 from console.model.link import AskPassphrase  # noqa: E402
+from console.tui import present  # noqa: E402
 from console.tui.actions import Action, Mode, forbidden, named, refusal  # noqa: E402
 from console.tui.bindings import bindings, keymap  # noqa: E402
 from console.tui.crash import (  # noqa: E402
@@ -35,6 +36,7 @@ from console.tui.layout_actions import LayoutActions  # noqa: E402
 from console.tui.look import Look  # noqa: E402
 from console.tui.overviews import Overviews  # noqa: E402
 from console.tui.palette import Palette  # noqa: E402
+from console.tui.replaying import Replaying  # noqa: E402
 from console.tui.safe import ScrubFilter  # noqa: E402
 from console.tui.screens.base import WatchScreen  # noqa: E402
 from console.tui.screens.modal import HelpScreen, PassphraseScreen  # noqa: E402
@@ -49,12 +51,12 @@ AGES_S = 1.0
 EVENTS_A_LOOK = 200
 
 
-class ConsoleApp(Takeout, LayoutActions, Overviews):
+class ConsoleApp(Replaying, Takeout, LayoutActions, Overviews):
     """Watches one engine. Nothing here changes a host."""
 
     ENABLE_COMMAND_PALETTE = True
     COMMANDS: ClassVar = {Palette}
-    BINDINGS: ClassVar = bindings("app")
+    BINDINGS: ClassVar = [*bindings("app"), *bindings("replay")]
 
     def __init__(
         self, make: EngineFactory, settings: Settings | None = None, *, look: Look | None = None
@@ -79,6 +81,8 @@ class ConsoleApp(Takeout, LayoutActions, Overviews):
         self._version = -1
         self._painted = 0.0
         self._after = 0
+        present.follow(self.engine.now)
+        self.begin_replay(self.engine)
         self._questions = asyncio.Lock()
 
     def get_line_filters(self) -> Sequence[LineFilter]:
@@ -112,6 +116,8 @@ class ConsoleApp(Takeout, LayoutActions, Overviews):
     def look_at_engine(self) -> None:
         """See whether anything is new; paint at most twice a second, ages once."""
         now = time.monotonic()
+        if self.went_back():
+            self._after = 0
         self._take_events()
         snapshot = self.engine.snapshot()
         due = self._paint_s if snapshot.version != self._version else max(AGES_S, self._paint_s)
@@ -186,7 +192,7 @@ class ConsoleApp(Takeout, LayoutActions, Overviews):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """No action that the mode forbids; and a colon is text wherever a person types."""
-        if forbidden(("app",), action, self.settings.mode):
+        if forbidden(("app", "replay"), action, self.settings.mode):
             return False
         if action == "command_palette" and self.settings.mode is Mode.WALL:
             return False
@@ -201,7 +207,7 @@ class ConsoleApp(Takeout, LayoutActions, Overviews):
         if why or not isinstance(screen, WatchScreen):
             self.say(why or "not possible while a question is open")
             return
-        target = self if action.where == "app" else screen
+        target = self if action.where in ("app", "replay") else screen
         if action.where == "table":
             if screen.table is None:
                 self.say("this page has no rows")

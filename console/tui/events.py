@@ -10,6 +10,7 @@ import msgspec
 from console.engine.logins import Logins
 from console.model.event import Event
 from console.model.words import INFO, refusals, sentence, severity
+from console.tui import present
 from console.tui.look import Cell, Look
 
 FOLD_S = 60.0
@@ -85,6 +86,12 @@ class EventRows:
                 if self._newest.get(_same(gone.last)) is gone:
                     del self._newest[_same(gone.last)]
 
+    def clear(self) -> None:
+        """Forget everything: events are told anew from the beginning."""
+        self._rows.clear()
+        self._newest.clear()
+        self._logins = Logins()
+
     def _drop(self) -> Row:
         """The oldest row of the kind that has most: what is frequent never hides what is rare."""
         kinds = Counter(row.last.kind for row in self._rows)
@@ -130,5 +137,5 @@ def event_line(row: Row, look: Look, *, host: bool = True) -> Cell:
 def when(at: float) -> str:
     """The time in UTC, with the day where it is not today."""
     moment = time.gmtime(at)
-    today = moment[:3] == time.gmtime(time.time())[:3]
+    today = moment[:3] == time.gmtime(present.now())[:3]
     return time.strftime("%H:%M:%S" if today else "%m-%d %H:%M:%S", moment)

@@ -11,13 +11,16 @@ from textual.events import Paste
 from textual.screen import Screen
 from textual.widgets import Input
 
+from console.engine.protocol import Playback
 from console.model.event import Event
 from console.model.view import FleetSnapshot
+from console.tui import present
 from console.tui.actions import Action, Mode, forbidden, offered_in
 from console.tui.filter import LONGEST, FilterError
 from console.tui.keys import Keys
 from console.tui.layout import Layouts
 from console.tui.look import Cell, Look
+from console.tui.replaybar import ReplayBar
 from console.tui.settings import Settings
 from console.tui.trail import Place
 from console.tui.widgets.line_table import LineTable
@@ -46,6 +49,11 @@ class Console(Protocol):
     @property
     def layouts(self) -> Layouts:
         """The layouts, and the one in use."""
+        ...
+
+    @property
+    def playback(self) -> Playback | None:
+        """What a replay can do beside showing; None when hosts are watched."""
         ...
 
     def retry(self, host: str) -> None:
@@ -128,6 +136,9 @@ class WatchScreen(Screen[None]):
     def show_events(self, events: list[Event]) -> None:
         """Take new events; most views show none."""
 
+    def forget_events(self) -> None:
+        """Events are told anew from the beginning: a replay went back."""
+
     @property
     def console(self) -> Console:
         """The application, as screens know it."""
@@ -149,6 +160,9 @@ class WatchScreen(Screen[None]):
         yield self.top
         with Vertical(id="body"):
             yield from self.body()
+        playback = self.console.playback
+        if playback is not None:
+            yield ReplayBar(self.look, playback, self.console.keys)
         yield self.typed
         yield self.hints
 
@@ -292,7 +306,10 @@ class WatchScreen(Screen[None]):
 
     def clock(self) -> Cell:
         """UTC, and local time where it is another."""
-        now = time.time()
+        now = present.now()
+        if self.console.playback is not None:
+            then = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(now))
+            return [(" REPLAY ", "warn"), (f" {then} UTC ", "")]
         local = time.localtime(now)
         words = f"{time.strftime('%H:%M:%S', time.gmtime(now))} UTC "
         if local.tm_gmtoff:

@@ -63,7 +63,7 @@ class FleetScreen(WatchScreen):
         self._title = title
         self._first = first
         self.below = Bar(look, id="events")
-        self._lines = 0
+        self._lines = -1  # not yet shared out
         self._events = EventRows(MOST, routine=ROUTINE)
         self.newcomers = Newcomers()
         model = TableModel(
@@ -123,6 +123,12 @@ class FleetScreen(WatchScreen):
         self._events.add(events)
         lines = [event_line(row, self.look) for row in self._events.rows()]
         self.below.show(*lines)
+
+    def forget_events(self) -> None:
+        """No events yet, as before the first."""
+        self.newcomers.clear()
+        self._events.clear()
+        self.below.show()
 
     # -- actions
 

@@ -1,6 +1,5 @@
 """The columns of the fleet: one row a host."""
 
-import time
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -8,7 +7,7 @@ from console.model.host import HostState
 from console.model.tables import GpuProcess
 from console.model.view import HostView
 from console.model.words import number, rate, size, span
-from console.tui import facts
+from console.tui import facts, present
 from console.tui.filter import PLACES, Field, Value
 from console.tui.look import Cell, Look, load_style
 from console.tui.newcomers import Newcomers
@@ -34,7 +33,7 @@ def note(view: HostView, look: Look) -> tuple[str, Cell] | None:
         return None
     style = look.state(view.state)[1]
     wait = ""
-    if view.retry_at is not None and (left := view.retry_at - time.time()) > 0:
+    if view.retry_at is not None and (left := view.retry_at - present.now()) > 0:
         wait = f"  (next try in {span(left)})"
     return "state", [
         (facts.why(view) or "connecting", "" if style == "accent" else style),
@@ -48,7 +47,7 @@ def _name(view: HostView, look: Look) -> Cell:
 
 def _state(view: HostView, look: Look) -> Cell:
     symbol, style = look.state(view.state)
-    age = view.age(time.time())
+    age = view.age(present.now())
     old = "" if age is None else f" {span(age)}"
     return [(symbol, style), (f" {view.state.value}", style), (old, "dim")]
 
@@ -236,6 +235,6 @@ FIELDS = {
     "owner": Field(lambda v: v.spec.owner),
     "environment": Field(lambda v: v.spec.environment),
     "risk": Field(lambda v: v.spec.risk),
-    "age": Field(lambda v: v.age(time.time()), "s"),
+    "age": Field(lambda v: v.age(present.now()), "s"),
 }
 """What a filter may ask for besides the columns."""

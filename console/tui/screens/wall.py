@@ -9,14 +9,14 @@ from textual.app import ComposeResult
 from console.engine.protocol import Engine
 from console.model.event import Event
 from console.model.host import HostState
-from console.model.view import FleetSnapshot
+from console.model.view import FleetSnapshot, HostView
 from console.model.words import BAD, INFO, severity, span
 from console.text import clip
 from console.tui.bigtext import HEIGHT, big, block, width
 from console.tui.bindings import bindings
 from console.tui.board import Board, Busy, Wrong, busiest, silence, states
 from console.tui.events import EventRows, Row
-from console.tui.heat import scale
+from console.tui.heat import cell, scale, shown
 from console.tui.look import Cell, Look, Piece
 from console.tui.newcomers import Newcomers
 from console.tui.screens.base import WatchScreen
@@ -26,6 +26,8 @@ from console.tui.widgets.lines import Bar
 
 ITEM = HEIGHT + 2
 """Lines of one thing: big letters, a line of detail, a blank."""
+DIGIT = 7
+"""Cells of one GPU in big digits."""
 FROZEN_S = 5.0
 """Without a look at the engine for so long, the board says that it stands still."""
 EVENTS = 20
@@ -126,6 +128,10 @@ class WallScreen(WatchScreen):
         """Keep those that matter."""
         self._events.add(event for event in events if severity(event) != INFO)
 
+    def forget_events(self) -> None:
+        """No events yet, as before the first."""
+        self._events.clear()
+
     def tick(self) -> None:
         """Once a second: what is wrong, which page, draw."""
         now = self._mono()
@@ -175,12 +181,15 @@ class WallScreen(WatchScreen):
         silent = silence(self._snapshot, now)
         self._head.show(self._headline(now, frozen, silent))
         heat = self.page == "heat"
-        self._canvas.display, self._map.display, self._scale.display = not heat, heat, heat
+        large = self._large_heat() if heat else []
+        small = heat and not large
+        self._canvas.display, self._map.display, self._scale.display = not small, small, heat
         if heat:
-            self._map.show(self._snapshot.hosts)
             self._scale.show(scale(self._map.number, self.look))
+        if small:
+            self._map.show(self._snapshot.hosts)
         else:
-            self._canvas.show(self._lines(now))
+            self._canvas.show(large or self._lines(now))
         self._say_foot(now, frozen)
 
     def _headline(self, now: float, frozen: float, silent: float | None) -> list[Cell]:
@@ -212,6 +221,36 @@ class WallScreen(WatchScreen):
             out.append([*line, (" " * (room - clock_room - used), ""), (row, "bold")])
         return out
 
+    @property
+    def _room(self) -> int:
+        """Lines of a page: what the bar, the headline and the foot leave, and the scale."""
+        return max(1, self.size.height - HEIGHT - 3 - (self.page == "heat"))
+
+    def _large_heat(self) -> list[Cell]:
+        """The GPUs in big digits, where the whole fleet has room for that; else nothing."""
+        hosts = [view for view in self._snapshot.hosts if shown(view)]
+        most = max((len(view.gpus) for view in hosts), default=0)
+        wide = max((width(view.name) for view in hosts), default=0)
+        room = self.size.width
+        if not hosts or len(hosts) * (HEIGHT + 1) > self._room or wide + 6 + most * DIGIT > room:
+            return []
+        return [line for view in hosts for line in self._large(view, wide)]
+
+    def _large(self, view: HostView, wide: int) -> list[Cell]:
+        look, plain = self.look, self.look.ascii_only
+        lines: list[list[Piece]] = []
+        for row in big(view.name, plain=plain):
+            lines.append([(f"  {row:{wide}}    ", "")])
+        if view.state is not HostState.LIVE and not view.workstation:
+            for line, row in zip(lines, big(view.state.value, plain=plain), strict=True):
+                line.append((row, look.state(view.state)[1]))
+            return [*lines, []]
+        for gpu in view.gpus:
+            sign, style = cell(gpu, self._map.number, look)
+            for line, row in zip(lines, big(sign, plain=plain), strict=True):
+                line += [(f" {row:{DIGIT - 2}}", style), (" ", "")]
+        return [*lines, []]
+
     def _say_foot(self, now: float, frozen: float) -> None:
         frames = [view.frame_at for view in self._snapshot.hosts if view.frame_at]
         age = span(max(0.0, now - max(frames))) if frames else "never"
@@ -219,8 +258,8 @@ class WallScreen(WatchScreen):
         day = time.strftime("%Y-%m-%d", time.gmtime(now))
         name = f"watchfloor {self._title}".strip()
         self.top.show([(f" {name} ", "bold"), (f" {head} ", "")], right=[(f"{day} UTC ", "")])
-        words = f" newest frame {age} ago, looked {span(frozen)} ago"
-        self._foot.show([(words, "")], right=[(f"{STILL} ", "dim")])
+        old = f"; nothing was looked at for {span(frozen)}" if frozen > FROZEN_S else ""
+        self._foot.show([(f" newest frame {age} ago{old}; {STILL}", "")])
 
     def _lines(self, now: float) -> list[Cell]:
         if self.page == "busy":
@@ -229,16 +268,14 @@ class WallScreen(WatchScreen):
             return self._recent(self._events.rows(), now)
         return self._state(now)
 
-    def _items(self, items: list[list[Cell]], more: str) -> list[Cell]:
+    def _items(self, items: list[list[Cell]]) -> list[Cell]:
         """As many items as have room, and how many have not."""
-        room = self._canvas.size.height
-        fit = max(1, room // ITEM)
-        left = len(items) - fit
-        if left > 0 and (room % ITEM) < 1 and fit > 1:
-            fit, left = fit - 1, left + 1
+        fit = max(1, (self._room + 1) // ITEM)
+        if len(items) > fit and self._room == fit * ITEM - 1 and fit > 1:
+            fit -= 1  # for the line that says so
         out = [line for item in items[:fit] for line in item]
-        if left > 0:
-            out.append([(f"   and {left} more {more}", "bold")])
+        if len(items) > fit:
+            out = [*out[: self._room - 1], [(f"   and {len(items) - fit} more", "bold")]]
         return out
 
     def _item(self, parts: list[Piece], detail: str, style: str) -> list[Cell]:
@@ -261,7 +298,7 @@ class WallScreen(WatchScreen):
             items.append(
                 self._item([(item.words, item.severity)], f"{mark} {detail}", item.severity)
             )
-        return self._items(items, "things are wrong")
+        return self._items(items)
 
     def _busy(self, hosts: list[Busy]) -> list[Cell]:
         items = []
@@ -271,7 +308,7 @@ class WallScreen(WatchScreen):
             style = "warn" if host.load >= 95 else ""
             parts = [(host.host, ""), (f"{host.load:.0f}%", style or "accent")]
             items.append(self._item(parts, ", ".join(filter(None, (heat, memory))), ""))
-        return self._items(items, "hosts with GPUs")
+        return self._items(items)
 
     def _recent(self, rows: list[Row], now: float) -> list[Cell]:
         items = []
@@ -281,7 +318,7 @@ class WallScreen(WatchScreen):
             at = time.strftime("%H:%M", time.gmtime(event.at))
             detail = f"{self.look.mark(level)} {row.words()}, {span(now - event.at)} ago"
             items.append(self._item([(at, ""), (event.host or "console", level)], detail, level))
-        return self._items(items, "events")
+        return self._items(items)
 
     # -- actions
 
