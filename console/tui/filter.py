@@ -7,13 +7,14 @@ vllm            a word anywhere in the row, case ignored
 name~^gpu       a regular expression in one field
 temp>80         a field: > < >= <= = != with a number or a word
 state=down|new  one of several; with != none of them
+name=gpu*       * stands for any letters, ? for one
 egress>1.5M     the number as the screen prints it
 @fra            of this site, zone, environment, group or tag; @gpu-* of all that begin so
 """
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from fnmatch import translate
+from fnmatch import fnmatchcase, translate
 from typing import Any, NamedTuple
 
 from console.text import clean
@@ -249,9 +250,9 @@ def _words(id: str, sign: str, right: str) -> Test:
         text = str(left).lower()
         match sign:
             case "=":
-                return text == wanted
+                return fnmatchcase(text, wanted)
             case "!=":
-                return text != wanted
+                return not fnmatchcase(text, wanted)
             case ">":
                 return text > wanted
             case "<":

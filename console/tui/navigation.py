@@ -64,8 +64,14 @@ class Navigation(ThemedApp):
 
     def open_host(self, host: str, tab: str = "overview") -> None:
         """Show one host, with its full process table while its screen is open."""
-        screen = HostScreen(self.look, host, self._console.history, self._fleet.newcomers)
-        screen.tab = tab
+        screen = HostScreen(
+            self.look,
+            host,
+            self._console.history,
+            self._fleet.newcomers,
+            tab=tab,
+            first=self.engine.snapshot().host(host),
+        )
         self.open_view(screen)
         screen.call_after_refresh(self._fill, screen)
 
@@ -238,6 +244,12 @@ class Navigation(ThemedApp):
             if known is not None:
                 return [clean(text, 200) for text in known(typed)]
         return []
+
+    def forget_events(self) -> None:
+        """Let every open view begin anew with events: a replay went back."""
+        for screen in self.screen_stack:
+            if isinstance(screen, WatchScreen):
+                screen.forget_events()
 
     def show_events(self, events: list[Event]) -> None:
         """Hand new events to every open view."""
