@@ -69,6 +69,7 @@ def screen_settings(config: "Config", **more: Any) -> "Settings":
         "theme": config.ui.theme,
         "state": config.state_dir,
         "still": config.ui.motion == "reduced",
+        "plots": config.ui.plot,
     }
     return Settings(**(given | more))
 

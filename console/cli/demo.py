@@ -4,6 +4,8 @@ import argparse
 import math
 from typing import Any
 
+from console.cli.status import record_flag
+
 HELP = "watch an embedded fleet of eight hosts on this machine"
 ABOUT = """\
 Starts eight real SSH servers on 127.0.0.1: seven simulated hosts of an inference site, and this
@@ -33,6 +35,8 @@ def add(sub: Any) -> None:
     parser.add_argument(
         "--keep", action="store_true", help="keep the demo's folder and say where it is"
     )
+    parser.add_argument("--wall", action="store_true", help="the board for the wall, see `wall`")
+    record_flag(parser)
     parser.set_defaults(run=run)
 
 
@@ -44,8 +48,12 @@ def run(args: argparse.Namespace) -> int:
 
     if args.seconds is not None and not args.plain:
         raise UsageError("--seconds goes with --plain", hint="The screens end with `q`.")
+    if args.wall and args.plain:
+        raise UsageError("--wall needs the screens", hint="Leave --plain out.")
     demo = Demo(speed=args.speed, seed=args.seed, keep=args.keep, workstation=not args.plain)
-    return plain(demo, args.speed, args.seconds) if args.plain else screens(demo, args.speed)
+    if args.plain:
+        return plain(demo, args.speed, args.seconds, args.record)
+    return screens(demo, args.speed, args.record, wall=args.wall)
 
 
 def _seconds(text: str) -> float:

@@ -16,7 +16,9 @@ from console import __version__
 from console.errors import WatchfloorError
 from console.text import clean
 
-VERBS = ("screens", "status", "watch", "config", "hosts", "enroll", "plugins", "demo", "replay")
+VERBS = (
+    "screens", "wall", "status", "watch", "config", "hosts", "enroll", "plugins", "demo", "replay",
+)  # fmt: skip
 """Modules of this package; each has ``add(sub)``."""
 
 CODES = """\

@@ -17,6 +17,7 @@ Port = Annotated[int, Meta(ge=1, le=65_535)]
 Tier = Literal[0, 1, 2]
 Way = Literal["asyncssh", "openssh"]
 Motion = Literal["full", "reduced"]
+Plots = Literal["auto", "braille", "block", "ascii"]
 
 
 class HostDefaults(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -76,6 +77,9 @@ class Ui(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, frozen=True):
     motion: Annotated[
         Motion, Meta(description="reduced: nothing moves by itself, one paint a second at most")
     ] = "full"
+    plot: Annotated[
+        Plots, Meta(description="what plots are drawn with; `auto` is what fits the terminal")
+    ] = "auto"
 
 
 class Plugin(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, frozen=True):
@@ -151,6 +155,7 @@ SETTINGS: dict[str, Any] = {
     "ui.refresh_s": 0.5,
     "ui.theme": "auto",
     "ui.motion": "full",
+    "ui.plot": "auto",
 }
 """Settings that are not about hosts, with their defaults, by dotted path."""
 

@@ -14,6 +14,7 @@ from console.demo.timeline import Stage, stages
 from console.demo.told import StageEvents
 from console.engine.build import local_engine
 from console.engine.protocol import Engine
+from console.engine.recorder import recorded
 from console.errors import UsageError
 from console.model.link import AskPassphrase
 
@@ -38,26 +39,44 @@ def kept(folder: Path) -> str:
     )
 
 
-def screens(demo: Demo, speed: float) -> int:
-    """Open the screens on ``demo``, not yet started; returns the exit status."""
+def screens(demo: Demo, speed: float, record: Path | None = None, *, wall: bool = False) -> int:
+    """Open the screens on ``demo``, not yet started; returns the exit status.
+
+    ``record`` names a file to keep what is shown in; ``wall`` shows the wall board.
+    """
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise UsageError("the screens need a terminal", hint="Use `watchfloor demo --plain`.")
+    from console.config.loader import default_state_dir
+    from console.tui.actions import Mode
     from console.tui.app import run_app
     from console.tui.settings import Settings
 
     def engine(ask: AskPassphrase) -> Engine:
-        told = StageEvents(stages(), demo.stages_begun)
-        return local_engine(demo.config(), ask_passphrase=ask, others=told)
+        return watched(demo, record, ask)
 
+    mode = Mode.WALL if wall else Mode.READ_ONLY
     with demo:
         # Below the screens until they close: then it says what there was to see.
         _say(hint(stages(), speed))
         if demo.keep:
             _say(kept(demo.folder))
-        return run_app(engine, Settings(title="demo"))
+        state = default_state_dir() / "demo"  # its own folder is gone at the end
+        return run_app(engine, Settings(title="demo", state=state, mode=mode))
 
 
-def plain(demo: Demo, speed: float, seconds: float | None) -> int:
+def watched(demo: Demo, record: Path | None, ask: AskPassphrase | None = None) -> Engine:
+    """An engine over the demo that tells its stages as events, and is recorded if asked for."""
+    told = StageEvents(stages(), demo.stages_begun)
+    return recorded(
+        lambda more: local_engine(
+            demo.config(), ask_passphrase=ask, others=lambda: [*told(), *more()]
+        ),
+        record,
+        title="demo",
+    )
+
+
+def plain(demo: Demo, speed: float, seconds: float | None, record: Path | None = None) -> int:
     """Print calm lines for ``seconds``, or until stopped; 0 when enough hosts were LIVE.
 
     A reader that leaves ends it quietly, with 0.
@@ -67,7 +86,7 @@ def plain(demo: Demo, speed: float, seconds: float | None) -> int:
         if demo.keep:
             _say(kept(demo.folder))
         try:
-            return asyncio.run(_plain(demo, seconds))
+            return asyncio.run(_plain(demo, seconds, record))
         except BrokenPipeError:  # the reader of the lines has seen enough, as with `| head`
             null = os.open(os.devnull, os.O_WRONLY)
             os.dup2(null, sys.stdout.fileno())  # else the interpreter fails on it at its end
@@ -75,12 +94,12 @@ def plain(demo: Demo, speed: float, seconds: float | None) -> int:
             return 0
 
 
-async def _plain(demo: Demo, seconds: float | None) -> int:
+async def _plain(demo: Demo, seconds: float | None, record: Path | None) -> int:
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(number, stopped.set)
-    engine = local_engine(demo.config())
+    engine = watched(demo, record) if record else local_engine(demo.config())
     log = PlainLog(engine, stages())
     await engine.start()
     end = None if seconds is None else loop.time() + seconds
