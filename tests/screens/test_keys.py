@@ -192,7 +192,7 @@ async def test_commands_and_help() -> None:
         await pilot.press("question_mark")
         await settle(pilot)
         assert isinstance(app.screen, HelpScreen)
-        assert "back to the fleet" in text(app)
+        assert "next section" in text(app)
         await pilot.press("escape")
         await pilot.press("colon", *"nonsense", "enter")
         await pilot.pause()
@@ -244,3 +244,16 @@ async def test_a_thousand_hosts_scroll() -> None:
         await pilot.press("slash", *"gpus>97")
         await pilot.pause()
         assert len(app._fleet.table.model.order) == 20
+
+
+async def test_progress_is_shown_until_every_host_was_tried_once() -> None:
+    waiting = [view(f"w{n}", HostState.CONNECTING, frame_at=None, fast=None) for n in range(6)]
+    engine = StillEngine(view("a"), view("b"), *waiting)
+    app = make_app(engine)
+    async with app.run_test(size=(140, 24)) as pilot:
+        await settle(pilot)
+        assert "connecting ██░░░░░░░░ 2/8" in text(app)
+        engine.show(*(view(f"h{n}") for n in range(8)))
+        app.paint_soon()
+        await settle(pilot)
+        assert "connecting" not in text(app).splitlines()[0]

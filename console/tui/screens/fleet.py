@@ -20,6 +20,8 @@ from console.tui.table_model import TableModel
 from console.tui.widgets.line_table import LineTable
 from console.tui.widgets.lines import Bar
 
+PROGRESS = 10
+"""Cells of the bar that shows how many hosts have been tried once."""
 FEWEST, MOST = 2, 20
 """Lines of events below the hosts; between them, what the hosts leave free."""
 ROUTINE = frozenset({"process.new", "log.line", "auth.accepted", "auth.sudo"})
@@ -36,8 +38,13 @@ def totals(snapshot: FleetSnapshot, look: Look) -> Cell:
         if states[state]:
             symbol, style = look.state(state)
             pieces.append((f" {symbol} {states[state]} {state.value} ", _STRESS.get(style, "")))
-    if snapshot.connecting:
-        pieces.append((f" {snapshot.connecting} connecting", ""))
+    first = states[HostState.CONNECTING]
+    if first:
+        tried = len(hosts) - first
+        bar = look.bar(100 * tried / len(hosts), PROGRESS)
+        pieces.append((f" connecting {bar} {tried}/{len(hosts)} ", ""))
+    elif snapshot.connecting:
+        pieces.append((f" {snapshot.connecting} tried again", ""))
     lost = snapshot.dropped_events + sum(view.counts.dropped_events for view in hosts)
     if lost:
         pieces.append((f"  {lost} events dropped", ""))
