@@ -1,14 +1,14 @@
 """What a host's picture means, as numbers and words: pure functions for columns and pages."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from console.model.gpu import Gpu, worst_throttle
-from console.model.host import Host
+from console.model.host import Host, HostState
 from console.model.risks import risks as risks
 from console.model.risks import risky as risky
 from console.model.tables import GpuProcess, Listener
 from console.model.view import HostView
-from console.model.words import BAD, WARN, without_host, xid_severity
+from console.model.words import BAD, WARN, size, without_host, xid_severity
 
 
 def gpu_load(view: HostView) -> float | None:
@@ -103,6 +103,33 @@ def newly(rows: Sequence[GpuProcess]) -> list[tuple[str, GpuProcess]]:
     return [
         (f"GPU{','.join(map(str, sorted({row.gpu for row in of})))}", of[0]) for of in held.values()
     ]
+
+
+def silent(view: HostView) -> bool:
+    """Whether a host that has spoken says nothing any more."""
+    return (
+        view.frame_at is not None
+        and not view.workstation
+        and view.state not in (HostState.LIVE, HostState.CONNECTING)
+    )
+
+
+def busiest(view: HostView) -> str | None:
+    """The GPU that is used most and the process that holds most of it, in words."""
+    known = [gpu for gpu in view.gpus if gpu.fast.util_pct is not None]
+    if not known:
+        return None
+    gpu = max(known, key=lambda gpu: (gpu.fast.util_pct, gpu.fast.mem_used_mib or 0.0))
+    words = f"{gpu.index} at {gpu.fast.util_pct:.0f}%"
+    for row in biggest_first(row for row in view.gpu_processes if row.gpu == gpu.index)[:1]:
+        memory = f", {size(row.mem_mib, start='M')}" if row.reliable and row.mem_mib else ""
+        words += f", biggest process {row.name or '?'} pid {row.pid} {row.user or '?'}{memory}"
+    return words
+
+
+def biggest_first(rows: Iterable[GpuProcess]) -> list[GpuProcess]:
+    """Processes on GPUs, those with most memory first and those that do not say it last."""
+    return sorted(rows, key=lambda row: (-(row.mem_mib or 0.0) if row.reliable else 0.0, row.pid))
 
 
 def why(view: HostView) -> str:

@@ -1,10 +1,13 @@
-"""Processes that took a GPU since the console began to watch."""
+"""Processes that took a GPU, and listeners that opened, since the console began to watch."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TypeVar
 
 from console.model.event import Event
 from console.model.tables import GpuProcess
 from console.model.view import HostView
+
+V = TypeVar("V")
 
 MOST = 1000
 """Keys that are remembered of one host; the oldest are forgotten first."""
@@ -15,17 +18,35 @@ class Newcomers:
 
     def __init__(self) -> None:
         self._keys: dict[str, dict[str, None]] = {}
+        self._opened: dict[str, dict[str, float]] = {}
 
     def see(self, events: Iterable[Event]) -> None:
         """Take events of any host."""
         for event in events:
             if event.kind == "gpu.process.new":
-                keys = self._keys.setdefault(event.host, {})
-                keys[event.key] = None
-                if len(keys) > MOST:
-                    del keys[next(iter(keys))]
+                _remember(self._keys.setdefault(event.host, {}), event.key, None)
+            elif event.kind == "listener.new":
+                _remember(self._opened.setdefault(event.host, {}), event.key, event.at)
+            elif event.kind == "listener.gone":
+                self._opened.get(event.host, {}).pop(event.key, None)
+
+    def clear(self) -> None:
+        """Forget everything: events are told anew from the beginning."""
+        self._keys.clear()
+        self._opened.clear()
 
     def of(self, view: HostView) -> Sequence[GpuProcess]:
         """The rows of new processes that still hold a GPU of this host."""
         keys = self._keys.get(view.name)
         return [row for row in view.gpu_processes if row.key in keys] if keys else ()
+
+    def opened(self, host: str) -> Mapping[str, float]:
+        """When listeners of a host opened, by key, as far as events told; by the host's clock."""
+        return self._opened.get(host, {})
+
+
+def _remember(held: dict[str, V], key: str, value: V) -> None:
+    held.pop(key, None)
+    held[key] = value
+    if len(held) > MOST:
+        del held[next(iter(held))]

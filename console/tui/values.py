@@ -6,7 +6,8 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from console.model.words import size, span
+from console.model.words import rate, size, span
+from console.tui import present
 
 
 class Value(NamedTuple):
@@ -25,7 +26,19 @@ _RECOVERY = {
     3: "drain peers",
     4: "drain, reset",
 }
-_NAMED = {"compute_mode": _COMPUTE, "recovery_action": _RECOVERY}
+_SECCOMP = {0: "off", 1: "strict", 2: "filter"}
+_STATE = {
+    "R": "R, running", "S": "S, sleeping", "D": "D, waits for a device", "Z": "Z, ended (zombie)",
+    "T": "T, stopped", "t": "t, stopped by a debugger", "I": "I, idle thread of the kernel",
+}  # fmt: skip
+_NAMED: dict[str, dict[Any, str]] = {
+    "compute_mode": _COMPUTE,
+    "recovery_action": _RECOVERY,
+    "seccomp": _SECCOMP,
+    "state": _STATE,
+}
+_MOMENTS = frozenset({"started", "since", "modified"})
+"""Fields that are seconds since the epoch though their names do not end so; 0 is not known."""
 _BAD_ABOVE_0 = frozenset(
     {"ecc_uncorrected_volatile", "remap_failure", "recovery_action", "retired_pages_dbe"}
 )
@@ -44,6 +57,9 @@ _SPELLED = {
     "lsm": "LSM", "mem": "memory", "mig": "MIG", "nvlink": "NVLink", "nvml": "NVML",
     "pci": "PCI", "pcie": "PCIe", "sbe": "single-bit", "sm": "SM", "tpm": "TPM", "util": "use",
     "uuid": "UUID", "vbios": "VBIOS", "xid": "Xid", "cpu": "CPU", "bpf": "BPF", "mac": "MAC",
+    "pid": "PID", "ppid": "parent PID", "uid": "UID", "gid": "GID", "rss": "memory", "tx": "sent",
+    "rx": "received", "cmdline": "command", "exe": "program file", "userns": "user namespace",
+    "privs": "privileges", "caps": "capabilities", "argv": "arguments", "cgroup": "control group",
     "dev": "dev", "inforom": "InfoROM", "bar1": "BAR1", "enc": "encoder", "dec": "decoder",
 }  # fmt: skip
 
@@ -88,6 +104,8 @@ def _text(name: str, value: Any, unit: str) -> str:
         return yes_no(value)
     if name in _NAMED:
         return _NAMED[name].get(value, str(value))
+    if name in _MOMENTS:
+        return f"{moment(value)}, {span(present.now() - value)} ago" if value else "-"
     return _UNITS[unit](value) if unit else str(value)
 
 
@@ -101,8 +119,13 @@ def _style(name: str, value: Any) -> str:
 
 
 def moment(seconds: float) -> str:
-    """Seconds since the epoch as UTC."""
-    return time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(seconds))
+    """Seconds since the epoch as UTC, and as local time where that is another."""
+    try:
+        local = time.localtime(seconds)
+        words = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(seconds))
+    except (OverflowError, OSError, ValueError):  # whatever a host calls a time
+        return f"{seconds:g} s after 1970"
+    return words + (time.strftime(" (%H:%M:%S %Z)", local) if local.tm_gmtoff else "")
 
 
 _UNITS = {
@@ -115,6 +138,7 @@ _UNITS = {
     "ns": lambda v: span(v / 1e9),
     "pct": lambda v: f"{v:.0f}%",
     "mhz": lambda v: f"{v} MHz",
+    "bps": rate,
     "mbps": lambda v: f"{v} Mbit/s",
     "at": moment,
     "time": moment,

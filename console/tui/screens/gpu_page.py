@@ -1,24 +1,29 @@
 """The GPUs of one host: first one line each, then everything that each of them says."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from console.model.gpu import THROTTLE_REASONS, Gpu
+from console.model.history import Series
 from console.model.tables import GpuProcess
 from console.model.view import HostView
 from console.model.words import number, size
 from console.text import clip
 from console.tui import facts
 from console.tui.look import Cell, Look, load_style
+from console.tui.plot.small import small_plots
 from console.tui.screens.host_pages import title
 from console.tui.values import Value, values
 
 CELL = 38
 LABEL = 23
 GAP = 2
+WIDE = 124
+"""Cells from which on each GPU's row has room for memory errors, links and partitions."""
+HistoryOf = Callable[[str, float], Series]
 
 
-def gpus(view: HostView, look: Look, width: int) -> list[Cell]:
-    """The page, for a screen of ``width`` cells."""
+def gpus(view: HostView, look: Look, width: int, history: HistoryOf | None = None) -> list[Cell]:
+    """The page, for a screen of ``width`` cells; with ``history`` each GPU has its plots."""
     driver = view.inventory.driver
     if not view.gpus:
         if driver is not None and driver.error:
@@ -31,23 +36,61 @@ def gpus(view: HostView, look: Look, width: int) -> list[Cell]:
         _head(width),
         *(_row(g, look, width) for g in view.gpus),
     ]
-    lines += [[], title("processes on GPUs", look), *_processes(view.gpu_processes, width)]
+    words = facts.busiest(view)
+    if words:
+        lines.append([("  busiest: GPU ", "dim"), (words, "bold")])
+    lines += [[], title("processes on GPUs, biggest first", look)]
+    lines += _processes(view.gpu_processes, width)
     if driver is not None:
         lines += [[], title("driver", look), *_grid([*values(driver, skip=("error",))], width)]
     for gpu in view.gpus:
         lines += [[], title(f"GPU {gpu.index}  {gpu.static.name or '?'}  {gpu.static.uuid}", look)]
+        if history is not None:
+            names = tuple(f"gpu.{gpu.index}.{what}" for what in ("util_pct", "mem_pct", "power_w"))
+            lines += small_plots(names, history, look, width)
+        mine = [row for row in view.gpu_processes if row.gpu == gpu.index]
         lines += _grid([*_all(gpu)], width)
+        if mine:
+            lines += _processes(mine, width)
     return lines
 
 
 def _head(width: int) -> Cell:
     bar = _bar(width)
     busy, memory = f"{'BUSY':>{bar + 5}}", f"{'MEMORY':>{bar + 11}}"
-    return [(f"  GPU {busy} {memory} TEMP        POWER    MHz  WORST", "head")]
+    more = f"{'ECC C/U':>9} {'REMAP':>5} {'LINKS':>5} {'MIG':>3}  " if width >= WIDE else ""
+    return [(f"  GPU {busy} {memory} TEMP        POWER    MHz  {more}WORST", "head")]
 
 
 def _bar(width: int) -> int:
-    return max(0, min(20, (width - 76) // 4))
+    return max(0, min(20, (width - (102 if width >= WIDE else 76)) // 4))
+
+
+def _errors(gpu: Gpu) -> Iterator[tuple[str, str]]:
+    """Memory errors (corrected/uncorrected), remapped rows, active links, partitions."""
+    ecc, static = gpu.counters, gpu.static
+    words = f"{_short(ecc.ecc_corrected)}/{_short(ecc.ecc_uncorrected)}"
+    if ecc.ecc_corrected is None and ecc.ecc_uncorrected is None:
+        words = "off" if static.ecc_mode is False else "-"
+    yield (
+        f"{words:>9} ",
+        "bad"
+        if ecc.ecc_uncorrected_volatile
+        else ("warn" if ecc.ecc_uncorrected or static.ecc_mode is False else ""),
+    )
+    known = [n for n in (ecc.remapped_corrected, ecc.remapped_uncorrected) if n is not None]
+    failed = "fail" if ecc.remap_failure else _short(sum(known)) if known else "-"
+    yield f"{failed:>5} ", "bad" if ecc.remap_failure else "warn" if ecc.remap_pending else ""
+    yield f"{number(static.nvlinks_active):>5} ", "warn" if ecc.nvlink_crc_errors else ""
+    mig = {True: "on", False: "off", None: "-"}[static.mig_mode]
+    yield f"{mig:>3}  ", "" if static.mig_mode else "dim"
+
+
+def _short(count: int | None) -> str:
+    """A count in at most four cells."""
+    if count is None:
+        return "-"
+    return str(count) if count < 10_000 else f"{count // 1000}k" if count < 10**6 else ">1M"
 
 
 def _row(gpu: Gpu, look: Look, width: int) -> Cell:
@@ -69,20 +112,28 @@ def _row(gpu: Gpu, look: Look, width: int) -> Cell:
         (look.bar(part, _bar(width)), "accent"),
         (f" {memory:>10} ", ""),
         (f"{number(fast.temp_c, 0, ' C'):>4} ", load_style(fast.temp_c, 80, 88)),
-        (f"{power:>12} {number(fast.sm_clock_mhz):>6}  ", ""),
+        (f"{power:>12} {number(fast.sm_clock_mhz):>6}  ", _near(fast.power_w, gpu)),
+        *(_errors(gpu) if width >= WIDE else ()),
         (f"{mark} {words}".strip(), style),
         (old, "warn"),
     ]
 
 
-def _processes(rows: tuple[GpuProcess, ...], width: int) -> Iterator[Cell]:
+def _near(power: float | None, gpu: Gpu) -> str:
+    """Style of a power that is at its limit: the GPU is held back."""
+    limit = gpu.static.power_limit_w
+    return "warn" if power is not None and limit and power >= 0.98 * limit else ""
+
+
+def _processes(rows: Iterable[GpuProcess], width: int) -> Iterator[Cell]:
+    rows = facts.biggest_first(rows)
     if not rows:
         yield [("  none", "dim")]
         return
     shares = any(row.sm_pct is not None for row in rows)
     share = f"{'SM':>5}" if shares else ""
     yield [(f"  GPU KIND     MEMORY{share}  {'PID':12} {'USER':10} PROGRAM", "head")]
-    for row in sorted(rows, key=lambda row: (row.gpu, row.pid)):
+    for row in rows:
         share = f" {number(row.sm_pct, 0, '%'):>4}" if shares else ""
         memory = size(row.mem_mib, start="M") if row.reliable else "?"
         room = width - 75 if width >= 110 and not row.tracer else 0

@@ -1,7 +1,7 @@
 """One host: overview, GPUs, processes, network, inventory, events; built when first seen."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
 from textual.app import ComposeResult
@@ -12,24 +12,34 @@ from console.model.event import Event
 from console.model.history import Series
 from console.model.view import FleetSnapshot, HostView
 from console.model.words import span
-from console.tui import actions, facts
-from console.tui.events import EventRows, event_line
+from console.tui import facts, present
+from console.tui.actions import Action
+from console.tui.bindings import bindings
+from console.tui.events import EventRows
 from console.tui.look import Cell, Look
 from console.tui.newcomers import Newcomers
+from console.tui.plot.small import small_plots
 from console.tui.screens.base import WatchScreen
 from console.tui.screens.gpu_page import gpus
 from console.tui.screens.host_pages import LABEL, inventory_facts, overview
-from console.tui.screens.host_tables import Section, denials, nothing, row_text, sections
+from console.tui.screens.host_sections import HostSections, as_of
+from console.tui.screens.host_tables import Section, denials, nothing, row_text
+from console.tui.screens.network_tables import firewall, heard
+from console.tui.screens.row_page import row_page
 from console.tui.table_model import TableModel
+from console.tui.trail import Place
 from console.tui.widgets.line_table import LineTable
 from console.tui.widgets.lines import Bar, Page
 from console.tui.widgets.strips import fold
 
 TABS = ("overview", "gpus", "processes", "network", "inventory", "events")
-TABLES = ("processes", "network", "inventory")
+TABLES = ("processes", "network", "inventory", "events")
 SECTIONED = ("network", "inventory")
 HEADS = tuple(f" {number} {tab} " for number, tab in enumerate(TABS, 1))
 FACTS = "facts"
+DETAILS = "details"
+TALL = 20
+"""Lines of a screen from which on the network tab has room for its plots."""
 MAX_EVENTS = 500
 HistoryOf = Callable[[str, str, float], Series]
 
@@ -48,28 +58,51 @@ class HostScreen(WatchScreen):
     """Everything about one host."""
 
     PLACES = ("host", "app")
-    BINDINGS = actions.bindings("host")
-    CSS = "#tabs { height: 1; } #section { height: auto; max-height: 4; }"
+    BINDINGS = bindings("host")
+    CSS = """
+    #tabs { height: 1; } #section { height: auto; max-height: 5; }
+    #ahead { height: auto; max-height: 6; }
+    """
 
-    def __init__(self, look: Look, host: str, history: HistoryOf, newcomers: Newcomers) -> None:
+    def __init__(
+        self,
+        look: Look,
+        host: str,
+        history: HistoryOf,
+        newcomers: Newcomers,
+        *,
+        tab: str = "overview",
+        first: HostView | None = None,
+    ) -> None:
+        """``first`` is the host as it is known when the screen is made."""
         super().__init__(look)
         self._newcomers = newcomers
         self.host = host
-        self.tab = "overview"
+        self.tab = tab
         self.forgotten = 0  # events from before this screen that the engine no longer holds
         self._history = history
         self._section: dict[str, int] = {}
-        self._view: HostView | None = None
+        self._view = first
         self._events = EventRows(MAX_EVENTS)
+        self._sections = HostSections(newcomers, self._events)
+        self._opened: tuple[Section, Hashable, Any] | None = None  # the row whose details are shown
+        self.gone = False  # the host is no longer among those that are watched
         self._made: dict[str, Widget] = {}
         self._tabs = Bar(look, id="tabs")
         self._about = Bar(look, id="section")
+        self._ahead = Bar(look, id="ahead")
         self._content = Vertical(id="content")
+
+    @property
+    def place(self) -> Place:
+        """This host, at the tab in view."""
+        return Place("host", (self.host, self.tab))
 
     def body(self) -> ComposeResult:
         """Tabs, what the section is, and the page or table."""
         yield self._tabs
         yield self._about
+        yield self._ahead
         yield self._content
 
     def on_mount(self) -> None:
@@ -82,15 +115,27 @@ class HostScreen(WatchScreen):
     def show(self, snapshot: FleetSnapshot) -> None:
         """Draw this host from the newest snapshot."""
         view = snapshot.host(self.host)
+        if (view is None) != self.gone:
+            self._vanish(view is None)
         if view is None:
             return
         self._view = view
-        symbol, age = self.look.state(view.state)[0], view.age(time.time())
+        symbol, age = self.look.state(view.state)[0], view.age(present.now())
         old = "" if age is None else f"{span(age)} "
         top: Cell = [(f" {view.name} ", "bold"), (f"{symbol} {view.state.value} {old} ", "")]
         self.top.show([*top, (facts.why(view), "")], right=self.clock())
         self._draw(view)
         self.hint()
+
+    def _vanish(self, gone: bool) -> None:
+        """Say that the host left the configuration (or the recording), or is there again."""
+        self.gone = gone
+        if not gone:
+            self.tell("")
+            return
+        words = f" {self.host}  is no longer watched: what you see is how it was last seen "
+        self.top.show([(words, "bold")], right=self.clock())
+        self.tell(f"{self.host} left the list of hosts; Esc leads back to the fleet")
 
     def show_events(self, events: list[Event]) -> None:
         """Take new events of any host; those of this one are kept."""
@@ -98,8 +143,14 @@ class HostScreen(WatchScreen):
         if self.tab == "events" and events and self._view is not None:
             self._draw(self._view)
 
+    def forget_events(self) -> None:
+        """No events yet, as before the first."""
+        self._events.clear()
+        self.forgotten = 0
+
     def _draw(self, view: HostView) -> None:
         widget = self._made.get(self._place())
+        self._show_ahead(view)
         if isinstance(widget, LineTable):
             section = self._current(view)
             widget.empty = nothing(view, section)
@@ -111,23 +162,35 @@ class HostScreen(WatchScreen):
             widget.show([part for cells in lines for part in fold(cells, width, LABEL + 2)])
             self._about.show([])
 
+    def _show_ahead(self, view: HostView) -> None:
+        """Above the tables of the network: how much goes in and out, and the firewall."""
+        there = self.tab == "network" and self._opened is None and self.size.height >= TALL
+        self._ahead.display = there
+        if there:
+            width = self.size.width - 1
+            plots = small_plots(("tx_bps", "rx_bps"), self._past, self.look, width)
+            lines = [*plots, firewall(view)]
+            self._ahead.styles.height = len(lines)
+            self._ahead.show(*lines)
+
+    def _past(self, name: str, seconds: float) -> Series:
+        return self._history(self.host, name, seconds)
+
     def _page(self, view: HostView, width: int) -> list[Cell]:
+        if self._opened is not None:
+            section, key, last = self._opened
+            now = next((row for row in section.rows(view) if section.key(row) == key), None)
+            if now is not None:
+                self._opened = (section, key, now)
+            return row_page(now or last, view, self.look, there=now is not None)
+        old = as_of(view, present.now())
+        lines: list[Cell] = [[(f" {self.look.mark('warn')} {old}", "warn")]] if old else []
         if self.tab == "gpus":
-            return gpus(view, self.look, width)
-        if self.tab == "events":
-            lines = [event_line(row, self.look, host=False) for row in self._events.rows()]
-            if self.forgotten:
-                few = "1 older event is" if self.forgotten == 1 else None
-                words = few or f"{self.forgotten} older events are"
-                return [*lines, [(f" {words} no longer held.", "dim")]]
-            return lines or [[(" Nothing has happened since this console began to watch.", "dim")]]
+            return [*lines, *gpus(view, self.look, width, self._past)]
         if self.tab == "inventory":
-            return inventory_facts(view, self.look)
-
-        def history(name: str, seconds: float) -> Series:
-            return self._history(self.host, name, seconds)
-
-        return overview(view, self.look, history, width, self._newcomers.of(view))
+            return [*lines, *inventory_facts(view, self.look)]
+        new, ears = self._newcomers.of(view), heard(view, self._newcomers)
+        return overview(view, self.look, self._past, width, new, ears)
 
     def _tell_section(self, view: HostView, section: Section, shown: int) -> None:
         every = self._titles(view)
@@ -139,8 +202,16 @@ class HostScreen(WatchScreen):
             for index, words in enumerate(every):
                 pieces.append((f" {words} ", "bar" if index == here else "dim"))
         pieces.append((f"  {shown} row{'' if shown == 1 else 's'}", "dim"))
+        if self.tab == "processes":
+            pieces.append((f"  {'tree' if self._sections.processes.as_tree else 'flat'}", "dim"))
         missing = denials(view, section)
-        rest: list[Cell] = [
+        old = as_of(view, present.now())
+        rest: list[Cell] = [[(f"  {self.look.mark('warn')} {old}", "warn")]] if old else []
+        if self.tab == "events" and self.forgotten:
+            few = "1 older event is" if self.forgotten == 1 else None
+            words = few or f"{self.forgotten} older events are"
+            rest.append([(f"  {words} no longer held", "dim")])
+        rest += [
             [(f"  {self.look.mark('warn')} not visible: {words}", "warn")] for words in missing[:2]
         ]
         if len(missing) > 2:
@@ -170,20 +241,22 @@ class HostScreen(WatchScreen):
                 self.action_section(index - self._section.get(self.tab, 0))
 
     def _titles(self, view: HostView) -> list[str]:
-        names = [section.title for section in sections(self.tab, view)]
+        names = [section.title for section in self._sections.of(self.tab)]
         return [*names, FACTS] if self.tab == "inventory" else names
 
     def _current(self, view: HostView) -> Section:
-        every = sections(self.tab, view)
+        every = self._sections.of(self.tab)
         return every[min(self._section.get(self.tab, 0), len(every) - 1)]
 
     def _place(self) -> str:
+        if self._opened is not None:
+            return DETAILS
         return f"{self.tab}-{self._section.get(self.tab, 0)}"
 
     def _is_table(self) -> bool:
-        if self.tab == "inventory" and self._view is not None:
-            return self._section.get(self.tab, 0) < len(sections(self.tab, self._view))
-        return self.tab in TABLES
+        return self._opened is None and self._section.get(self.tab, 0) < len(
+            self._sections.of(self.tab)
+        )
 
     def _switch(self) -> None:
         """Show the widget of this tab and section, and make it when it is new."""
@@ -205,10 +278,12 @@ class HostScreen(WatchScreen):
             self._draw(self._view)
         self.tell("")
 
-    def offers(self, action: actions.Action) -> bool:
-        """Rows are only in tables, sections only in some tabs."""
-        if action.id in ("host.filter", "host.sort"):
+    def offers(self, action: Action) -> bool:
+        """Rows are only in tables, sections only in some tabs, a tree is only of processes."""
+        if action.id in ("host.filter", "host.sort", "host.details"):
             return self._is_table()
+        if action.id == "host.tree":
+            return self.tab == "processes" and self._is_table()
         return action.id != "host.section" or self.tab in SECTIONED
 
     def _make(self) -> Widget:
@@ -216,9 +291,13 @@ class HostScreen(WatchScreen):
             return Page(self.look)
         section = self._current(self._view)
         model = TableModel(
-            section.columns, section.key, row_text, sort=section.sort, down=section.down
+            section.columns,
+            section.key,
+            section.text or row_text,
+            sort=section.sort,
+            down=section.down,
         )
-        return LineTable(model, self.look, empty=section.empty)
+        return LineTable(model, self.look, empty=section.empty, name=section.title)
 
     @property
     def table(self) -> "LineTable[Any] | None":
@@ -233,8 +312,11 @@ class HostScreen(WatchScreen):
     # -- actions
 
     def action_back(self) -> None:
-        """End typing, else end the filter, else back to the fleet."""
+        """End typing, else close the details, else end the filter, else back to the fleet."""
         if self.end_typing(undo=True):
+            return
+        if self._opened is not None:
+            self._open(None)
             return
         if self.table is not None and self.table.model.filter:
             self.table.filter("")
@@ -245,6 +327,7 @@ class HostScreen(WatchScreen):
     def action_tab(self, tab: str) -> None:
         """Show a tab."""
         self.tab = tab
+        self._opened = None
         self._switch()
 
     def action_next_tab(self) -> None:
@@ -259,6 +342,7 @@ class HostScreen(WatchScreen):
         """The next table of this tab."""
         if self._view is None or self.tab not in TABLES:
             return
+        self._opened = None
         number = len(self._titles(self._view))
         self._section[self.tab] = (self._section.get(self.tab, 0) + step) % number
         self._switch()
@@ -285,6 +369,42 @@ class HostScreen(WatchScreen):
         if self.table is not None:
             self.table.reverse()
 
+    def action_details(self) -> None:
+        """Everything about the row under the cursor."""
+        table = self.table
+        if table is None or self._view is None or table.cursor is None:
+            return
+        row = table.model.row(table.cursor)
+        if row is not None:
+            self._open((self._current(self._view), table.cursor, row))
+
+    def on_line_table_chosen(self, event: LineTable.Chosen) -> None:
+        """A second click on a row."""
+        event.stop()
+        self.action_details()
+
+    def _open(self, opened: tuple[Section, Hashable, Any] | None) -> None:
+        self._opened = opened
+        page = self._made.get(DETAILS)
+        if page is not None:
+            page.scroll_to(y=0, animate=False, immediate=True)
+        self._switch()
+
+    def action_tree(self, rest: str = "") -> None:
+        """Processes below their parents, or in one list."""
+        if self.tab != "processes" or self.table is None:
+            self.remark("only processes are a tree")
+            return
+        processes = self._sections.processes
+        processes.as_tree = not processes.as_tree
+        arrange = processes.tree.arrange if processes.as_tree else None
+        self.table.model.rearrange(arrange, time.monotonic())
+        if self._view is not None:
+            self._draw(self._view)
+
     def action_retry(self) -> None:
         """Connect to this host now."""
-        self.app.retry(self.host)  # type: ignore[attr-defined]  # ConsoleApp
+        if self.gone:
+            self.remark(f"{self.host} is no longer watched, so there is nothing to connect to")
+            return
+        self.console.retry(self.host)

@@ -1,6 +1,5 @@
 """The pages of one host that are text: the overview and the facts of the inventory."""
 
-import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -9,22 +8,20 @@ from console.model.host import HostState
 from console.model.tables import GpuProcess
 from console.model.view import HostView
 from console.model.words import number, rate, size, span
-from console.tui import facts
+from console.tui import facts, present
 from console.tui.look import Cell, Look, load_style
-from console.tui.values import values
+from console.tui.plot.small import small_plots
+from console.tui.screens.network_tables import Heard
+from console.tui.screens.process_table import ranges
+from console.tui.values import moment, values
 
 LABEL = 24
 SUSPECTS = 8
 """Lines of the overview for what needs a look; the tables hold the rest."""
 HistoryOf = Callable[[str, float], Series]
-PLOTS = (
-    ("cpu_pct", "CPU", 100.0),
-    ("mem_pct", "memory", 100.0),
-    ("gpu_util_pct", "GPU mean", 100.0),
-    ("gpu_power_w", "GPU power", 0.0),
-    ("tx_bps", "egress", 0.0),
-    ("rx_bps", "ingress", 0.0),
-)
+PLOTS = ("cpu_pct", "mem_pct", "gpu_util_pct", "gpu_power_w", "tx_bps", "rx_bps")
+WIDE = 120
+"""Cells from which on a plot has two lines."""
 
 
 def fact(label: str, value: object, style: str = "") -> Cell:
@@ -39,25 +36,33 @@ def title(words: str, look: Look) -> Cell:
 
 
 def overview(
-    view: HostView, look: Look, history: HistoryOf, width: int, new: Sequence[GpuProcess] = ()
+    view: HostView,
+    look: Look,
+    history: HistoryOf,
+    width: int,
+    new: Sequence[GpuProcess] = (),
+    ears: Sequence[Heard] = (),
 ) -> list[Cell]:
-    """Who it is, what needs a look, how it has been, how it is reached, what may not be seen.
+    """What needs a look, who it is, how it has been, how it is reached, what may not be seen.
 
-    ``new`` are the processes that took a GPU since the console began.
+    ``new`` are the processes that took a GPU since the console began, ``ears`` the listeners with
+    what is known of when they opened.
     """
-    lines: list[Cell] = [*_standing(view, look)]
+    lines: list[Cell] = [*_state(view, look)]
     suspects = facts.suspects(view, new)
     if suspects:
         lines += [[], title("needs a look", look), *_warnings(suspects[:SUSPECTS], look)]
         if len(suspects) > SUSPECTS:
             lines.append([(f"    and {len(suspects) - SUSPECTS} more", "warn")])
+    lines += [[], title("now" if view.state is HostState.LIVE else "as last seen", look)]
+    lines += [*_most(view, ears, look), *_standing(view)]
     if view.facts:
         lines += [[], title("this machine", look)]
         for name, value in view.facts.items():
             words = facts.risky(name, value)
             mark = f"  {look.mark('warn')} {words}" if words else ""
             lines.append([*fact(name, value, "warn" if words else ""), (mark, "warn")])
-    plots = list(_plots(view, look, history, width)) or [[("  nothing measured yet", "dim")]]
+    plots = _plots(look, history, width) or [[("  nothing measured yet", "dim")]]
     lines += [[], title("the last ten minutes", look), *plots]
     warnings = facts.insecure(view)
     if warnings:
@@ -76,14 +81,44 @@ def _warnings(words: Sequence[str], look: Look) -> Iterator[Cell]:
     return ([("  ", ""), (f"{look.mark('warn')} ", "warn"), (text, "warn")] for text in words)
 
 
-def _standing(view: HostView, look: Look) -> Iterator[Cell]:
+def _state(view: HostView, look: Look) -> Iterator[Cell]:
     symbol, style = look.state(view.state)
-    age = view.age(time.time())
+    age = view.age(present.now())
     old = "" if age is None else f" (last frame {span(age)} ago)"
     yield [(f" {symbol} {view.state.value}", style), (old, "dim"), (f"  {facts.why(view)}", style)]
+    if view.frame_at is not None and age is not None and facts.silent(view):
+        yield [(f"   silent since {moment(view.frame_at)}, {span(age)} ago.", style),
+               (" All numbers below are from then.", "")]  # fmt: skip
     if view.state is HostState.NEW_KEY:
         yield [("   Compare the fingerprint with the host's console before you store it:", "")]
         yield [(f"   watchfloor hosts trust {view.name} --replace", "bold")]
+
+
+def _most(view: HostView, ears: Sequence[Heard], look: Look) -> Iterator[Cell]:
+    """Who uses most: what a person looks for first when something is slow or odd."""
+    if view.gpus:
+        yield fact("busiest GPU", facts.busiest(view))
+    told = sorted((ear for ear in ears if ear.told), key=lambda ear: -(ear.since or 0.0))
+    for ear in told[:1]:
+        age = span(present.now() - (ear.since or 0.0))
+        who = f"{ear.name} (pid {ear.pid})" if ear.name else "its program is not visible"
+        words = ", not declared" if ear.declared == "no" else ""
+        style = "warn" if words else ""
+        yield fact("newest listener", f"{ear.key} of {who}, opened {age} ago{words}", style)
+    busy = max(view.processes, key=lambda row: row.cpu_pct, default=None) or next(
+        iter(view.summary.top_cpu if view.summary else ()), None
+    )
+    if busy is not None:
+        words = f"{busy.name} (pid {busy.pid}, {busy.user}), {busy.cpu_pct:.0f}% of a core"
+        yield fact("busiest process", words)
+    out = max((row for row in view.flows if not row.loopback), key=lambda row: row.tx_bps,
+              default=None)  # fmt: skip
+    if out is not None and out.tx_bps:
+        words = f"{out.peer} port {out.port}, {rate(out.tx_bps)}"
+        yield fact("most egress to", words + (f" by {out.name}" if out.name else ""))
+
+
+def _standing(view: HostView) -> Iterator[Cell]:
     spec, os_, kernel = view.spec, view.inventory.os, view.inventory.kernel
     if not view.workstation:
         yield fact("address", f"{spec.user}@{spec.address} port {spec.port}")
@@ -107,44 +142,8 @@ def _standing(view: HostView, look: Look) -> Iterator[Cell]:
         yield fact("clock", f"{view.clock_skew_s:+.0f} s against this machine", "warn")
 
 
-def _plots(view: HostView, look: Look, history: HistoryOf, width: int) -> Iterator[Cell]:
-    room = max(10, min(120, width - LABEL - 24))
-    now = time.time()
-    step = 600.0 / room
-    for name, label, top in PLOTS:
-        series = history(name, 600.0)
-        if not series.points:
-            continue
-        values: list[float | None] = [None] * room
-        for point in series.points:
-            at = room - 1 - int((now - point.at) / step)
-            if 0 <= at < room:
-                held = values[at]
-                values[at] = point.high if held is None else max(held, point.high)
-        most = max(point.high for point in series.points)
-        last = series.points[-1].last
-        yield [
-            (f"  {label:{LABEL}}", "dim"),
-            (look.plot(_joined(values, series.step_s, step), top or most), "accent"),
-            (f" {_reading(name, last)}, most {_reading(name, most)}", ""),
-        ]
-
-
-def _joined(values: list[float | None], measured: float, step: float) -> list[float | None]:
-    """Cells that no sample can have hit, because they are shorter than its step, are filled."""
-    reach = int(measured / step) + 1
-    out: list[float | None] = []
-    since = reach + 1
-    for value in values:
-        since = 0 if value is not None else since + 1
-        out.append(value if value is not None or since > reach or not out else out[-1])
-    return out
-
-
-def _reading(name: str, value: float) -> str:
-    if name.endswith("_bps"):
-        return rate(value)
-    return f"{value:.0f} W" if name.endswith("_w") else f"{value:.0f}%"
+def _plots(look: Look, history: HistoryOf, width: int) -> list[Cell]:
+    return small_plots(PLOTS, history, look, width, now=present.now(), tall=width >= WIDE)
 
 
 def _link(view: HostView) -> Iterator[Cell]:
@@ -189,13 +188,40 @@ def inventory_facts(view: HostView, look: Look) -> list[Cell]:
     """Sections of the inventory that are not tables."""
     lines: list[Cell] = []
     inventory = view.inventory
-    for name in ("os", "kernel", "hardware", "digests"):
+    firmware = [*_firmware(view)]
+    if firmware:
+        lines += [title("firmware", look), *firmware, []]
+    for name in ("os", "kernel", "hardware", "driver", "digests"):
         section = getattr(inventory, name)
         if section is not None:
             lines += [title(name, look), *_struct(section), []]
     for nic in inventory.nics or ():
         lines += [title(f"network interface {nic.name}", look), *_struct(nic, skip=("name",)), []]
     return lines or [[(" The inventory is on its way.", "dim")]]
+
+
+def _firmware(view: HostView) -> Iterator[Cell]:
+    """Every version that an update would change, together; the same of several GPUs once."""
+    hardware, driver = view.inventory.hardware, view.inventory.driver
+    if hardware is not None:
+        bios = f"{hardware.bios_vendor} {hardware.bios_version} of {hardware.bios_date or '?'}"
+        yield fact("BIOS", bios if hardware.bios_version else None)
+        yield fact("BMC", hardware.bmc)
+        yield fact("microcode", hardware.microcode)
+    if driver is not None and driver.vendor:
+        cuda = f", CUDA {driver.cuda}" if driver.cuda else ""
+        yield fact("GPU driver", f"{driver.vendor} {driver.version}{cuda}")
+    for label, field in (("VBIOS", "vbios"), ("GSP", "gsp_firmware"), ("InfoROM", "inforom_image")):
+        by_version: dict[str, list[int]] = {}
+        for gpu in view.gpus:
+            by_version.setdefault(getattr(gpu.static, field), []).append(gpu.index)
+        by_version.pop("", None)
+        style = "warn" if len(by_version) > 1 else ""  # GPUs of one host that are not alike
+        for version, indexes in by_version.items():
+            yield fact(label, f"{version}  (GPU {ranges(sorted(indexes))})", style)
+    for nic in view.inventory.nics or ():
+        if nic.firmware:
+            yield fact(f"NIC {nic.name}", f"{nic.firmware}  ({nic.driver} {nic.driver_version})")
 
 
 def _struct(item: Any, *, skip: tuple[str, ...] = ()) -> Iterator[Cell]:

@@ -1,17 +1,13 @@
-"""The tables of one host: processes, network and inventory, as columns over rows of the probe."""
+"""The tables of one host as columns over rows of the probe, and those of the inventory."""
 
-import time
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import msgspec
-
 from console.model.host import HostState
-from console.model.tables import Flow, Process
 from console.model.view import HostView
 from console.model.words import rate, size, span
-from console.tui import facts
+from console.tui import present
 from console.tui.filter import Value
 from console.tui.look import Cell, Look
 from console.tui.table_model import Column
@@ -31,6 +27,7 @@ class Section:
     sort: str = ""
     down: bool = False
     denied: tuple[str, ...] = ()
+    text: Callable[[Any], str] | None = None  # what words of the filter look at; None: all texts
 
 
 def row_text(row: Any) -> str:
@@ -78,121 +75,6 @@ def rated(field: str, title: str) -> Column[Any]:
 
     return Column(field, title, 9, cell, _value(field), right=True, unit="B")
 
-
-def _cpu(row: Process, look: Look) -> Cell:
-    return [(f"{row.cpu_pct:.0f}%", "bold" if row.cpu_pct >= 50 else "")]
-
-
-def _command(row: Process, look: Look) -> Cell:
-    marks: list[tuple[str, str]] = []
-    if row.exe_deleted:
-        marks.append(("[program deleted] ", "warn"))
-    if row.tracer:
-        marks.append((f"[traced by {row.tracer}] ", "warn"))
-    return [*marks, (row.cmdline or row.name, "")]
-
-
-PROCESSES = Section(
-    "processes",
-    (
-        column("pid", "PID", 8, right=True),
-        column("user", "USER", 10),
-        Column("cpu_pct", "CPU", 5, _cpu, lambda r: r.cpu_pct, right=True, unit="%"),
-        sized("rss_kib", "MEM", 6, "K"),
-        column("threads", "THR", 4, right=True, drop=4),
-        column("state", "S", 1, drop=5),
-        column("container", "CONTAINER", 12, drop=3),
-        column("label", "LABEL", 14, drop=6),
-        Column("cmdline", "COMMAND", 24, _command, lambda r: r.cmdline, most=1000),
-    ),
-    lambda view: view.processes,
-    "the process table is on its way",
-    key=lambda row: row.pid,
-    sort="cpu_pct",
-    down=True,
-    denied=("processes",),
-)
-
-
-class Heard(msgspec.Struct, frozen=True, gc=False):
-    """A listening socket with what the inventory and other tables say about it."""
-
-    key: str
-    proto: str
-    address: str
-    port: int
-    declared: str  # "yes", "no", "-" where the inventory names no listener of the host
-    name: str | None
-    pid: int | None
-    uid: int
-    user: str  # the number where no table names it
-    unit: str | None
-
-
-_DECLARED = {True: "yes", False: "no", None: "-"}
-
-
-def _heard(view: HostView) -> list[Heard]:
-    users = {row.uid: row.key for row in view.accounts}
-    users |= {row.uid: row.user for row in view.processes}
-    return [
-        Heard(
-            row.key, row.proto, row.address, row.port, _DECLARED[facts.declared(view.spec, row)],
-            row.name, row.pid, row.uid, users.get(row.uid) or str(row.uid), row.unit,
-        )
-        for row in view.listeners
-    ]  # fmt: skip
-
-
-def _declared(row: Heard, look: Look) -> Cell:
-    if row.declared == "no":
-        return [(f"{look.mark('warn')} not declared", "warn")]
-    return [("declared", "ok") if row.declared == "yes" else ("-", "dim")]
-
-
-LISTENERS = Section(
-    "listeners",
-    (
-        column("proto", "PROTO", 5),
-        column("address", "ADDRESS", 24, most=40),
-        column("port", "PORT", 5, right=True),
-        Column("declared", "DECLARED", 14, _declared, lambda row: row.declared),
-        column("name", "PROGRAM", 16),
-        column("pid", "PID", 8, right=True, drop=2),
-        column("user", "USER", 10, drop=4),
-        column("uid", "UID", 6, right=True, drop=5),
-        column("unit", "UNIT", 28, drop=3, most=48),
-    ),
-    _heard,
-    "nothing listens",
-    denied=("listen",),
-)
-
-
-def _direction(row: Flow, look: Look) -> Cell:
-    return [(row.direction, "accent" if row.direction == "out" else "")]
-
-
-FLOWS = Section(
-    "connections",
-    (
-        Column("direction", "DIR", 3, _direction, lambda r: r.direction),
-        column("peer", "PEER", 22, most=40),
-        column("port", "PORT", 5, right=True),
-        column("name", "PROGRAM", 16),
-        column("pid", "PID", 8, right=True, drop=2),
-        column("count", "OPEN", 5, right=True),
-        rated("tx_bps", "OUT/S"),
-        rated("rx_bps", "IN/S"),
-        sized("tx_bytes", "SENT", 7, "B"),
-        sized("rx_bytes", "RECEIVED", 8, "B", drop=1),
-    ),
-    lambda view: view.flows,
-    "no established connections",
-    sort="tx_bps",
-    down=True,
-    denied=("flows",),
-)
 
 INVENTORY = (
     Section(
@@ -302,8 +184,8 @@ INVENTORY = (
                 "since",
                 "SINCE",
                 8,
-                lambda r, look: [(span(max(0.0, time.time() - r.since)), "")],
-                lambda r: time.time() - r.since,
+                lambda r, look: [(span(max(0.0, present.now() - r.since)), "")],
+                lambda r: present.now() - r.since,
                 right=True,
                 unit="s",
             ),
@@ -313,15 +195,6 @@ INVENTORY = (
         denied=("sessions",),
     ),
 )
-
-
-def sections(tab: str, view: HostView) -> tuple[Section, ...]:
-    """The tables of a tab; the first is shown first."""
-    if tab == "processes":
-        return (PROCESSES,)
-    if tab == "network":
-        return (LISTENERS, FLOWS)
-    return INVENTORY
 
 
 def denials(view: HostView, section: Section) -> list[str]:
@@ -339,6 +212,6 @@ def nothing(view: HostView, section: Section) -> str:
         return f" nothing is known yet: the host is {view.state.value}"
     if denials(view, section):
         return " nothing is visible with this account"
-    if section is PROCESSES and view.state is not HostState.LIVE and not view.workstation:
+    if section.title == "processes" and view.state is not HostState.LIVE and not view.workstation:
         return f" the process table comes with the next frame; the host is {view.state.value}"
     return f" {section.empty}"
