@@ -40,9 +40,11 @@ def fetch(url: str, seconds: float = TIMEOUT_S) -> str:
     end = time.monotonic() + seconds
     connection = http.client.HTTPConnection(address, port, timeout=seconds)
     # The timeout of a socket is for each piece; a server that drips never meets it.
-    watch = threading.Timer(seconds, _cut, (connection,))
-    watch.daemon = True
+    watch: threading.Timer | None = None
     try:
+        connection.connect()
+        watch = threading.Timer(seconds, _cut, (connection.sock,))
+        watch.daemon = True
         watch.start()
         connection.request("GET", path, headers={"Accept": "text/plain;version=0.0.4"})
         answer = connection.getresponse()
@@ -62,16 +64,16 @@ def fetch(url: str, seconds: float = TIMEOUT_S) -> str:
             raise FetchError(f"no whole answer within {seconds:g} s") from None
         raise FetchError(f"{type(exc).__name__}: {exc}"[:120]) from exc
     finally:
-        watch.cancel()
+        if watch is not None:
+            watch.cancel()
         connection.close()
     if len(raw) > MAX_PAGE:
         raise FetchError(f"is larger than {MAX_PAGE >> 20} MiB")
     return raw.decode("utf-8", "replace")
 
 
-def _cut(connection: http.client.HTTPConnection) -> None:
+def _cut(sock: socket.socket) -> None:
     try:
-        if connection.sock is not None:
-            connection.sock.shutdown(socket.SHUT_RDWR)
+        sock.shutdown(socket.SHUT_RDWR)
     except OSError:
         pass

@@ -42,7 +42,6 @@ class Around(msgspec.Struct, frozen=True):
     emit: Callable[[Event], None]
     changed: Callable[[], None]
     within: Sequence[Path] | None = None  # folders to look in; None: the usual ones
-    pauses: tuple[float, ...] = PAUSES
 
 
 class Supervised:
@@ -105,10 +104,10 @@ class Supervised:
                 reason = clean(error.message, 400)
             if self._around.clock.mono() - began > CALM_S:
                 failures = 0
-            if failures >= len(self._around.pauses):
+            if failures >= len(PAUSES):
                 self._stop("plugin.given-up", f"given up: {reason}", reason=reason, count=failures)
                 return
-            pause = self._around.pauses[failures]
+            pause = PAUSES[failures]
             failures += 1
             again = f"stopped: {reason}; starts again after {pause:g} s"
             self._stop("plugin.stopped", again, reason=reason, again_s=pause)
