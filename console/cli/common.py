@@ -68,6 +68,7 @@ def screen_settings(config: "Config", **more: Any) -> "Settings":
         "own_themes": user_file().parent / "themes",
         "theme": config.ui.theme,
         "state": config.state_dir,
+        "layout": config.ui.layout,
         "still": config.ui.motion == "reduced",
         "plots": config.ui.plot,
     }

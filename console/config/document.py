@@ -77,6 +77,9 @@ class Ui(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, frozen=True):
     motion: Annotated[
         Motion, Meta(description="reduced: nothing moves by itself, one paint a second at most")
     ] = "full"
+    layout: Annotated[
+        str, Meta(description="the layout to begin with; empty is the last that was used")
+    ] = ""
     plot: Annotated[
         Plots, Meta(description="what plots are drawn with; `auto` is what fits the terminal")
     ] = "auto"
@@ -155,6 +158,7 @@ SETTINGS: dict[str, Any] = {
     "ui.refresh_s": 0.5,
     "ui.theme": "auto",
     "ui.motion": "full",
+    "ui.layout": "",
     "ui.plot": "auto",
 }
 """Settings that are not about hosts, with their defaults, by dotted path."""

@@ -5,7 +5,11 @@ A new action needs a case here: ``test_every_action_has_a_case`` fails without i
 
 from __future__ import annotations
 
+import os
+import tempfile
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from textual.pilot import Pilot
@@ -13,14 +17,16 @@ from textual.pilot import Pilot
 from console.tui.actions import ACTIONS, Action, named
 from console.tui.app import ConsoleApp
 from console.tui.keys import Keys
+from console.tui.layout import Layouts
 from console.tui.screens.fleet import FleetScreen
 from console.tui.screens.host import TABS, HostScreen
 from console.tui.screens.modal import HelpScreen
+from tests.screens import cases_host, cases_overviews
 from tests.screens.conftest import make_app, settle, text
 from tests.support.still_engine import StillEngine, gpu, process, view
 
 Case = Callable[["Hand"], Awaitable[None]]
-CASES: dict[str, Case] = {}
+CASES: dict[str, Case] = {**cases_overviews.CASES, **cases_host.CASES}
 
 
 class Hand:
@@ -101,7 +107,7 @@ async def test_action(action: Action) -> None:
     async with app.run_test(size=(120, 30)) as pilot:
         await settle(pilot)
         await CASES[action.id](Hand(app, pilot, engine))
-        assert app.is_running or action.id == "app.leave"
+        assert app.is_running or action.name == "leave"
 
 
 # -- the fleet
@@ -262,7 +268,7 @@ async def _host(hand: Hand) -> None:
     assert hand.app.screen is hand.fleet
     assert hand.fleet.table.model.order == [f"gpu{n}" for n in range(10, 20)]
     await hand.type("host nowhere")
-    assert "no host fits nowhere" in hand.shown
+    assert "no host is called nowhere" in hand.shown
 
 
 @case("app.fleet")
@@ -294,6 +300,90 @@ async def _ways(hand: Hand) -> None:
     await hand.do("app.last")
     assert isinstance(hand.app.screen, HostScreen)
     assert hand.app.screen.host == "gpu02"
+
+
+@case("table.left", "table.right")
+async def _columns_aside(hand: Hand) -> None:
+    before = hand.shown.splitlines()[1]
+    await hand.do("table.right")
+    assert hand.shown.splitlines()[1].startswith("HOST")
+    assert hand.shown.splitlines()[1] != before
+    await hand.do("table.left")
+    assert hand.shown.splitlines()[1] == before
+
+
+@case("table.jump")
+async def _jump(hand: Hand) -> None:
+    await hand.do("table.jump")
+    await hand.press(*"gpu42")
+    assert hand.cursor == "gpu42"
+    await hand.press("enter")
+    assert not hand.fleet.typing
+
+
+@case("table.need")
+async def _need(hand: Hand) -> None:
+    await hand.do("table.need")
+    assert hand.cursor == "gpu02", "each of them has a listener that nobody declared"
+    await hand.type("next")
+    assert hand.cursor == "gpu03"
+
+
+@case("table.columns", "table.pin", "table.unpin", "table.sort-by")
+async def _columns(hand: Hand) -> None:
+    await hand.type("columns -power")
+    assert "POWER" not in hand.shown
+    await hand.type("pin temp")
+    assert hand.shown.splitlines()[1].split()[:2] == ["HOST", "TEMP"]
+    await hand.type("unpin temp")
+    assert hand.shown.splitlines()[1].split()[1] == "STATE"
+    await hand.type("sort host down")
+    assert hand.fleet.table.model.order[0] == "gpu60"
+
+
+async def _told(hand: Hand, words: str) -> None:
+    """Wait for a remark: what writes or copies runs beside the keys."""
+    for _ in range(500):
+        if words in " ".join(hand.shown.split()):
+            return
+        await hand.pilot.pause(0.01)
+    raise AssertionError(hand.shown)
+
+
+@case("app.copy")
+async def _copy(hand: Hand) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("WAYLAND_DISPLAY", "DISPLAY", "TMUX"):
+            patch.delenv(name, raising=False)
+        await hand.do("app.copy")
+        await _told(hand, "cannot be seen")
+        assert hand.app.clipboard == "gpu01"
+        await hand.type("copy row")
+        await _told(hand, "the row:")
+        assert hand.app.clipboard.startswith("gpu01\tLIVE\t")
+
+
+@case("app.export", "app.picture")
+async def _export(hand: Hand) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        hand.app.settings = replace(hand.app.settings, state=Path(folder))
+        await hand.do("app.export")
+        await _told(hand, "written:")
+        await hand.press("down")
+        await hand.do("app.picture")
+        await _told(hand, "watchfloor-screen-")
+        found = {name.rpartition(".")[2] for name in os.listdir(f"{folder}/exports")}
+        assert found == {"csv", "svg"}
+
+
+@case("app.layout")
+async def _layout(hand: Hand) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        hand.app.layouts = Layouts(Path(folder) / "layouts.toml")
+        await hand.type("layout events off")
+        await hand.type("layout save night")
+        await _told(hand, "layout night is kept")
+        assert Layouts(Path(folder) / "layouts.toml").current.panes == {"events": "off"}
 
 
 @case("app.leave")

@@ -313,6 +313,7 @@ class LineTable(TableActions[R], ScrollView, Generic[R], can_focus=True):
         """Say that the row under the cursor is meant, or the one that has just vanished there."""
         key = self.aimed
         if key is not None and self.model.row(key) is None:
+            self._lost = None  # told once; the next Enter means what is there now
             self.teller.remark(f"{clean(str(key), 80)} is gone")
         elif key is not None:
             self.post_message(self.Chosen(self, key))
