@@ -1,6 +1,7 @@
 """The part of the application that opens views: the command line, the ways back and forward."""
 
 from collections.abc import Callable, Iterable, Mapping
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -181,7 +182,9 @@ class Navigation(ThemedApp):
         if not pattern and not wanted:
             self.ask_command(":host ")
         elif not found:
-            self.say(f"no host fits {clean(pattern, 60)}; Tab completes names")
+            near = get_close_matches(pattern, names, 3, 0.5)
+            words = f"nearest: {', '.join(near)}" if near else "Tab completes names"
+            self.say(f"no host is called {clean(pattern, 60)}; {words}")
         elif len(found) == 1 and not wanted:
             self.open_host(found[0])
         else:
