@@ -21,12 +21,12 @@ from console.tui.layout import Layouts
 from console.tui.screens.fleet import FleetScreen
 from console.tui.screens.host import TABS, HostScreen
 from console.tui.screens.modal import HelpScreen
-from tests.screens import cases_host, cases_overviews
+from tests.screens import cases_host, cases_overviews, cases_themes
 from tests.screens.conftest import make_app, settle, text
 from tests.support.still_engine import StillEngine, gpu, process, view
 
 Case = Callable[["Hand"], Awaitable[None]]
-CASES: dict[str, Case] = {**cases_overviews.CASES, **cases_host.CASES}
+CASES: dict[str, Case] = {**cases_overviews.CASES, **cases_host.CASES, **cases_themes.CASES}
 
 
 class Hand:

@@ -8,6 +8,7 @@ from textual.app import ComposeResult
 from console.engine.protocol import Engine
 from console.model.history import Series
 from console.model.view import FleetSnapshot
+from console.model.words import span
 from console.tui.bindings import bindings
 from console.tui.look import Cell, Look, Piece
 from console.tui.plot.draw import MARKS, Curve, finer, kind_of
@@ -26,6 +27,8 @@ RANGES = (
 )
 MOST = len(MARKS)
 COLUMN = 12
+OLD_S, OLD_STEPS = 15.0, 3
+"""The newest value is told to be old after this many seconds, and steps."""
 LEAST = 6
 """Lines that the plot itself has at least; below that the legend gives way."""
 
@@ -61,6 +64,7 @@ class PlotScreen(WatchScreen):
         """Keys go to the picture."""
         super().on_mount()
         self._canvas.focus()
+        self.call_after_refresh(self.redraw)
         if len(self.hosts) > MOST:
             self.remark(f"{len(self.hosts)} hosts fit: the first {MOST} are drawn")
 
@@ -123,14 +127,16 @@ class PlotScreen(WatchScreen):
         ruler = -1 if self._cursor is None else over.column(self._cursor)
         if not 0 <= ruler < over.width:
             self._cursor, ruler = None, -1
-        legend = self._legend(steps, over, ruler, finer(kind))
+        legend = self._legend(series, steps, over, ruler, finer(kind))
         rows = max(LEAST, height - len(legend))
         plot = framed(curves, self.number, span, over, min(rows, height), self.look, ruler=ruler)
         self._canvas.show([*plot, *legend[: max(0, height - rows)]])
 
-    def _legend(self, steps: Sequence[Steps], over: Window, ruler: int, times: int) -> list[Cell]:
+    def _legend(
+        self, series: Sequence[Series], steps: Sequence[Steps], over: Window, ruler: int, times: int
+    ) -> list[Cell]:
         wide = max(4, *(len(host) for host in self.hosts[:MOST]))
-        head = f"   {'HOST':{wide}} {'NOW':>{COLUMN}} {'LEAST':>{COLUMN}} {'MOST':>{COLUMN}}"
+        head = f"   {'HOST':{wide}} {'NEWEST':>{COLUMN}} {'LEAST':>{COLUMN}} {'MOST':>{COLUMN}}"
         moment = time.strftime("%m-%d %H:%M:%S", time.gmtime(over.begin(max(0, ruler))))
         at = f"   AT {moment} UTC" if ruler >= 0 else ""
         lines: list[Cell] = [[(head, "head"), (at, "head")]]
@@ -144,6 +150,9 @@ class PlotScreen(WatchScreen):
             else:
                 words = [reading(self.number, value) for value in (last.last, *found)]
                 pieces.append((" ".join(f"{text:>{COLUMN}}" for text in words), ""))
+                age = self._engine.now() - series[number].points[-1].at
+                if age > max(OLD_STEPS * series[number].step_s, OLD_S):
+                    pieces.append((f"   {span(age)} ago", "warn"))
                 pieces.append(self._read_off(of[ruler * times : (ruler + 1) * times], ruler))
             lines.append(pieces)
         return lines
