@@ -7,7 +7,17 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-HEAVY = ("textual", "rich", "asyncssh", "cryptography", "psutil", "sqlite3", "yaml", "pynvml")
+HEAVY = (
+    "textual",
+    "rich",
+    "asyncssh",
+    "cryptography",
+    "psutil",
+    "sqlite3",
+    "yaml",
+    "pynvml",
+    "regex",
+)
 
 PROBE = """
 import sys

@@ -26,7 +26,9 @@ STATES = """\
 """
 FILTER = """\
  vllm        rows with this word           !vllm    rows without it
- ~gpu-[0-9]  a regular expression          temp>80  a value; > < >= <= = !=
+ "two words" as they stand                 temp>80  a value; > < >= <= = !=
+ ~gpu-[0-9]  a regular expression          name~^g  in one field
+ state=down|stale  one of several          @fra     site, zone, group or tag; @gpu-*
  Fields are called as their column: GPU MEM is gpumem. Numbers are written as the
  screen prints them: egress>1.5M  mem>50%  power>300W  age>5m
  Terms are joined by and. A wrong field name shows the right ones.
