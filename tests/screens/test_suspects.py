@@ -13,7 +13,8 @@ from console.tui import facts
 from console.tui.look import Look
 from console.tui.newcomers import MOST, Newcomers
 from console.tui.screens.gpu_page import gpus
-from console.tui.screens.host import HEADS, HostScreen, pressed
+from console.tui.screens.host import HEADS, HostScreen
+from console.tui.screens.host_sections import pressed
 from tests.screens.conftest import make_app, settle, text
 from tests.support.still_engine import StillEngine, gpu, listener, process, view
 
@@ -66,7 +67,7 @@ def test_faults_come_before_new_processes_and_these_before_listeners() -> None:
 async def test_both_screens_name_them() -> None:
     engine = StillEngine(mined(5, 6), view("b"))
     app = make_app(engine)
-    async with app.run_test(size=(120, 40)) as pilot:
+    async with app.run_test(size=(140, 40)) as pilot:
         await settle(pilot)
         for index in (5, 6):
             engine.tell("gpu.process.new", "a", f"{index}/666/compute", gpu=index, pid=666)

@@ -46,8 +46,8 @@ def gpus(view: HostView, look: Look, width: int, history: HistoryOf | None = Non
     for gpu in view.gpus:
         lines += [[], title(f"GPU {gpu.index}  {gpu.static.name or '?'}  {gpu.static.uuid}", look)]
         if history is not None:
-            names = tuple(f"gpu.{gpu.index}.{what}" for what in ("util_pct", "mem_pct", "power_w"))
-            lines += small_plots(names, history, look, width)
+            kept = tuple(f"gpu.{gpu.index}.{what}" for what in ("util_pct", "mem_pct", "power_w"))
+            lines += small_plots(kept, history, look, width)
         mine = [row for row in view.gpu_processes if row.gpu == gpu.index]
         lines += _grid([*_all(gpu)], width)
         if mine:

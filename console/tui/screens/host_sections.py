@@ -1,12 +1,14 @@
 """Which tables each tab of a host has, and what they remember from one picture to the next."""
 
+from collections.abc import Sequence
+
 from console.model.view import HostView
 from console.model.words import INFO, severity, span
-from console.tui import facts
+from console.tui import facts, present
 from console.tui.events import EventRows, Row, when
 from console.tui.look import Cell, Look
 from console.tui.newcomers import Newcomers
-from console.tui.screens.host_tables import INVENTORY, Section
+from console.tui.screens.host_tables import INVENTORY, Section, denials
 from console.tui.screens.network_tables import FLOWS, PEERS, listeners
 from console.tui.screens.process_table import ProcessTable
 from console.tui.table_model import Column
@@ -85,3 +87,27 @@ def as_of(view: HostView, now: float) -> str:
     if age is None or not facts.silent(view):
         return ""
     return f"as of {when(now - age)} UTC, {span(age)} ago: the host is {view.state.value}"
+
+
+def notes(view: HostView, section: Section, look: Look, *, forgotten: int = 0) -> list[Cell]:
+    """What to know of a table: how old it is, what may not be seen, how many events are lost."""
+    old = as_of(view, present.now())
+    out: list[Cell] = [[(f"  {look.mark('warn')} {old}", "warn")]] if old else []
+    if forgotten:
+        words = "1 older event is" if forgotten == 1 else f"{forgotten} older events are"
+        out.append([(f"  {words} no longer held", "dim")])
+    missing = denials(view, section)
+    out += [[(f"  {look.mark('warn')} not visible: {words}", "warn")] for words in missing[:2]]
+    if len(missing) > 2:
+        out.append([(f"  and {len(missing) - 2} more, see the overview", "warn")])
+    return out
+
+
+def pressed(words: Sequence[str], x: int) -> int | None:
+    """Which of ``words``, which stand one after the other, is at cell ``x``."""
+    left = 0
+    for index, text in enumerate(words):
+        left += len(text)
+        if x < left:
+            return index if x >= 0 else None
+    return None

@@ -206,8 +206,13 @@ def denials(view: HostView, section: Section) -> list[str]:
     ]
 
 
-def nothing(view: HostView, section: Section) -> str:
-    """Why a table has no rows: not connected, not allowed to look, or really nothing there."""
+def nothing(view: HostView, section: Section, *, forgotten: int = 0) -> str:
+    """Why a table has no rows: not connected, not allowed to look, or really nothing there.
+
+    ``forgotten`` events of the host are no longer held.
+    """
+    if section.title.startswith("events"):  # the console has those, whatever the host says
+        return "" if forgotten else f" {section.empty}"
     if view.hello is None and not view.workstation:
         return f" nothing is known yet: the host is {view.state.value}"
     if denials(view, section):

@@ -97,7 +97,7 @@ class ProcessTable:
             Column("age", "AGE", 4, lambda row, look: [(span(self._age(row)), "")], self._age,
                    right=True, unit="s", drop=3),
             column("label", "LABEL", 14, drop=9),
-            Column("cmdline", "COMMAND", 24, self._command, lambda row: row.cmdline or row.name,
+            Column("cmdline", "COMMAND", 30, self._command, lambda row: row.cmdline or row.name,
                    most=1000),
         )  # fmt: skip
 
