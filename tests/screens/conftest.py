@@ -12,6 +12,7 @@ from textual.pilot import Pilot
 from console.tui.app import ConsoleApp
 from console.tui.look import Look
 from console.tui.settings import Settings
+from tests.support.attacks import Recorder
 from tests.support.still_engine import StillEngine
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden/screens"
@@ -51,3 +52,10 @@ def golden(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
         assert shown == path.read_text(encoding="utf-8"), f"read {path} and see `git diff`"
 
     return check
+
+
+@pytest.fixture
+def recorded() -> list[str]:
+    """Every byte that an app with the driver ``Recorder`` writes."""
+    Recorder.written.clear()
+    return Recorder.written
