@@ -156,6 +156,7 @@ ACTIONS: tuple[Action, ...] = (
         verb="layout", takes="[NAME | save NAME | delete NAME | list | reset | events LINES]",
         risk="local",
     ),
+    Action("app.theme", "T", "the next theme, or the one named", verb="theme", takes="[NAME]"),
     Action("app.leave", "q", "leave", "leave", "quit"),
     # -- one number over time
     Action("plot.back", "escape", "take the ruler away, or back", "back"),
