@@ -78,6 +78,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("host.network", "4", "network", verb="network", call="tab('network')"),
     Action("host.inventory", "5", "inventory", verb="inventory", call="tab('inventory')"),
     Action("host.events", "6", "events", verb="events", call="tab('events')"),
+    Action("host.panels", "7", "panels of plugins", verb="panels", call="tab('panels')"),
     Action("host.next-tab", "tab,right_square_bracket", "next tab", "next tab"),
     Action("host.previous-tab", "shift+tab,left_square_bracket", "previous tab"),
     Action("host.section", "n", "next section (network, inventory)", "section"),

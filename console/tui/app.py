@@ -21,6 +21,7 @@ from console.engine.protocol import Engine  # noqa: E402
 from console.model.event import Event  # noqa: E402
 from console.model.history import Series  # noqa: E402
 from console.model.link import AskPassphrase  # noqa: E402
+from console.model.panel import Panel  # noqa: E402
 from console.tui import present  # noqa: E402
 from console.tui.actions import Action, Mode, forbidden, named, refusal  # noqa: E402
 from console.tui.bindings import bindings, keymap  # noqa: E402
@@ -165,6 +166,10 @@ class ConsoleApp(Replaying, Takeout, LayoutActions, Overviews):
     def history(self, host: str, name: str, seconds: float) -> Series:
         """One number of one host over time."""
         return self.engine.history(host, name, seconds)
+
+    def panels(self, host: str) -> tuple[Panel, ...]:
+        """What plugins show of a host."""
+        return self.engine.panels(host)
 
     def past(self, host: str) -> list[Event]:
         """What happened on one host, as far as the stream was read: the rest comes by it."""

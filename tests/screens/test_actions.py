@@ -152,14 +152,15 @@ async def _sort(hand: Hand) -> None:
 
 
 @case(
-    "host.overview", "host.gpus", "host.processes", "host.network", "host.inventory", "host.events"
-)
+    "host.overview", "host.gpus", "host.processes", "host.network", "host.inventory",
+    "host.events", "host.panels",
+)  # fmt: skip
 async def _tabs(hand: Hand) -> None:
     screen = await hand.open()
-    for tab in ("gpus", "processes", "network", "inventory", "events", "overview"):
+    for tab in ("gpus", "processes", "network", "inventory", "events", "panels", "overview"):
         await hand.do(f"host.{tab}")
         assert screen.tab == tab
-    for tab in ("events", "gpus", "overview", "processes", "network", "inventory"):
+    for tab in ("events", "panels", "gpus", "overview", "processes", "network", "inventory"):
         await hand.type(tab)
         assert screen.tab == tab
 
@@ -171,7 +172,7 @@ async def _next_tab(hand: Hand) -> None:
     for _ in TABS[1:]:
         await hand.do("host.next-tab")
         seen.append(screen.tab)
-    assert seen[:6] == ["overview", "gpus", "processes", "network", "inventory", "events"]
+    assert tuple(seen) == TABS
     await hand.do("host.next-tab")
     assert screen.tab == "overview"
     await hand.do("host.previous-tab")

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from console.model.host import Host, HostState
+from console.model.panel import Gauge, Note, Panel, Plot, Row
 from console.tui.screens.host import TABS
 from tests.screens.conftest import make_app, settle, text
 from tests.support.still_engine import StillEngine, gpu, view
@@ -21,6 +22,26 @@ Golden = Callable[[str, str], None]
 def _still(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(time, "time", lambda: NOW)
     monkeypatch.setattr(time, "localtime", time.gmtime)
+
+
+def panels() -> tuple[Panel, ...]:
+    """A panel with one of each kind of line, one that is old, and a plugin that stopped."""
+    items = (
+        Row(label="requests running", value="12"),
+        Row(label="requests waiting", value="3", severity="warn"),
+        Gauge(label="KV cache", percent=98.4, text="98.4% used", severity="bad"),
+        Gauge(label="batch", percent=None),
+        Plot(label="tokens a second", series="plugin.prometheus.tokens_rate", unit="/s"),
+        Plot(label="KV cache", series="plugin.prometheus.cache_pct", unit="%", top=100.0),
+        Note(text="vLLM does not say here: latency"),
+    )
+    title = "model server vLLM at http://127.0.0.1:8000/metrics"
+    whole = Panel(host="gpu01", title=title, items=items, plugin="prometheus", at=NOW - 3)
+    old = Panel(host="gpu01", title="old", items=(), plugin="slow", at=NOW - 90)
+    reason = "stopped: did not answer within 5 s; starts again after 30 s"
+    note = Note(text=reason, severity="bad")
+    gone = Panel(host="gpu01", title="hangs", items=(note,), plugin="hangs", stopped=reason)
+    return whole, old, gone
 
 
 def engine() -> StillEngine:
@@ -38,6 +59,7 @@ def engine() -> StillEngine:
         view("key01", HostState.NEW_KEY, reason="another host key: SHA256:xyz", frame_at=None),
         view("ref01", HostState.REFUSED, reason="the host did not accept our key", frame_at=None),
     )
+    made.shown_panels = panels()
     made.tell("host.state", "off01", **{"from": "LIVE", "to": "DOWN", "reason": "no route to host"})
     made.tell("auth.failed", "gpu01", "root", user="root", source="203.0.113.7")
     made.tell("kernel.xid", "gpu02", "79", xid=79, pci="0000:1b:00", message="fallen off the bus")
@@ -92,7 +114,7 @@ async def test_host(tab: str, golden: Golden) -> None:
         await pilot.press("down", "enter")
         await settle(pilot)
         await pilot.press(
-            str(1 + ["overview", "gpus", "processes", "network", "inventory", "events"].index(tab))
+            str(1 + TABS.index(tab))
         )
         await settle(pilot)
         golden(f"host-{tab}", text(app))

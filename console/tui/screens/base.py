@@ -13,6 +13,7 @@ from textual.widgets import Input
 
 from console.engine.protocol import Playback
 from console.model.event import Event
+from console.model.panel import Panel
 from console.model.view import FleetSnapshot
 from console.tui import present
 from console.tui.actions import Action, Mode, forbidden, offered_in
@@ -58,6 +59,10 @@ class Console(Protocol):
 
     def retry(self, host: str) -> None:
         """Connect to a host now."""
+        ...
+
+    def panels(self, host: str) -> tuple[Panel, ...]:
+        """What plugins show of a host."""
         ...
 
     def say(self, words: str, style: str = "warn") -> None:

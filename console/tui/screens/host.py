@@ -18,12 +18,13 @@ from console.tui.bindings import bindings
 from console.tui.events import EventRows
 from console.tui.look import Cell, Look
 from console.tui.newcomers import Newcomers
+from console.tui.panels import panel_lines
 from console.tui.plot.small import small_plots
 from console.tui.screens.base import WatchScreen
 from console.tui.screens.gpu_page import gpus
 from console.tui.screens.host_pages import LABEL, inventory_facts, overview
-from console.tui.screens.host_sections import HostSections, as_of
-from console.tui.screens.host_tables import Section, denials, nothing, row_text
+from console.tui.screens.host_sections import HostSections, as_of, notes, pressed
+from console.tui.screens.host_tables import Section, nothing, row_text
 from console.tui.screens.network_tables import firewall, heard
 from console.tui.screens.row_page import row_page
 from console.tui.table_model import TableModel
@@ -32,7 +33,7 @@ from console.tui.widgets.line_table import LineTable
 from console.tui.widgets.lines import Bar, Page
 from console.tui.widgets.strips import fold
 
-TABS = ("overview", "gpus", "processes", "network", "inventory", "events")
+TABS = ("overview", "gpus", "processes", "network", "inventory", "events", "panels")
 TABLES = ("processes", "network", "inventory", "events")
 SECTIONED = ("network", "inventory")
 HEADS = tuple(f" {number} {tab} " for number, tab in enumerate(TABS, 1))
@@ -42,16 +43,6 @@ TALL = 20
 """Lines of a screen from which on the network tab has room for its plots."""
 MAX_EVENTS = 500
 HistoryOf = Callable[[str, str, float], Series]
-
-
-def pressed(words: Sequence[str], x: int) -> int | None:
-    """Which of ``words``, which stand one after the other, is at cell ``x``."""
-    left = 0
-    for index, text in enumerate(words):
-        left += len(text)
-        if x < left:
-            return index if x >= 0 else None
-    return None
 
 
 class HostScreen(WatchScreen):
@@ -153,7 +144,7 @@ class HostScreen(WatchScreen):
         self._show_ahead(view)
         if isinstance(widget, LineTable):
             section = self._current(view)
-            widget.empty = nothing(view, section)
+            widget.empty = nothing(view, section, forgotten=self.forgotten)
             widget.show(section.rows(view))
             self._tell_section(view, section, len(widget.model.order))
         elif isinstance(widget, Page):
@@ -187,6 +178,9 @@ class HostScreen(WatchScreen):
         lines: list[Cell] = [[(f" {self.look.mark('warn')} {old}", "warn")]] if old else []
         if self.tab == "gpus":
             return [*lines, *gpus(view, self.look, width, self._past)]
+        if self.tab == "panels":
+            panels = self.console.panels(self.host)
+            return panel_lines(panels, self.look, self._past, width, present.now())
         if self.tab == "inventory":
             return [*lines, *inventory_facts(view, self.look)]
         new, ears = self._newcomers.of(view), heard(view, self._newcomers)
@@ -204,18 +198,8 @@ class HostScreen(WatchScreen):
         pieces.append((f"  {shown} row{'' if shown == 1 else 's'}", "dim"))
         if self.tab == "processes":
             pieces.append((f"  {'tree' if self._sections.processes.as_tree else 'flat'}", "dim"))
-        missing = denials(view, section)
-        old = as_of(view, present.now())
-        rest: list[Cell] = [[(f"  {self.look.mark('warn')} {old}", "warn")]] if old else []
-        if self.tab == "events" and self.forgotten:
-            few = "1 older event is" if self.forgotten == 1 else None
-            words = few or f"{self.forgotten} older events are"
-            rest.append([(f"  {words} no longer held", "dim")])
-        rest += [
-            [(f"  {self.look.mark('warn')} not visible: {words}", "warn")] for words in missing[:2]
-        ]
-        if len(missing) > 2:
-            rest.append([(f"  and {len(missing) - 2} more, see the overview", "warn")])
+        forgotten = self.forgotten if self.tab == "events" else 0
+        rest = notes(view, section, self.look, forgotten=forgotten)
         self._about.show(pieces, *rest)
         self._about.styles.height = 1 + len(rest)
 
@@ -281,6 +265,8 @@ class HostScreen(WatchScreen):
     def offers(self, action: Action) -> bool:
         """Rows are only in tables, sections only in some tabs, a tree is only of processes."""
         if action.id in ("host.filter", "host.sort", "host.details"):
+            return self._is_table()
+        if action.where == "table":
             return self._is_table()
         if action.id == "host.tree":
             return self.tab == "processes" and self._is_table()
