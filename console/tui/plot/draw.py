@@ -79,8 +79,8 @@ def chart(
 ) -> list[Cell]:
     """``height`` lines of exactly ``width`` cells, scaled to ``ends`` (bottom and top).
 
-    Curves that come first are drawn on top. With one curve the stretch from the smallest to the
-    largest value of a column is drawn dim where the last value is not; with several as a line.
+    With one curve the stretch from the smallest to the largest value of a column is drawn dim
+    where the last value is not; with several only its tips are.
     ``ruler`` is a cell with an upright line behind the curves; -1 for none.
     """
     width, height = max(0, width), max(1, height)
@@ -110,28 +110,36 @@ def level(value: float, ends: tuple[float, float], levels: int) -> int:
 
 def _braille(grid: _Grid, curves: Sequence[Curve], ends: tuple[float, float]) -> None:
     levels = grid.height * 4
-    taken: dict[tuple[int, int], str] = {}
-    shown: dict[tuple[int, int], int] = {}
+    alone = len(curves) == 1
+    owners: dict[tuple[int, int], list[str]] = {}
+    shown: Bits = {}
+    bands: list[tuple[Curve, Bits]] = []
     for curve in curves:
-        line, band = _dots(curve, ends, levels, grid.width * 2)
+        line, band = _dots(curve, ends, levels, grid.width * 2, filled=alone)
+        bands.append((curve, band))
         for place, bits in line.items():
-            taken.setdefault(place, curve.style)
+            owners.setdefault(place, []).append(curve.style)
             shown[place] = shown.get(place, 0) | bits
+    lines = set(shown)
+    for curve, band in bands:
         for place, bits in band.items():
-            if place not in line and place not in taken:
-                taken[place] = "dim" if len(curves) == 1 else curve.style
-                shown[place] = bits
+            if place not in lines:
+                owners.setdefault(place, []).append("dim" if alone else curve.style)
+                shown[place] = shown.get(place, 0) | bits
     for (x, y), bits in shown.items():
-        grid.put(x, y, chr(0x2800 + bits), taken[x, y])
-    if len(curves) > 1:
+        here = owners[x, y]  # where lines meet their colours take turns
+        grid.put(x, y, chr(0x2800 + bits), here[x % len(here)])
+    if not alone:
         _marks(grid, curves, ends, 2)
 
 
 Bits = dict[tuple[int, int], int]
 
 
-def _dots(curve: Curve, ends: tuple[float, float], levels: int, width: int) -> tuple[Bits, Bits]:
-    """Dots by cell: those of the last values and of every tip, and those of the band between."""
+def _dots(
+    curve: Curve, ends: tuple[float, float], levels: int, width: int, *, filled: bool
+) -> tuple[Bits, Bits]:
+    """Dots by cell: those of the last values, and those of the band, or of its tips alone."""
     line: Bits = {}
     band: Bits = {}
     before: int | None = None
@@ -144,7 +152,9 @@ def _dots(curve: Curve, ends: tuple[float, float], levels: int, width: int) -> t
         reach = range(min(first, last), max(first, last) + 1)
         joined = [y for y in reach if y != first] or [last]
         for y in range(low, high + 1):
-            if (column + y) % 2:  # sparse, so that it is told from the line without colours too
+            if (
+                filled and (column + y) % 2
+            ):  # sparse, so that it is told from the line without colours too
                 _dot(band, column, y)
         for y in (*joined, low, high):
             _dot(line if y in reach else band, column, y)
@@ -202,7 +212,7 @@ def _letters(grid: _Grid, curves: Sequence[Curve], ends: tuple[float, float], ki
                 before = None
                 continue
             low, high, last = (level(value, ends, grid.height) for value in step)
-            for y in range(low, high + 1):
+            for y in range(low, high + 1) if alone else (low, high):
                 if alone or (x, y) not in line:
                     grid.put(x, y, light, "dim" if alone else curve.style)
             if before is not None:
