@@ -199,8 +199,8 @@ class ConsoleApp(Replaying, Takeout, LayoutActions, Overviews):
         """No action that the mode forbids; and a colon is text wherever a person types."""
         if forbidden(("app", "replay"), action, self.settings.mode):
             return False
-        if action == "command_palette" and self.settings.mode is Mode.WALL:
-            return False
+        if action == "command_palette":
+            return self.settings.mode is not Mode.WALL and isinstance(self.screen, WatchScreen)
         if action == "command":
             return isinstance(self.screen, WatchScreen) and not self.screen.typing
         return super().check_action(action, parameters)
