@@ -65,8 +65,6 @@ class PlotScreen(WatchScreen):
         super().on_mount()
         self._canvas.focus()
         self.call_after_refresh(self.redraw)
-        if len(self.hosts) > MOST:
-            self.remark(f"{len(self.hosts)} hosts fit: the first {MOST} are drawn")
 
     def on_resize(self) -> None:
         """Draw for the new size."""
@@ -83,6 +81,8 @@ class PlotScreen(WatchScreen):
         few = ", ".join(self.hosts[:3]) + (" ..." if len(self.hosts) > 3 else "")
         words = f"{title(self.number)} ({self.number})"
         over = f"the last {RANGES[self._range][1]}"
+        if len(self.hosts) > MOST:
+            words += f"  the first {MOST} of {len(self.hosts)} hosts"
         self.top.show([(f" {few} ", "bold"), (f"  {words}  {over}", "")], right=self.clock())
         self._draw()
         self.hint()
