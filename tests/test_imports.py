@@ -47,6 +47,7 @@ def pulled_in(code: str) -> set[str]:
         ("import console.text, console.errors, console.clock", set()),
         ("import console.model.view, console.model.frame", set()),
         ("import console.config.loader", set()),
+        ("import console.extend", set()),
         ("import console.cli.main", set()),
         ("import console.hostside.probe.main", set()),
         ("import console.engine.session", {"sqlite3"}),
@@ -67,3 +68,12 @@ def test_version_and_help_need_no_heavy_library() -> None:
             f"try:\n    run([{flag!r}])\nexcept SystemExit:\n    pass"
         )
         assert pulled_in(code) == set()
+
+
+def test_the_surface_of_plugins_pulls_in_pure_data_alone() -> None:
+    code = "import sys, console.extend; print(*(n for n in sys.modules if n.startswith('console')))"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True, text=True
+    )
+    loaded = set(done.stdout.split())
+    assert loaded == {"console", "console.extend", "console.model", "console.model.panel"}

@@ -120,7 +120,7 @@ class Document(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, omit_de
     ] = UNSET
     ui: Annotated[Ui | UnsetType, Meta(description="the terminal")] = UNSET
     plugins: Annotated[
-        dict[str, Plugin] | UnsetType, Meta(description="one plugin, see plugins.md")
+        dict[str, Plugin] | UnsetType, Meta(description="one plugin, see docs/plugins.md")
     ] = UNSET
     keys: Annotated[
         dict[str, KeyLines] | UnsetType,

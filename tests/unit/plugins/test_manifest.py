@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from pathlib import Path
 
 import pytest
 
+from console.config.document import Plugin
+from console.engine.plugins import child, manifest, process, protocol, supervise
 from console.engine.plugins.manifest import MAX_BYTES, digest, find, folders, read
+from console.engine.plugins.trial import trial
 from console.errors import PluginError
+from console.model.panel import Row
 from console.resources import shipped
 from tests.support.plugins import doing, write
+from tests.support.scripted import host
 
 
 def test_the_digest_is_of_names_and_bytes_and_of_nothing_else(tmp_path: Path) -> None:
@@ -102,3 +108,36 @@ def test_a_plugin_of_the_user_never_hides_one_that_ships(tmp_path: Path) -> None
 def test_every_plugin_that_ships_can_be_read() -> None:
     for folder in folders([shipped("plugins")]).values():
         assert read(folder).manifest.words
+
+
+def test_the_plugin_of_the_page_is_a_plugin(tmp_path: Path) -> None:
+    page = (Path(__file__).resolve().parents[3] / "docs/plugins.md").read_text(encoding="utf-8")
+    told = next(b for b in page.split("```toml\n")[1:] if b.startswith('name = "hello"'))
+    folder = tmp_path / "hello"
+    folder.mkdir()
+    (folder / "plugin.toml").write_text(told.partition("```")[0], encoding="utf-8")
+    code = page.split("```python\n")[1].partition("```")[0]
+    (folder / "main.py").write_text(code, encoding="utf-8")
+    found = asyncio.run(trial(read(folder), Plugin(), [host("gpu01")], workstation=False))
+    (panel,) = found.panels
+    assert panel.items[0] == Row(label="said", value="hello, gpu01")
+    assert [sample.value for sample in found.samples] == [2.0]
+
+
+def test_the_limits_of_the_page_are_those_in_force() -> None:
+    page = (Path(__file__).resolve().parents[3] / "docs/plugins.md").read_text(encoding="utf-8")
+    for words in (
+        f"{manifest.MAX_FILES}, {manifest.MAX_BYTES >> 20} MiB together",
+        f"{process.START_S:.0f} s, {process.ANSWER_S:.0f} s |",
+        f"{protocol.MAX_LINE >> 10} KiB; {protocol.MAX_PANELS} panels and "
+        f"{protocol.MAX_SAMPLES} numbers a host; {protocol.MAX_ITEMS} lines a panel",
+        f"{supervise.MAX_SERIES} names",
+        f"{child.MEMORY >> 20} MiB of address space",
+        f"{process.CPU_START_S:.0f} s, and {process.CPU_SHARE:.0%} of a core",
+        f"| open files | {child.FILES} |",
+        f"{process.PRINTED >> 10} KiB a second",
+        "after 1, 5, 30, 120 and 600 s",
+        f"at most {protocol.MAX_HOSTS} at once",
+    ):
+        assert words in page, words
+    assert supervise.PAUSES == (1, 5, 30, 120, 600)
