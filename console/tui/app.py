@@ -191,9 +191,9 @@ class ConsoleApp(Replaying, Takeout, LayoutActions, Overviews):
 
     @property
     def places(self) -> tuple[str, ...]:
-        """Whose actions are offered in the view in front."""
-        screen = self.screen
-        return screen.places if isinstance(screen, WatchScreen) else ()
+        """Whose actions are offered in the view in front, or below the palette."""
+        views = [screen for screen in self.screen_stack if isinstance(screen, WatchScreen)]
+        return views[-1].places if views else ()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """No action that the mode forbids; and a colon is text wherever a person types."""

@@ -12,14 +12,14 @@ TITLES = {
     "replay": "keys of the recording",
 }  # fmt: skip
 FIND = """\
- what is wrong               w goes to the next host that needs a look; WORST says why
- which host went silent      its STATE and age; 6 on the host says when, in UTC
- the busiest GPU             :sort gpus down, Enter, then 2; its processes are there,
-                             biggest first. H shows all GPUs of the fleet
- a process                   Enter on a host, 3, then / and a word; t shows its parents
- the newest listener         Enter on a host, 4, then :sort since
- one number over time        P, then left and right for another number, up for hours
- anything by its words       ^P
+ what is wrong           w goes to the next host that needs a look; WORST says why
+ which host went silent  its STATE and age; 6 on the host says when, in UTC
+ the busiest GPU         :sort gpus down, then Enter and 2: its processes are there,
+                         biggest first. H shows all GPUs of the fleet
+ a process               Enter on a host, 3, then / and a word; t: its parents
+ the newest listener     Enter on a host, 4, then :sort since
+ a number over time      P; left and right for another number, up for hours
+ any action by its words ^P
 """
 STATES = """\
  LIVE        frames arrive

@@ -153,7 +153,7 @@ async def test_a_host_is_focused_while_it_is_looked_at() -> None:
         await pilot.press("enter")
         await settle(pilot)
         assert engine.asked[-1] == ("focus", "a")
-        for key in "23456":
+        for key in "234567":
             await pilot.press(key)
         await pilot.press("tab")
         assert getattr(app.screen, "tab", "") == "overview"
@@ -257,3 +257,28 @@ async def test_progress_is_shown_until_every_host_was_tried_once() -> None:
         app.paint_soon()
         await settle(pilot)
         assert "connecting" not in text(app).splitlines()[0]
+
+
+async def test_the_palette_offers_the_actions_of_the_view_and_finds_hosts() -> None:
+    app = make_app(StillEngine(view("alpha"), view("beta")))
+    async with app.run_test(size=(100, 40)) as pilot:
+        await settle(pilot)
+        await pilot.press("ctrl+p")
+        for _ in range(20):
+            await pilot.pause(0.05)
+            if "turn the order round" in text(app):
+                break
+        assert "turn the order round" in text(app)
+        assert "processes as a tree" not in text(app), "that is for another view"
+        await pilot.press(*"beta")
+        for _ in range(20):
+            await pilot.pause(0.05)
+            if "host beta" in text(app):
+                break
+        await pilot.press("enter")
+        for _ in range(20):
+            await pilot.pause(0.05)
+            if isinstance(app.screen, HostScreen):
+                break
+        assert isinstance(app.screen, HostScreen)
+        assert app.screen.host == "beta"

@@ -33,7 +33,11 @@ class HelpScreen(ModalScreen[None]):
 
     CSS = "HelpScreen { align: center middle; } #help { height: 44; max-height: 80vh; }" + BOX
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,q,question_mark,enter", "close", "close", show=False)
+        Binding("escape,q,question_mark,enter", "close", "close", show=False),
+        Binding("j", "scroll('down')", "down", show=False),
+        Binding("k", "scroll('up')", "up", show=False),
+        Binding("g", "scroll('home')", "begin", show=False),
+        Binding("G", "scroll('end')", "end", show=False),
     ]
 
     def __init__(self, look: Look, places: tuple[str, ...], keys: Keys) -> None:
@@ -53,6 +57,10 @@ class HelpScreen(ModalScreen[None]):
         page = self.query_one(Page)
         page.show(help_lines(self._places, self._keys))
         page.focus()
+
+    def action_scroll(self, way: str) -> None:
+        """Scroll by the keys that also move in rows."""
+        getattr(self.query_one(Page), f"scroll_{way}")(animate=False)
 
     def action_close(self) -> None:
         """Back to the view."""
