@@ -237,7 +237,7 @@ class LineTable(TableActions[R], ScrollView, Generic[R], can_focus=True):
             mark = f"{spread.right}{self._look.hidden[1]}"
             strip = Strip(out).adjust_cell_length(width - len(mark), base)
             return Strip([*strip, Segment(mark, base)], width)
-        return Strip(out).adjust_cell_length(width, base)
+        return Strip(out).adjust_cell_length(width, base).simplify()
 
     def _row(self, row: R, width: int, here: bool) -> Strip:
         look, spread = self._look, self._spread
@@ -261,7 +261,7 @@ class LineTable(TableActions[R], ScrollView, Generic[R], can_focus=True):
             if span is not None and number + 1 == ends:
                 out += segments(span[1], max(0, width - used), look, base, cursor=here)
                 break
-        return Strip(out).adjust_cell_length(width, base)
+        return Strip(out).adjust_cell_length(width, base).simplify()
 
     # -- moving
 
