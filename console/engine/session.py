@@ -216,6 +216,7 @@ class LocalEngine:
     def panels(self, host: str) -> tuple[Panel, ...]:
         """What plugins show of that host."""
         return self._plugins.panels(host)
+
     def focus(self, *hosts: str) -> None:
         """Full process tables for these hosts only."""
         self._focus = hosts

@@ -159,8 +159,6 @@ def document(
     }
 
 
-def encode(
-    snapshot: FleetSnapshot, panels: Callable[[str], tuple[Panel, ...]] = _no_panels
-) -> str:
+def encode(snapshot: FleetSnapshot, panels: Callable[[str], tuple[Panel, ...]] = _no_panels) -> str:
     """The document as one line of JSON with a line feed."""
     return msgspec.json.encode(document(snapshot, panels)).decode() + "\n"

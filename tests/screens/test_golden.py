@@ -113,9 +113,7 @@ async def test_host(tab: str, golden: Golden) -> None:
         await settle(pilot)
         await pilot.press("down", "enter")
         await settle(pilot)
-        await pilot.press(
-            str(1 + TABS.index(tab))
-        )
+        await pilot.press(str(1 + TABS.index(tab)))
         await settle(pilot)
         golden(f"host-{tab}", text(app))
 
