@@ -27,6 +27,8 @@ RANGES = (
 )
 MOST = len(MARKS)
 COLUMN = 12
+EVERY_S = 2.0
+"""Numbers of a host come so often; drawing more often would show the same."""
 OLD_S, OLD_STEPS = 15.0, 3
 """The newest value is told to be old after this many seconds, and steps."""
 LEAST = 6
@@ -50,6 +52,7 @@ class PlotScreen(WatchScreen):
         self._canvas = Canvas(look, id="plot")
         self._window: Window | None = None
         self._left = 0
+        self._drawn = 0.0  # monotonic
 
     @property
     def place(self) -> Place:
@@ -84,7 +87,8 @@ class PlotScreen(WatchScreen):
         if len(self.hosts) > MOST:
             words += f"  the first {MOST} of {len(self.hosts)} hosts"
         self.top.show([(f" {few} ", "bold"), (f"  {words}  {over}", "")], right=self.clock())
-        self._draw()
+        if time.monotonic() - self._drawn >= EVERY_S:
+            self._draw()
         self.hint()
 
     def _series(self, host: str, hold_s: float) -> Series:
@@ -99,6 +103,7 @@ class PlotScreen(WatchScreen):
         return held[1]
 
     def _draw(self) -> None:
+        self._drawn = time.monotonic()
         width, height = self._canvas.size
         if width < 20 or height < 4:
             self._canvas.show([[("too small to draw in", "dim")]])
@@ -229,7 +234,8 @@ class PlotScreen(WatchScreen):
         self.redraw()
 
     def redraw(self) -> None:
-        """Draw anew, with the head."""
+        """Draw anew at once, with the head."""
+        self._drawn = 0.0
         self.show(self._engine.snapshot())
 
     def action_next_number(self) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from console.model.host import HostState
 from console.model.view import FleetSnapshot, HostView
 from console.tui.board import Board, busiest, silence, state_severity, states
@@ -14,8 +16,8 @@ def snapshot(*hosts: HostView) -> FleetSnapshot:
     return FleetSnapshot(version=1, at=NOW, hosts=hosts)
 
 
-def well(name: str, **more: object) -> HostView:
-    return view(name, **{"listeners": (), "frame_at": NOW - 1, "since": NOW - 60, **more})
+def well(name: str, **more: Any) -> HostView:
+    return view(name, **({"listeners": (), "frame_at": NOW - 1, "since": NOW - 60} | more))
 
 
 def nobody(host: HostView) -> tuple[()]:
