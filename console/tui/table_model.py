@@ -27,12 +27,13 @@ class TableModel(Generic[R]):
         down: bool = False,
         fields: dict[str, Field] | None = None,
         name: Callable[[R], str] | None = None,
+        copied: Callable[[R], str] | None = None,
         needs: Callable[[R], bool] | None = None,
     ) -> None:
         """``text`` is what words of the filter look at; ``sort`` "" keeps the order of arrival.
 
-        ``name`` is what a person calls a row: the first column, unless given. ``needs`` says
-        whether somebody should look at a row.
+        ``name`` is what a person calls a row: the first column, unless given. ``copied`` is what
+        is copied of it, its name unless given. ``needs`` says whether somebody should look at it.
         """
         self.columns = tuple(columns)
         self.arrangement = Arrangement(self.columns)
@@ -49,6 +50,7 @@ class TableModel(Generic[R]):
         self._rows: dict[Hashable, R] = {}
         self._test: Filter | None = None
         self._name = name or (lambda row: _words(self.columns[0].value(row)))
+        self._copied = copied or self._name
         self._fields = {c.id: Field(c.value, c.unit, c.title, c.amount) for c in columns}
         self._fields |= fields or {}
         self._order = {column.id: column.order or column.value for column in columns}
@@ -62,6 +64,11 @@ class TableModel(Generic[R]):
         """What a person calls the row of that key; "" when there is none."""
         row = self._rows.get(key)
         return "" if row is None else self._name(row)
+
+    def copied(self, key: Hashable) -> str:
+        """What is copied of the row of that key; "" when there is none."""
+        row = self._rows.get(key)
+        return "" if row is None else self._copied(row)
 
     def begins(self, letters: str) -> int | None:
         """Place in the order of the first row whose name begins with these letters."""

@@ -55,7 +55,7 @@ class Takeout:
         elif what == ROW:
             text, named = as_line(table.model, table.aimed), "the row"
         else:
-            text, named = clean(table.model.name(table.aimed), 65_536), ""
+            text, named = clean(table.model.copied(table.aimed), 65_536), ""
         if not text:
             self.say("there is nothing to copy here")
             return

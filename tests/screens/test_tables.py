@@ -292,6 +292,15 @@ async def test_y_copies_the_name_and_the_command_more(copied: Callable[[], str])
         await settle(pilot)
         await pilot.press("y")
         await until(pilot, "gpu02: copied by xclip")
+        await command(pilot, "processes")
+        await settle(pilot)
+        await pilot.press("apostrophe", *"sys", "enter", "y")
+        await until(pilot, "1: copied by xclip")
+        assert copied() == "1", "the process number of systemd"
+        await command(pilot, "network")
+        await settle(pilot)
+        await pilot.press("home", "w", "y")
+        await until(pilot, "tcp/0.0.0.0:4444: copied by xclip")
 
 
 async def test_without_a_program_the_terminal_is_asked_and_nothing_is_promised(

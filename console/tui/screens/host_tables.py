@@ -28,6 +28,9 @@ class Section:
     down: bool = False
     denied: tuple[str, ...] = ()
     text: Callable[[Any], str] | None = None  # what words of the filter look at; None: all texts
+    name: Callable[[Any], str] | None = None  # what a person calls a row; None: its first column
+    copied: Callable[[Any], str] | None = None  # what is copied of a row; None: its name
+    needs: Callable[[Any], bool] | None = None  # whether somebody should look at a row
 
 
 def row_text(row: Any) -> str:

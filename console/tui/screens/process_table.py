@@ -47,6 +47,9 @@ class ProcessTable:
             down=True,
             denied=("processes",),
             text=self._text,
+            name=lambda row: row.name,
+            copied=lambda row: str(row.pid),
+            needs=lambda row: bool(row.exe_deleted or row.tracer),
         )
 
     def gpu_memory(self, pid: int) -> float | None:
