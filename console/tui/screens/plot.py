@@ -183,6 +183,8 @@ class PlotScreen(WatchScreen):
                 [(" There is:", "")],
                 *([(f"   {name:20} {title(name)}", "")] for name in known),
             ]
+        else:
+            out.append([(" Nothing is kept of it.", "dim")])
         if RANGES[self._range][0] > 3600 and self.number.startswith("gpu."):
             out.append([(" Single GPUs are kept for an hour.", "dim")])
         return out
