@@ -58,7 +58,7 @@ _SPELLED = {
     "pci": "PCI", "pcie": "PCIe", "sbe": "single-bit", "sm": "SM", "tpm": "TPM", "util": "use",
     "uuid": "UUID", "vbios": "VBIOS", "xid": "Xid", "cpu": "CPU", "bpf": "BPF", "mac": "MAC",
     "pid": "PID", "ppid": "parent PID", "uid": "UID", "gid": "GID", "rss": "memory", "tx": "sent",
-    "rx": "received", "cmdline": "command", "exe": "program file", "userns": "user namespace",
+    "rx": "received", "cmdline": "command line", "exe": "program file", "userns": "user namespace",
     "privs": "privileges", "caps": "capabilities", "argv": "arguments", "cgroup": "control group",
     "dev": "dev", "inforom": "InfoROM", "bar1": "BAR1", "enc": "encoder", "dec": "decoder",
 }  # fmt: skip

@@ -102,7 +102,7 @@ def test_undeclared_listeners_come_first_and_the_newest_of_them_before_the_other
     assert [row.port for row in rows] == [5555, 4444, 6666, 22]
     since = next(column for column in section.columns if column.id == "since")
     shown = {row.port: words([since.cell(row, Look())]) for row in rows}
-    assert shown == {5555: "60s", 4444: "8m", 6666: "?", 22: "<2h"}
+    assert shown == {5555: "60s", 4444: "8m", 6666: "before", 22: "<2h"}
 
 
 def _opened(host: str, key: str, at: float) -> Any:

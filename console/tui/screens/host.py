@@ -1,7 +1,7 @@
 """One host: overview, GPUs, processes, network, inventory, events; built when first seen."""
 
 import time
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable
 from typing import Any
 
 from textual.app import ComposeResult
@@ -23,7 +23,7 @@ from console.tui.plot.small import small_plots
 from console.tui.screens.base import WatchScreen
 from console.tui.screens.gpu_page import gpus
 from console.tui.screens.host_pages import LABEL, inventory_facts, overview
-from console.tui.screens.host_sections import HostSections, as_of, notes, pressed
+from console.tui.screens.host_sections import HostSections, as_of, names, notes, pressed, too_many
 from console.tui.screens.host_tables import Section, nothing, row_text
 from console.tui.screens.network_tables import firewall, heard
 from console.tui.screens.row_page import row_page
@@ -151,7 +151,8 @@ class HostScreen(WatchScreen):
             width = self.size.width - 1  # the scroll bar's cell, whether it is there or not
             lines = self._page(view, width)
             widget.show([part for cells in lines for part in fold(cells, width, LABEL + 2)])
-            self._about.show([])
+            self._about.show(self._names(view) if self.tab == "inventory" else [])
+            self._about.styles.height = 1
 
     def _show_ahead(self, view: HostView) -> None:
         """Above the tables of the network: how much goes in and out, and the firewall."""
@@ -186,15 +187,11 @@ class HostScreen(WatchScreen):
         new, ears = self._newcomers.of(view), heard(view, self._newcomers)
         return overview(view, self.look, self._past, width, new, ears)
 
+    def _names(self, view: HostView) -> list[tuple[str, str]]:
+        return names(self._titles(view), self._section.get(self.tab, 0), self.size.width)
+
     def _tell_section(self, view: HostView, section: Section, shown: int) -> None:
-        every = self._titles(view)
-        here = self._section.get(self.tab, 0)
-        pieces: list[tuple[str, str]] = [(" ", "")]
-        if self._too_many(every):
-            pieces += [(f" {every[here]} ", "bar"), (f" {here + 1} of {len(every)}, n next", "dim")]
-        else:
-            for index, words in enumerate(every):
-                pieces.append((f" {words} ", "bar" if index == here else "dim"))
+        pieces = self._names(view)
         pieces.append((f"  {shown} row{'' if shown == 1 else 's'}", "dim"))
         if self.tab == "processes":
             pieces.append((f"  {'tree' if self._sections.processes.as_tree else 'flat'}", "dim"))
@@ -204,10 +201,6 @@ class HostScreen(WatchScreen):
         self._about.styles.height = 1 + len(rest)
 
     # -- tabs and sections
-
-    def _too_many(self, titles: list[str]) -> bool:
-        """Whether the titles of sections do not fit beside each other."""
-        return sum(len(words) + 2 for words in titles) + 14 > self.size.width
 
     def on_bar_pressed(self, event: Bar.Pressed) -> None:
         """A tab, or a section, that was clicked."""
@@ -219,18 +212,22 @@ class HostScreen(WatchScreen):
         elif event.bar is self._about and event.y == 0 and self._view and self.tab in TABLES:
             titles = self._titles(self._view)
             index = pressed([f" {words} " for words in titles], event.x - 1)
-            if self._too_many(titles):
+            if too_many(titles, self.size.width):
                 self.action_section()
             elif index is not None:
                 self.action_section(index - self._section.get(self.tab, 0))
 
     def _titles(self, view: HostView) -> list[str]:
-        names = [section.title for section in self._sections.of(self.tab)]
-        return [*names, FACTS] if self.tab == "inventory" else names
+        every = [section.title for section in self._sections.of(self.tab)]
+        return [FACTS, *every] if self.tab == "inventory" else every
+
+    def _table_at(self) -> int:
+        """Which of the tab's tables is in view; -1 where it is the page of facts before them."""
+        return self._section.get(self.tab, 0) - (self.tab == "inventory")
 
     def _current(self, view: HostView) -> Section:
         every = self._sections.of(self.tab)
-        return every[min(self._section.get(self.tab, 0), len(every) - 1)]
+        return every[min(self._table_at(), len(every) - 1)]
 
     def _place(self) -> str:
         if self._opened is not None:
@@ -238,9 +235,8 @@ class HostScreen(WatchScreen):
         return f"{self.tab}-{self._section.get(self.tab, 0)}"
 
     def _is_table(self) -> bool:
-        return self._opened is None and self._section.get(self.tab, 0) < len(
-            self._sections.of(self.tab)
-        )
+        tables = len(self._sections.of(self.tab))
+        return self._opened is None and 0 <= self._table_at() < tables
 
     def _switch(self) -> None:
         """Show the widget of this tab and section, and make it when it is new."""
@@ -282,6 +278,9 @@ class HostScreen(WatchScreen):
             section.text or row_text,
             sort=section.sort,
             down=section.down,
+            name=section.name,
+            copied=section.copied,
+            needs=section.needs,
         )
         return LineTable(model, self.look, empty=section.empty, name=section.title)
 

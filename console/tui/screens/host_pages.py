@@ -101,10 +101,10 @@ def _most(view: HostView, ears: Sequence[Heard], look: Look) -> Iterator[Cell]:
     told = sorted((ear for ear in ears if ear.told), key=lambda ear: -(ear.since or 0.0))
     for ear in told[:1]:
         age = span(present.now() - (ear.since or 0.0))
-        who = f"{ear.name} (pid {ear.pid})" if ear.name else "its program is not visible"
+        who = f" of {ear.name} (pid {ear.pid})" if ear.name else ", its program is not visible"
         words = ", not declared" if ear.declared == "no" else ""
         style = "warn" if words else ""
-        yield fact("newest listener", f"{ear.key} of {who}, opened {age} ago{words}", style)
+        yield fact("newest listener", f"{ear.key}{who}, opened {age} ago{words}", style)
     busy = max(view.processes, key=lambda row: row.cpu_pct, default=None) or next(
         iter(view.summary.top_cpu if view.summary else ()), None
     )

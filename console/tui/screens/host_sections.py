@@ -103,6 +103,22 @@ def notes(view: HostView, section: Section, look: Look, *, forgotten: int = 0) -
     return out
 
 
+def too_many(titles: Sequence[str], width: int) -> bool:
+    """Whether the titles of sections do not fit beside each other into ``width`` cells."""
+    return sum(len(words) + 2 for words in titles) + 14 > width
+
+
+def names(titles: Sequence[str], here: int, width: int) -> list[tuple[str, str]]:
+    """The sections of a tab, or which of them is in view where they are too many."""
+    if too_many(titles, width):
+        words = f"{here + 1} of {len(titles)}, n next"
+        return [(" ", ""), (f" {titles[here]} ", "bar"), (words, "dim")]
+    return [
+        (" ", ""),
+        *((f" {words} ", "bar" if n == here else "dim") for n, words in enumerate(titles)),
+    ]
+
+
 def pressed(words: Sequence[str], x: int) -> int | None:
     """Which of ``words``, which stand one after the other, is at cell ``x``."""
     left = 0

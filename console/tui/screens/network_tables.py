@@ -88,7 +88,7 @@ def _rank(row: Heard) -> float:
 def _since(row: Heard, look: Look) -> Cell:
     age = _age(row)
     if age is None:
-        return [("?", "dim")]
+        return [("before", "dim")]  # it was there when this console began
     if row.told:
         return [(span(age), "warn" if age < 3600 else "")]
     return [(f"<{span(age)}", "dim")]
@@ -120,6 +120,9 @@ def listeners(newcomers: Newcomers) -> Section:
         "nothing listens",
         sort="declared",
         denied=("listen",),
+        name=lambda row: row.name or row.key,
+        copied=lambda row: row.key,
+        needs=lambda row: row.declared == "no",
     )
 
 
@@ -195,6 +198,8 @@ FLOWS = Section(
     sort="tx_bps",
     down=True,
     denied=("flows",),
+    name=lambda row: row.peer,
+    copied=lambda row: f"[{row.peer}]:{row.port}" if ":" in row.peer else f"{row.peer}:{row.port}",
 )
 
 
