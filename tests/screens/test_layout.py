@@ -15,7 +15,9 @@ from console.tui.table_model import Column, TableModel
 
 
 def model() -> TableModel[str]:
-    columns = [Column(f"c{n}", f"C{n}", 5, lambda r, look: [], lambda r: r) for n in range(5)]
+    columns: list[Column[str]] = [
+        Column(f"c{n}", f"C{n}", 5, lambda r, look: [], lambda r: r) for n in range(5)
+    ]
     return TableModel(columns, lambda row: row, lambda row: row)
 
 
