@@ -85,7 +85,10 @@ def cells(view: HostView, number: Number, look: Look, room: int) -> Cell:
     """What stands beside a host's name in ``room`` cells: its GPUs, or why they are not known."""
     if view.state is not HostState.LIVE and not view.workstation:
         symbol, style = look.state(view.state)
-        return [(clip(f"{symbol} {view.state.value}", room), style)]
+        words = f"{symbol} {view.state.value}"
+        if len(words) > room:
+            words = view.state.value
+        return [(clip(words, room, ellipsis="~" if look.ascii_only else "…"), style)]
     out: list[Piece] = []
     for gpu in view.gpus[:room]:
         text, style = cell(gpu, number, look)

@@ -30,7 +30,7 @@ def small_plot(
     rows = spark(steps, scale(series.name, *found), 2 if tall else 1, look.ascii_only)
     low, high = (reading(series.name, value) for value in found)
     newly = f" {reading(series.name, last.last)}"
-    label = clip(title(series.name), LABEL - 1)
+    label = clip(title(series.name), LABEL - 1, ellipsis="~" if look.ascii_only else "…")
     if not tall:
         return [[(f"  {label:{LABEL}}", "dim"), (rows[0], "accent"), (newly, ""),
                  (f", {low}..{high}", "dim")]]  # fmt: skip

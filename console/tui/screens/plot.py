@@ -81,12 +81,13 @@ class PlotScreen(WatchScreen):
 
     def show(self, snapshot: FleetSnapshot) -> None:
         """Draw the newest numbers."""
-        few = ", ".join(self.hosts[:3]) + (" ..." if len(self.hosts) > 3 else "")
-        words = f"{title(self.number)} ({self.number})"
+        count = len(self.hosts)
+        of = self.hosts[0] if count == 1 else f"{count} hosts"
+        if count > MOST:
+            of = f"the first {MOST} of {count} hosts"
         over = f"the last {RANGES[self._range][1]}"
-        if len(self.hosts) > MOST:
-            words += f"  the first {MOST} of {len(self.hosts)} hosts"
-        self.top.show([(f" {few} ", "bold"), (f"  {words}  {over}", "")], right=self.clock())
+        head: Cell = [(f" {title(self.number)} ", "bold"), (f" {over}  {of}  {self.number}", "")]
+        self.top.show(head, right=self.clock())
         if time.monotonic() - self._drawn >= EVERY_S:
             self._draw()
         self.hint()

@@ -281,7 +281,8 @@ class WallScreen(WatchScreen):
     def _item(self, parts: list[Piece], detail: str, style: str) -> list[Cell]:
         room = self.size.width
         lines = block(parts, room, plain=self.look.ascii_only)
-        return [*lines, [(f"   {clip(detail, max(1, room - 4))}", style)], []]
+        dots = "~" if self.look.ascii_only else "…"
+        return [*lines, [(f"   {clip(detail, max(1, room - 4), ellipsis=dots)}", style)], []]
 
     def _state(self, now: float) -> list[Cell]:
         if not self.wrong:

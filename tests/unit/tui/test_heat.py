@@ -109,3 +109,13 @@ def test_words() -> None:
     assert "use: 42%" in told
     down = in_words(view("h", HostState.DOWN, reason="no route to host"), USE, Look())
     assert "no route to host" in "".join(text for text, _ in down)
+
+
+def test_states_are_cut_as_the_terminal_can_show_it() -> None:
+    told = [
+        "".join(text for text, _ in cells(view("h", state), USE, Look(ascii_only=True), room))
+        for state in HostState
+        for room in (4, 8, 12)
+    ]
+    assert all(text.isascii() for text in told)
+    assert "NEW-KEY" in told
