@@ -17,7 +17,7 @@ from console.errors import WatchfloorError
 from console.text import clean
 
 VERBS = (
-    "screens", "wall", "status", "watch", "config", "hosts", "enroll", "plugins", "demo", "replay",
+    "screens", "status", "watch", "wall", "config", "hosts", "enroll", "plugins", "demo", "replay",
 )  # fmt: skip
 """Modules of this package; each has ``add(sub)``."""
 
