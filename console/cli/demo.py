@@ -50,7 +50,14 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError("--seconds goes with --plain", hint="The screens end with `q`.")
     if args.wall and args.plain:
         raise UsageError("--wall needs the screens", hint="Leave --plain out.")
-    demo = Demo(speed=args.speed, seed=args.seed, keep=args.keep, workstation=not args.plain)
+    with_screens = not args.plain
+    demo = Demo(
+        speed=args.speed,
+        seed=args.seed,
+        keep=args.keep,
+        workstation=with_screens,
+        plugins=with_screens,
+    )
     if args.plain:
         return plain(demo, args.speed, args.seconds, args.record)
     return screens(demo, args.speed, args.record, wall=args.wall)

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from console.demo.fleet import SimHost, fleet, swarm
+from console.demo.metrics import MetricsPort, ModelPage
 from console.demo.processes import declared
 from console.demo.simulate import SimState
 from console.demo.timeline import Stage, Timeline, stages
@@ -48,9 +49,10 @@ class Order(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class Ready(msgspec.Struct, frozen=True, kw_only=True):
-    """The hosts that can be connected to now."""
+    """The hosts that can be connected to now, and the pages of their model servers by host."""
 
     hosts: tuple[Host, ...]
+    metrics: dict[str, str] = {}
 
 
 class Said(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -69,6 +71,8 @@ class World:
         self.order = order
         self.ports: dict[str, HostPort | BadHost] = {}
         self._doors: dict[str, HostPort] = {}
+        self._pages: list[ModelPage] = []
+        self.metrics: dict[str, MetricsPort] = {}
         self.states: dict[str, SimState] = {}
         self.fast_s = max(0.5, 2.0 / order.speed)
         self.slow_s = max(1.0, 10.0 / order.speed)
@@ -127,7 +131,15 @@ class World:
         )
         self.ports[sim.name] = self._doors[sim.name] = port
         await port.open()
+        for service in sim.services:
+            if not self.order.count and service.model is not None and service.model.kind == "vllm":
+                await self._serve_metrics(sim.name, ModelPage(state, service))
         return self._host(sim, sim.name, port.port, port.host_key, sim.tier)
+
+    async def _serve_metrics(self, host: str, page: ModelPage) -> None:
+        self._pages.append(page)
+        self.metrics[host] = MetricsPort(page)
+        await self.metrics[host].open()
 
     async def _bad(self, sim: SimHost, kind: str, public: bytes) -> Host:
         from console.demo.misbehave import BadHost
@@ -165,12 +177,15 @@ class World:
             t = (time.monotonic() - self._begun) * self.order.speed
             for state in self.states.values():
                 state.advance(t)
+            for page in self._pages:
+                page.advance(t)
             if self._timeline is not None:
                 self._timeline.advance(t)
 
     async def close(self) -> None:
         """End every session and server."""
-        await asyncio.gather(*(port.close() for port in self.ports.values()))
+        ports = [*self.ports.values(), *self.metrics.values()]
+        await asyncio.gather(*(port.close() for port in ports))
 
 
 def say(what: Said) -> None:
@@ -203,7 +218,9 @@ async def serve(order: Order) -> None:
     world = World(order)
     living: asyncio.Task[Any] | None = None
     try:
-        say(Said(ready=Ready(hosts=await world.open())))
+        hosts = await world.open()
+        pages = {host: port.url for host, port in world.metrics.items()}
+        say(Said(ready=Ready(hosts=hosts, metrics=pages)))
         living = asyncio.create_task(world.live())
         ended = asyncio.create_task(_ended())
         await asyncio.wait({living, ended}, return_when=asyncio.FIRST_COMPLETED)

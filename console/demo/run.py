@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Self
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -60,6 +61,7 @@ class Demo:
 
     ``speed`` lets simulated time run faster, ``count`` asks for many small hosts instead of the
     fleet with its incident, ``bad`` for hosts that misbehave among them (kinds of misbehave.py).
+    ``plugins`` shows what the demo's model servers say of themselves, by the plugin that ships.
     """
 
     def __init__(
@@ -71,12 +73,15 @@ class Demo:
         local: bool = True,
         incident: bool = True,
         workstation: bool = True,
+        plugins: bool = False,
         count: int = 0,
         bad: tuple[str, ...] = (),
     ) -> None:
         self.hosts: tuple[Host, ...] = ()
         self.folder = Path()
+        self.metrics: dict[str, str] = {}  # pages of model servers, by host
         self._workstation = workstation
+        self._with_plugins = plugins
         self._order = Order(
             folder="",
             seed=seed,
@@ -161,6 +166,7 @@ class Demo:
             said = msgspec.json.decode(line, type=Said)
             if said.ready is not None:
                 self.hosts = said.ready.hosts
+                self.metrics = said.ready.metrics
                 self._ready.set()
             elif said.stage:
                 self._begun.append(Begun(said.stage, said.at))
@@ -212,7 +218,29 @@ class Demo:
         """The configuration that an engine is made of."""
         state = self.folder / "state"
         state.mkdir(mode=0o700, exist_ok=True)
-        return DemoConfig(hosts=self.hosts, workstation=self._workstation, state_dir=state)
+        return DemoConfig(
+            hosts=self.hosts,
+            workstation=self._workstation,
+            state_dir=state,
+            plugins=self._plugins() if self._with_plugins and self.metrics else {},
+        )
+
+    def _plugins(self) -> dict[str, Plugin]:
+        """The plugin that ships for model servers, pinned as a person would pin it."""
+        from console.engine.plugins.manifest import read
+        from console.resources import shipped
+
+        bundle = read(shipped("plugins") / "prometheus")
+        return {
+            bundle.name: Plugin(
+                enabled=True,
+                sha256=bundle.sha256,
+                hosts=",".join(self.metrics),
+                connect=tuple(urlsplit(url).netloc for url in self.metrics.values()),
+                interval_s=2.0,
+                settings={"targets": self.metrics},
+            )
+        }
 
     def inventory_toml(self) -> str:
         """The hosts as an inventory file, for ``watchfloor --config``."""
