@@ -100,7 +100,10 @@ async def everywhere(pilot: Pilot[None], look: Callable[[str], None]) -> None:
     await pilot.press("escape", "H")
     await settle(pilot)
     look("heat map")
-    await pilot.press("escape", "down", "enter")
+    await pilot.press("escape", "down", "P")
+    await settle(pilot)
+    look("plot")
+    await pilot.press("escape", "enter")
     for tab in "1234567":
         await pilot.press(tab)
         await settle(pilot)
@@ -125,6 +128,30 @@ async def test_no_cell_shows_the_terminals_own_ground(name: str) -> None:
 
     async with app.run_test(size=(120, 40)) as pilot:
         await everywhere(pilot, look)
+
+
+async def test_a_change_reaches_every_cell_of_every_open_view() -> None:
+    """Rows, lines and plots are kept after they were drawn; none may keep the old colours."""
+    app = app_with("dark")
+    old = {theme_style.bgcolor for theme_style in map(app.look.style, ("", "bar"))}
+    old.add(app.look.cursor("").bgcolor)
+
+    def look(place: str) -> None:
+        left = {s.style.bgcolor for line in segments(app) for s in line if s.style} & old
+        assert not left, (place, left)
+
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        for way in (("P",), ("H",), ("enter",), ("enter", "3")):
+            app.choose_theme("dark")
+            await pilot.press(*way)
+            await settle(pilot)
+            app.choose_theme("light")
+            await settle(pilot)
+            look(f"after {way}")
+            await pilot.press("escape")
+            await settle(pilot)
+            look(f"the fleet after {way}")
 
 
 async def test_mono_paints_no_colour_anywhere() -> None:
