@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from console.model.view import FleetSnapshot, HostView
 from console.text import clean
 from console.tui.actions import Mode
 from console.tui.commands import fitting
@@ -31,7 +32,14 @@ OF_HEAT = {
 }  # fmt: skip
 
 
-def subject(screen: object) -> tuple[str, str]:
+def busiest_gpu(view: HostView | None) -> str:
+    """The name of the use of that host's busiest GPU."""
+    gpus = view.gpus if view is not None else ()
+    busiest = max(gpus, key=lambda gpu: gpu.fast.util_pct or 0.0, default=None)
+    return f"gpu.{busiest.index if busiest else 0}.util_pct"
+
+
+def subject(screen: object, snapshot: FleetSnapshot) -> tuple[str, str]:
     """The number and the host that a plot would show, from what a person looks at."""
     if isinstance(screen, FleetScreen):
         host = screen.table.cursor
@@ -39,7 +47,8 @@ def subject(screen: object) -> tuple[str, str]:
     if isinstance(screen, HeatScreen):
         return OF_HEAT[screen.number], screen.map.cursor
     if isinstance(screen, HostScreen):
-        return "gpu.0.util_pct" if screen.tab == "gpus" else "cpu_pct", screen.host
+        gpus = screen.tab == "gpus"
+        return busiest_gpu(snapshot.host(screen.host)) if gpus else "cpu_pct", screen.host
     return USUAL, ""
 
 
@@ -59,7 +68,7 @@ class Overviews(Navigation):
 
     def action_plot(self, rest: str = "") -> None:
         """A number over time: of what a person looks at, or ``NUMBER [HOST...]``."""
-        number, host = subject(self.screen)
+        number, host = subject(self.screen, self.engine.snapshot())
         words = rest.split()
         if not words and isinstance(self.screen, PlotScreen):
             return

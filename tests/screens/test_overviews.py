@@ -127,6 +127,28 @@ async def test_a_number_with_escapes_in_its_name_is_harmless() -> None:
         assert "no number is called" in text(app)
 
 
+async def test_p_plots_what_is_looked_at() -> None:
+    app = app_of(engine())
+    async with app.run_test(size=(120, 30)) as pilot:
+        await settle(pilot)
+        for tab, number in (("overview", "cpu_pct"), ("gpus", "gpu.0.util_pct")):
+            app.open_host("gpu02", tab)
+            await settle(pilot)
+            await pilot.press("P")
+            await settle(pilot)
+            screen = app.screen
+            assert isinstance(screen, PlotScreen)
+            assert (screen.number, screen.hosts) == (number, ("gpu02",))
+            await pilot.press("P")
+            assert app.screen is screen, "it is there already"
+            await pilot.press("escape", "escape")
+        await pilot.press("H", "n", "n", "P")
+        await settle(pilot)
+        screen = app.screen
+        assert isinstance(screen, PlotScreen)
+        assert (screen.number, screen.hosts) == ("gpu.0.temp_c", ("gpu01",))
+
+
 # -- heat map
 
 

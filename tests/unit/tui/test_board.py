@@ -17,7 +17,8 @@ def snapshot(*hosts: HostView) -> FleetSnapshot:
 
 
 def well(name: str, **more: Any) -> HostView:
-    return view(name, **({"listeners": (), "frame_at": NOW - 1, "since": NOW - 60} | more))
+    fields: dict[str, Any] = {"listeners": (), "frame_at": NOW - 1, "since": NOW - 60}
+    return view(name, **(fields | more))
 
 
 def nobody(host: HostView) -> tuple[()]:
