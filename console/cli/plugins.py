@@ -38,6 +38,10 @@ def add(sub: Any) -> None:
     )
     check.add_argument("name", metavar="NAME")
     check.add_argument("--json", action="store_true", help="its panels as JSON")
+    check.add_argument(
+        "--connect", metavar="ADDRESS:PORT", action="append", default=[],
+        help="grant this for the trial, instead of what the configuration grants",
+    )  # fmt: skip
     check.set_defaults(run=run_check)
 
 
@@ -132,14 +136,24 @@ def run_check(args: argparse.Namespace) -> int:
     """Run a plugin for the configured hosts, without a connection to any of them."""
     import asyncio
 
+    import msgspec
+
     from console.cli.common import configured
     from console.config.document import Plugin
     from console.engine.plugins.manifest import find
     from console.engine.plugins.trial import ROUNDS, trial
+    from console.model.address import parts
 
     config = configured(args)
     bundle = find(args.name)
-    settings = config.plugins.get(args.name, Plugin(connect=bundle.manifest.asks.connect))
+    settings = config.plugins.get(args.name, Plugin())
+    if args.connect:
+        for text in args.connect:
+            parts(text)
+        settings = msgspec.structs.replace(settings, connect=tuple(args.connect))
+    elif bundle.manifest.asks.connect and not settings.connect:
+        asked = ", ".join(bundle.manifest.asks.connect)
+        sys.stderr.write(f"watchfloor: it asks for {asked} and gets nothing; see --connect\n")
     found = asyncio.run(trial(bundle, settings, config.hosts, workstation=config.workstation))
     for line in found.printed.splitlines():
         sys.stderr.write(f"plugin: {line}\n")
@@ -149,8 +163,6 @@ def run_check(args: argparse.Namespace) -> int:
         f"{found.answer_ms:.0f} ms ({ROUNDS} times, the slowest); {held}\n"
     )
     if args.json:
-        import msgspec
-
         document = {"version": 1, "samples": found.samples, "panels": found.panels}
         sys.stdout.write(msgspec.json.encode(document).decode() + "\n")
         return 0

@@ -22,6 +22,7 @@ CPU_START_S = 10.0
 CPU_SHARE = 0.2
 """Seconds of processor time that it has to begin with, and what comes back a second."""
 PRINTED = 4096
+KILL_S = 2.0
 _TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
 _CHILD = Path(__file__).resolve().with_name("child.py")
 _BESIDE = str(Path(msgspec.__file__).resolve().parents[1])
@@ -163,7 +164,11 @@ class PluginProcess:
                 os.killpg(process.pid, signal.SIGKILL)
             except ProcessLookupError:
                 pass
-        await process.wait()
+        try:
+            async with asyncio.timeout(KILL_S):  # one that the kernel itself holds is left to it
+                await process.wait()
+        except TimeoutError:
+            pass
         process._transport.close()  # type: ignore[attr-defined]  # else pipes wait for the collector
 
 

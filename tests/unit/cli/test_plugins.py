@@ -12,7 +12,7 @@ from platformdirs import user_data_path
 from console.cli.main import run
 from console.config.loader import load
 from console.engine.plugins.manifest import find
-from tests.support.plugins import doing, write
+from tests.support.plugins import doing, model_server, vllm, write
 
 
 @pytest.fixture
@@ -144,3 +144,19 @@ def test_the_lines_of_pin_are_toml_for_every_plugin_that_ships(
     assert run(["plugins", "pin", "prometheus"]) == 0
     table = tomllib.loads(capsys.readouterr().out)["plugins"]["prometheus"]
     assert table["sha256"] == find("prometheus").sha256
+
+
+def test_check_grants_no_network_unless_it_is_told_to(
+    tmp_path: Path, own: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with model_server() as (server, port):
+        server.text = vllm(100, 5_000.0)
+        argv = [*configured(tmp_path, ""), "plugins", "check", "prometheus"]
+        assert run(argv) == 0
+        out = capsys.readouterr()
+        assert "gets nothing" in out.err
+        assert "vLLM" not in out.out
+        assert run([*argv, "--connect", f"127.0.0.1:{port}"]) == 0
+        assert "43.0% used" in capsys.readouterr().out
+        assert run([*argv, "--connect", "evil.example:80"]) == 2
+        assert "is not ADDRESS:PORT" in capsys.readouterr().err
