@@ -14,7 +14,9 @@ def picture(app: App[Any], title: str) -> str:
     """What the app shows now, as SVG text.
 
     The library's own export names fonts on a public server, so that opening evidence would tell
-    that server of it. They are replaced by fonts of the viewer's machine.
+    that server of it. They are replaced by fonts of the viewer's machine. Some viewers drop blanks
+    at the start of a text unless they are told to keep them; then columns would not stand in line.
     """
     svg = _FAMILY.sub(_FONTS, _FONT_FACE.sub("", app.export_screenshot(title=title)))
+    svg = svg.replace("<svg ", '<svg xml:space="preserve" ', 1)
     return "\n".join(line.rstrip() for line in svg.splitlines()) + "\n"

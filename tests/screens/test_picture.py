@@ -34,6 +34,8 @@ async def test_a_picture_fetches_nothing() -> None:
         svg = picture(app, "fleet")
     check(svg)
     assert "gpu01" in svg
+    assert svg.count("<svg ") == 1
+    assert '<svg xml:space="preserve"' in svg, "blanks before a text are a part of it"
 
 
 def test_readme_shows_a_picture_that_is_there() -> None:
