@@ -25,8 +25,6 @@ def title(name: str) -> str:
         return TITLES[name]
     head, _, rest = name.partition(".")
     index, _, what = rest.partition(".")
-    if head == "plugin" and what:
-        return f"{index}: {what.replace('_', ' ')}"
     if head == "gpu" and what:
         return f"GPU {index} {_GPU.get(what, what)}"
     return name
