@@ -140,7 +140,7 @@ class ThemedApp(App[None]):
 
     def action_command_palette(self) -> None:
         """The library's palette, in words that every terminal can show, and still if wanted."""
-        if self.use_command_palette and not CommandPalette.is_open(self):
+        if self.use_command_palette and not isinstance(self.screen, CommandPalette):
             plain = "plain" if self.look.ascii_only else ""
             palette = CommandPalette(
                 id="--command-palette", placeholder="what to do", classes=plain
