@@ -13,7 +13,9 @@ from console.model.host import HostState
 from console.tui.actions import Mode
 from console.tui.app import ConsoleApp
 from console.tui.bigtext import big
+from console.tui.environ import plots
 from console.tui.look import Look
+from console.tui.plot.draw import kind_of
 from console.tui.screens.heat import HeatScreen
 from console.tui.screens.plot import PlotScreen
 from console.tui.screens.wall import WallScreen
@@ -328,3 +330,24 @@ async def test_wall_at_any_size(size: tuple[int, int]) -> None:
             await pilot.pause()
             assert text(app).isascii(), page
             assert all(len(line) <= size[0] for line in text(app).splitlines())
+
+
+@pytest.mark.parametrize("still", [False, True])
+async def test_wall_turns_more_slowly_with_reduced_motion(still: bool) -> None:
+    look = Look(reduced_motion=still)
+    settings = Settings(mode=Mode.WALL, rotate_s=10.0)
+    app = ConsoleApp(lambda ask: well(), settings, look=look)
+    async with app.run_test(size=(120, 40)) as pilot:
+        screen, clock = await board(pilot)
+        clock.now += 15
+        screen.tick()
+        assert (screen.page == "state") is still
+
+
+def test_what_plots_are_drawn_with() -> None:
+    assert plots("auto", {"TERM": "xterm-256color"}) == "auto"
+    assert plots("auto", {"TERM": "linux"}) == "block"
+    assert plots("braille", {"TERM": "linux"}) == "braille"
+    assert kind_of(Look(plots="auto")) == "braille"
+    assert kind_of(Look(plots="block")) == "block"
+    assert kind_of(Look(plots="braille", ascii_only=True)) == "ascii", "the locale has no braille"

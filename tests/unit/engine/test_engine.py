@@ -162,11 +162,22 @@ async def test_the_window_decides_the_step(tmp_path: Path, seconds: float, step:
         series = engine.history("gpu01", "cpu_pct", seconds)
         assert series.step_s == step
         assert series.points
-        last = series.points[-1]
         if step > 2:
-            assert last == Point(now // int(step) * int(step) - step, 1.0, 99.0, step)
-        else:
-            assert last.last == 12.5
+            first = series.points[0]
+            assert first == Point(now // int(step) * int(step) - step, 1.0, 99.0, step)
+            assert [p.at for p in series.points] == sorted({p.at for p in series.points})
+        assert series.points[-1].last == 12.5, "the newest is from memory"
+
+
+async def test_long_ranges_are_not_empty_before_anything_was_kept(tmp_path: Path) -> None:
+    rig = Rig(state_dir=tmp_path)
+    async with rig.running() as engine:
+        await rig.live()
+        for seconds in (86_400.0, 7 * 86_400.0):
+            series = engine.history("gpu01", "cpu_pct", seconds)
+            assert (series.step_s, series.points[-1].last) == (2.0, 12.5)
+        assert "cpu_pct" in engine.series("gpu01")
+        assert engine.series("nobody") == []
 
 
 def unusable(folder: Path) -> Path:
@@ -230,7 +241,8 @@ async def test_a_row_of_the_store_that_somebody_changed_does_no_harm(tmp_path: P
     rig = Rig(state_dir=tmp_path)
     async with rig.running() as engine:
         await rig.live()
-        assert engine.history("gpu01", "cpu_pct", 7_200).points == ()
+        points = engine.history("gpu01", "cpu_pct", 7_200).points
+        assert {point.last for point in points} == {12.5}, "what memory has, and nothing else"
         assert rig.transport.link("gpu01").verbs == []
         assert engine._store is not None
         assert next(event.facts for event in engine._store.events()) == {}
