@@ -28,6 +28,9 @@ from console.text import clean
 MAX_MEMORY = 512 << 20
 """Bytes of all hosts together, as JSON: a recording must not fill this machine's memory."""
 WEIGH = 4 << 20
+SHARED = ("packages", "python")
+MAX_SHARED = 512
+"""Pieces of tables that hosts share."""
 
 _change = msgspec.json.Decoder(Change)
 _event = msgspec.json.Decoder(Event)
@@ -108,7 +111,7 @@ def events_of(line: Line) -> list[Event]:
 
 
 def fast_of(line: Line) -> tuple[float, Fast] | None:
-    """A fast sample and when it came. Raises Damaged."""
+    """The numbers of a fast sample and when they came; text is as it was. Raises Damaged."""
     try:
         change = _fast.decode(line.set) if line.set is not UNSET else Sample()
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
@@ -131,6 +134,7 @@ class Picture:
         self._weights: dict[str, int] = {}
         self._weighed: dict[str, int] = {}
         self._total = 0
+        self._shared: dict[tuple[Any, ...], tuple[Any, ...]] = {}
         self.forget()
 
     def forget(self) -> None:
@@ -164,6 +168,7 @@ class Picture:
         change = change_of(line)
         if change.spec and change.spec.name != line.host:
             raise Damaged("it gives a host another name")
+        self._share(change)
         view = applied(self.views[line.host], change)
         for name in ROWS:
             if len(getattr(view, name)) > MAX_ROWS:
@@ -176,6 +181,18 @@ class Picture:
         self._weights[line.host] = weight
         if self._total > MAX_MEMORY:
             raise Damaged(f"its hosts take more than {MAX_MEMORY >> 20} MiB")
+
+    def _share(self, change: Any) -> None:
+        """Let hosts of one image hold the same rows: they are the largest thing of a host."""
+        for name in SHARED:
+            rows = getattr(change, name)
+            for part in ("all", "set") if rows is not UNSET else ():
+                piece = getattr(rows, part)
+                if piece is not UNSET and len(piece) > 1:
+                    if len(self._shared) >= MAX_SHARED:
+                        self._shared.clear()
+                    same = self._shared.setdefault(piece, piece)
+                    msgspec.structs.force_setattr(rows, part, same)
 
     def snapshot(self, version: int, at: float) -> FleetSnapshot:
         """The picture as faces get it."""

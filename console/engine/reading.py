@@ -81,7 +81,7 @@ class Reading:
         self._file = self._open(path, progress)
         try:
             self.header = self._head()
-            self._known = frozenset(self.header.hosts)
+            self._known = frozenset(("", *self.header.hosts))
             self._scan(progress)
             if not self.index.at:
                 raise self._error(
@@ -234,7 +234,13 @@ class Reading:
     def _bounded(self, raw: bytes, number: int) -> Line:
         if number > MAX_LINES or len(self.index.at) >= MAX_TICKS:
             raise self._damaged(number, "no recording has so many lines")
-        line = self.decode(raw, number)
+        try:
+            # What is shown is cleaned when it is read again: this pass only finds where it is.
+            line = self._sane(_line.decode(raw), number) if len(raw) <= MAX_LINE else None
+        except (msgspec.MsgspecError, ValueError, RecursionError):
+            line = None
+        if line is None or line.host not in self._known:
+            line = self.decode(raw, number)
         if line.host and line.host not in self._known:
             raise self._damaged(number, "it names a host that the first line does not")
         return line
@@ -257,6 +263,9 @@ class Reading:
             raise self._damaged(number, f"it is nested deeper than {MAX_DEPTH} levels") from None
         except (msgspec.MsgspecError, ValueError) as error:
             raise self._damaged(number, clean(str(error), 160)) from None
+        return self._sane(line, number)
+
+    def _sane(self, line: Line, number: int) -> Line:
         if not 0 <= line.at < END_OF_TIME:
             raise self._damaged(number, "its time cannot be")
         return line
@@ -265,6 +274,14 @@ class Reading:
         """The line that begins at ``place``. Raises RecordingError."""
         self._file.seek(place)
         return self.decode(self._file.readline(MAX_LINE + 1), number)
+
+    def numbers(self, place: int) -> Line | None:
+        """The same for its numbers alone: text in it is not cleaned. None where it is damaged."""
+        self._file.seek(place)
+        try:
+            return _line.decode(self._file.readline(MAX_LINE + 1))
+        except (msgspec.MsgspecError, ValueError, RecursionError):
+            return None
 
     def tick(self, tick: int) -> Iterator[tuple[int, int, Line]]:
         """The lines of a tick: number, length and what it says. Raises RecordingError."""

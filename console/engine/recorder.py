@@ -205,6 +205,9 @@ class Recorded:
         except OSError as error:
             writer.close()
             self._stopped(f"{error.strerror or error}; free space, then start another recording")
+        except Exception as error:  # noqa: BLE001,RUF100  # a defect ends the recording alone
+            writer.close()
+            self._stopped(f"a defect of its own: {type(error).__name__}: {error}")
 
     def _stopped(self, reason: str) -> None:
         facts = {"file": clean(str(self._writer.path)), "reason": clean(reason)}

@@ -257,8 +257,9 @@ class ReplayEngine:
 
     def _sample(self, place: int) -> tuple[float, Fast] | None:
         try:
-            return fast_of(self._reading.read(place, 0))
-        except (Damaged, RecordingError):  # a gap in a plot; the picture of it tells of the damage
+            line = self._reading.numbers(place)
+            return fast_of(line) if line else None
+        except Damaged:  # a gap in a plot; the picture of it tells of the damage
             return None
 
     def focus(self, *hosts: str) -> None:
