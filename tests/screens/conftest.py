@@ -5,8 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+from textual.app import App
 from textual.pilot import Pilot
 
 from console.tui.app import ConsoleApp
@@ -22,6 +24,17 @@ def text(app: ConsoleApp) -> str:
     """What is on the screen, line by line, without the blanks at the ends."""
     strips = app.screen._compositor.render_strips()
     return "\n".join(strip.text.rstrip() for strip in strips) + "\n"
+
+
+def acting(app: App[Any]) -> set[object]:
+    """The actions that a click on what is painted could run, and links."""
+    found: set[object] = set()
+    for strip in app.screen._compositor.render_strips():
+        for segment in strip:
+            if segment.style is not None:
+                found |= {what for name, what in segment.style.meta.items() if name.startswith("@")}
+                found |= {segment.style.link} - {None}
+    return found
 
 
 async def settle(pilot: Pilot[None]) -> None:

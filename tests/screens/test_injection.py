@@ -1,117 +1,280 @@
-"""Poison in every text that a host, an event or an error can carry: none reaches the terminal.
+"""Poison in every text that a host, an event, a plugin, a file or an error can carry.
 
-The first wall (cleaning on arrival) is left out on purpose, so that the second is what is tested.
+None of it reaches the terminal, on any screen. The first wall (cleaning on arrival) is left out on
+purpose, so that the second is what is tested.
 """
 
 from __future__ import annotations
 
 import asyncio
-import re
+from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
-from textual.drivers.headless_driver import HeadlessDriver
 from textual.events import Paste
+from textual.pilot import Pilot
 
+from console.engine.reading import Reading
+from console.engine.replay import ReplayEngine
 from console.model.host import HostState
+from console.model.panel import Gauge, Note, Panel, Plot, Row
 from console.model.view import HostView
+from console.tui.actions import Mode
 from console.tui.app import ConsoleApp
 from console.tui.look import Look
-from console.tui.screens.host import TABS
+from console.tui.safe import SCROLLBAR
+from console.tui.screens.host import TABS, HostScreen
+from console.tui.screens.wall import PAGES, WallScreen
 from console.tui.settings import Settings
-from tests.screens.conftest import make_app, settle, text
+from console.tui.trail import Place
+from tests.screens.conftest import acting, make_app, settle, text
+from tests.support.attacks import POISONS, Recorder, dangers, hidden
+from tests.support.recordings import BEGIN, event, write
 from tests.support.still_engine import StillEngine, poisoned, view
 
-POISONS = {
-    "osc 52": "\x1b]52;c;cHduZWQ=\x07",
-    "title": "\x1b]0;owned\x07",
-    "clear": "\x1b[2J\x1b[H",
-    "colour": "\x1b[31m",
-    "c1 csi": "\x9b31m",
-    "link": "\x1b]8;;http://evil.example\x1b\\",
-    "rtl": "\u202egpj.exe",
-    "zero width": "\u200b\u2066",
-    "newline": "a\r\nb\tc",
-    "bell": "\x07\x08\x7f\x00",
-    "markup": "[@click=app.exit]x[/]",
-    "unbalanced markup": "[/ [bold",
-    "surrogate": "\ud83d",
+KINDS = {
+    "all at once": "".join(POISONS.values()),
+    "markup": POISONS["markup"],
+    "unbalanced markup": POISONS["unbalanced markup"],
 }
-HIDDEN = re.compile(
-    "[\x00-\x08\x0b-\x1a\x1c-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
-)
-"""What no line on the screen may hold, an escape apart, which the library itself writes."""
+SECTIONS = 16
+"""More than any tab has; the tour ends when it is round."""
 
 
-class Recorder(HeadlessDriver):
-    """Keeps every byte that is written to the terminal."""
-
-    written: list[str] = []  # noqa: RUF012  # one recording a test, cleared by the fixture
-
-    @property
-    def is_headless(self) -> bool:
-        return False
-
-    def write(self, data: str) -> None:
-        self.written.append(data)
-
-
-@pytest.fixture
-def recorded() -> list[str]:
-    Recorder.written.clear()
-    return Recorder.written
-
-
-def poison_host(poison: str) -> HostView:
-    whole = view("gpu01", facts={"disk": "x"}, denied={"listen": "CAP"}, reason="why")
+def poison_host(poison: str, name: str = "gpu01") -> HostView:
+    whole = view(name, facts={"disk": "x"}, denied={"listen": "CAP"}, reason="why")
     return poisoned(whole, poison)  # type: ignore[no-any-return]
 
 
-@pytest.mark.parametrize("poison", POISONS.values(), ids=POISONS.keys())
-async def test_no_text_of_a_host_is_obeyed(poison: str, recorded: list[str]) -> None:
-    host = poison_host(poison)
-    engine = StillEngine(host, view("down", HostState.DOWN, reason=poison + "why"))
+def poison_panel(host: str, poison: str) -> Panel:
+    """A panel as a plugin would make it that the console trusted without a look."""
+    return Panel(
+        host=host,
+        title=poison + "title",
+        plugin=poison + "plugin",
+        stopped=poison + "stopped",
+        items=(
+            Row(label=poison + "row", value=poison + "value", severity="bad"),
+            Gauge(label=poison + "gauge", percent=50.0, text=poison + "half", severity="warn"),
+            Plot(label=poison + "plot", series=poison + "cpu_pct", unit=poison + "%"),
+            Note(text=poison + "note"),
+        ),
+    )
+
+
+def poison_engine(poison: str) -> StillEngine:
+    """Two poisoned hosts, one of them down; their events, and a panel."""
+    host, other = poison_host(poison), poison_host(poison, "gpu02")
+    other = msgspec.structs.replace(other, state=HostState.DOWN, fast=None)
+    engine = StillEngine(host, other)
     for kind in ("auth.failed", "kernel.xid", "unknown" + poison, "listener.new", "host.state"):
         facts: dict[str, Any] = dict.fromkeys(
             ("user", "source", "message", "name", "cmdline", "to", "reason"), poison + "fact"
         )
         engine.tell(kind, host.name, poison + "key", **facts)
+    engine.shown_panels = (poison_panel(host.name, poison),)
+    return engine
+
+
+class Tour:
+    """Goes through screens, and looks at each for what should not be there."""
+
+    def __init__(self, app: ConsoleApp, pilot: Pilot[None]) -> None:
+        self.app, self.pilot = app, pilot
+        self.seen: list[str] = []
+
+    async def look(self, where: str) -> str:
+        await self.pilot.pause()
+        shown = text(self.app)
+        assert not hidden(shown), where
+        assert acting(self.app) <= SCROLLBAR, where
+        self.seen.append(shown)
+        return shown
+
+    async def press(self, *keys: str) -> str:
+        await self.pilot.press(*keys)
+        return await self.look(f"after {keys}")
+
+    async def tab(self, tab: str) -> str:
+        """One tab of a host."""
+        assert isinstance(self.app.screen, HostScreen)
+        self.app.screen.action_tab(tab)
+        return await self.look(tab)
+
+    async def host(self) -> None:
+        """Every tab of a host, every section, and the details of a row of each."""
+        screen = self.app.screen
+        assert isinstance(screen, HostScreen)
+        for tab in TABS:
+            first = await self.tab(tab)
+            for _ in range(SECTIONS):
+                if screen.table is not None and screen.table.cursor is not None:
+                    screen.action_details()
+                    await self.look(f"details in {tab}")
+                    screen.action_back()
+                screen.action_section()
+                if await self.look(f"next section of {tab}") == first:
+                    break
+
+
+each = pytest.mark.parametrize("poison", POISONS.values(), ids=POISONS.keys())
+kinds = pytest.mark.parametrize("poison", KINDS.values(), ids=KINDS.keys())
+
+
+def clean_end(recorded: list[str], *, least: int = 5_000) -> None:
+    """Nothing that was written to the terminal is obeyed, and something was written."""
+    out = "".join(recorded)
+    assert len(out) > least, "the recorder saw the screens"
+    assert not dangers(out)
+
+
+@each
+async def test_no_text_of_a_host_is_obeyed(poison: str, recorded: list[str]) -> None:
+    engine = poison_engine(poison)
     app = make_app(engine)
     app.driver_class = Recorder
     async with app.run_test(size=(160, 45), headless=False) as pilot:
         await settle(pilot)
-        screens = [text(app)]
-        await pilot.press("enter")
-        for number in range(len(TABS)):
-            await pilot.press(str(number + 1))
-            await settle(pilot)
-            screens.append(text(app))
-            await pilot.press("n")
-            await settle(pilot)
-            screens.append(text(app))
-        await pilot.press("escape")
+        tour = Tour(app, pilot)
+        await tour.look("fleet")
+        await tour.press("enter")
+        for tab in TABS:
+            await tour.tab(tab)
+        assert "note" in tour.seen[-1], "the panel is shown"
+        await tour.press("escape")
         asked = asyncio.create_task(app.ask_passphrase(poison + "/key"))
-        await settle_modal(pilot)
-        screens.append(text(app))
+        await pilot.pause()
+        await tour.look("passphrase")
         await pilot.press("escape")
         await asked
         assert app.is_running
-    for shown in screens:
-        for row in shown.split("\n"):
-            assert "\x1b" not in row
-            assert not HIDDEN.search(row), repr(row)
-    # The shape of the mouse pointer is the one such sequence that the library writes itself.
-    out = re.sub("\x1b\\]22;[a-z-]*\x07", "", "".join(recorded))
-    assert len(out) > 5_000, "the recorder saw the screens"
-    assert "\x1b]52" not in out
-    assert "\x1b]0;" not in out
-    assert "\x1b]8;;http" not in out
-    assert not HIDDEN.search(out.replace("\x1b", "")), "nothing else that a terminal obeys"
+    clean_end(recorded)
 
 
-async def settle_modal(pilot: Any) -> None:
-    for _ in range(3):
-        await pilot.pause()
+@kinds
+async def test_no_section_and_no_details_are_obeyed(poison: str, recorded: list[str]) -> None:
+    app = make_app(poison_engine(poison))
+    app.driver_class = Recorder
+    async with app.run_test(size=(160, 45), headless=False) as pilot:
+        await settle(pilot)
+        tour = Tour(app, pilot)
+        await tour.press("enter")
+        await tour.host()
+        assert app.is_running
+    clean_end(recorded)
+
+
+@kinds
+async def test_no_name_is_obeyed_by_plots_maps_palette_and_lines(
+    poison: str, recorded: list[str]
+) -> None:
+    engine = poison_engine(poison)
+    host = engine.snapshot().hosts[0].name
+    app = make_app(engine)
+    app.driver_class = Recorder
+    async with app.run_test(size=(160, 45), headless=False) as pilot:
+        await settle(pilot)
+        tour = Tour(app, pilot)
+        await tour.look("fleet")
+        app.go(Place("plot", (poison + "cpu_pct", *app.host_names())))
+        assert "gpu02" in await tour.look("plot of two hosts")
+        await tour.press("d")
+        app.go(Place("heat"))
+        assert "gpu01" in await tour.look("heat")
+        await tour.press("right")
+        app.to_fleet()
+        await pilot.press("ctrl+p", *"gpu01")
+        for _ in range(5):
+            await pilot.pause(0.05)
+        assert "host " in await tour.look("palette")
+        await tour.press("escape")
+        await pilot.press("escape")
+        for typed in (":host ", ":plot cpu_pct ", f":host {host}", ":columns "):
+            app.ask_command(typed)
+            await tour.look(typed)
+            await tour.press("tab")
+            await tour.press("escape")
+        for typed in (
+            f":{poison}x",
+            f":host {poison}none",
+            f":plot {poison}none",
+            ":heat " + poison,
+        ):
+            app.command(typed)
+            await tour.look(typed)
+        await tour.press("P")
+        assert app.is_running
+    clean_end(recorded)
+
+
+@each
+async def test_no_typed_told_or_configured_text_is_obeyed(poison: str, recorded: list[str]) -> None:
+    host = poison_host(poison)
+    app = ConsoleApp(lambda ask: StillEngine(host), Settings(title=poison + "title"), look=Look())
+    app.driver_class = Recorder
+    async with app.run_test(size=(120, 30), headless=False, notifications=True) as pilot:
+        await settle(pilot)
+        tour = Tour(app, pilot)
+        await tour.look("fleet")
+        app._fleet.ask("/" + poison, lambda typed: app._fleet.table.filter(typed[1:]))
+        app._fleet.typed.post_message(Paste(poison + "typed>1"))
+        await tour.look("typed")
+        await pilot.press("escape")
+        app.retry(host.name)
+        app._fleet.tell(poison + "told", "bad")
+        app.notify(poison + "toast", markup=False)
+        assert "told" in await tour.look("told")
+        await tour.press("question_mark")
+        assert app.is_running
+    clean_end(recorded)
+
+
+@kinds
+async def test_no_text_is_obeyed_on_the_wall_board(poison: str, recorded: list[str]) -> None:
+    app = ConsoleApp(
+        lambda ask: poison_engine(poison),
+        Settings(title=poison + "title", mode=Mode.WALL),
+        look=Look(),
+    )
+    app.driver_class = Recorder
+    async with app.run_test(size=(160, 45), headless=False) as pilot:
+        await settle(pilot)
+        tour = Tour(app, pilot)
+        await tour.look("wall")
+        board = app.screen
+        assert isinstance(board, WallScreen)
+        for page in PAGES:
+            board.page = page.id
+            board.draw()
+            await tour.look(page.id)
+    clean_end(recorded)
+
+
+@kinds
+async def test_no_text_of_a_recording_is_obeyed(
+    poison: str, recorded: list[str], tmp_path: Path
+) -> None:
+    poison = poison.replace("\ud83d", "")  # no file of UTF-8 holds one
+    path = tmp_path / "poison.gz"
+    host = poison_host(poison)
+    told = msgspec.structs.replace(
+        event(1, host=host.name), facts={"user": poison + "u", "source": poison + "s"}
+    )
+    write(path, [(0.0, [host], []), (1.0, [host], [told])], end=poison + "ended")
+    engine = ReplayEngine(Reading(path), at=BEGIN + 1, paused=True)
+    settings = Settings(title=f"{engine.title} of {poison}", mode=Mode.REPLAY)
+    app = ConsoleApp(lambda ask: engine, settings, look=Look())
+    app.driver_class = Recorder
+    async with app.run_test(size=(160, 45), headless=False) as pilot:
+        await settle(pilot)
+        tour = Tour(app, pilot)
+        assert "REPLAY" in await tour.look("fleet of a recording")
+        await tour.press("enter")
+        await tour.host()
+        app.command(f":seek {poison}")
+        await tour.look("seek")
+    clean_end(recorded)
 
 
 async def test_a_click_on_foreign_text_runs_nothing() -> None:
@@ -123,35 +286,3 @@ async def test_a_click_on_foreign_text_runs_nothing() -> None:
             await pilot.click(app._fleet.table, offset=(x, 1))
         assert app.is_running
         assert "[@click=app.exit]" in text(app), "shown as it is"
-
-
-@pytest.mark.parametrize("poison", POISONS.values(), ids=POISONS.keys())
-async def test_no_typed_told_or_configured_text_is_obeyed(poison: str, recorded: list[str]) -> None:
-    host = poison_host(poison)
-    app = ConsoleApp(lambda ask: StillEngine(host), Settings(title=poison + "title"), look=Look())
-    app.driver_class = Recorder
-    async with app.run_test(size=(120, 30), headless=False, notifications=True) as pilot:
-        await settle(pilot)
-        app._fleet.ask("/" + poison, lambda typed: app._fleet.table.filter(typed[1:]))
-        app._fleet.typed.post_message(Paste(poison + "typed>1"))
-        await settle(pilot)
-        shown = [text(app)]
-        await pilot.press("escape")
-        app.retry(host.name)
-        app._fleet.tell(poison + "told", "bad")
-        app.notify(poison + "toast", markup=False)
-        await settle(pilot)
-        shown.append(text(app))
-        await pilot.press("question_mark")
-        await settle(pilot)
-        shown.append(text(app))
-        assert app.is_running
-    assert "told" in shown[1]
-    for row in "\n".join(shown).split("\n"):
-        assert not HIDDEN.search(row), repr(row)
-        assert "\x1b" not in row
-    out = re.sub("\x1b\\]22;[a-z-]*\x07", "", "".join(recorded))
-    assert "\x1b]52" not in out
-    assert "\x1b]0;" not in out
-    assert "\x1b]8;;http" not in out
-    assert not HIDDEN.search(out.replace("\x1b", ""))

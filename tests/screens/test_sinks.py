@@ -6,7 +6,7 @@ is painted through the same filter, so a mistake with it stays a mistake.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +44,7 @@ from textual.widgets import (
 )
 
 from console.tui.safe import SCROLLBAR, ScrubFilter
-from tests.screens.conftest import make_app, settle, text
+from tests.screens.conftest import acting, make_app, settle, text
 from tests.support.attacks import POISONS, Recorder, dangers, hidden
 from tests.support.still_engine import StillEngine, view
 
@@ -129,21 +129,6 @@ class Shown(Screen[None]):
         for widget in self.widgets:
             widget.add_class("sink")
             yield widget
-
-
-def acting(app: App[Any]) -> set[object]:
-    """The actions that a click on what is painted could run, and links."""
-    return {what for name, what in metas(app) if name.startswith("@") or name == "link"}
-
-
-def metas(app: App[Any]) -> Iterator[tuple[str, object]]:
-    """Every action that is hidden in what is painted."""
-    for strip in app.screen._compositor.render_strips():
-        for segment in strip:
-            if segment.style is not None:
-                yield from segment.style.meta.items()
-                if segment.style.link:
-                    yield ("link", segment.style.link)
 
 
 @pytest.mark.parametrize("sink", SINKS.values(), ids=SINKS.keys())
