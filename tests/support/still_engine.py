@@ -18,7 +18,6 @@ from console.model.panel import Panel
 from console.model.tables import Flow, GpuProcess, Listener, Package, Process
 from console.model.view import FleetSnapshot, HostView
 
-
 SERIES = ("cpu_pct", "mem_pct", "tx_bps", "gpu_util_pct", "gpu.0.util_pct", "gpu.0.temp_c")
 
 

@@ -16,7 +16,7 @@ from console.model.event import Event
 from console.model.panel import Panel
 from console.model.view import FleetSnapshot
 from console.tui import present
-from console.tui.actions import Action, Mode, forbidden, offered_in
+from console.tui.actions import Action, Mode, forbidden, offered_in, refusal
 from console.tui.filter import LONGEST, FilterError
 from console.tui.keys import Keys
 from console.tui.layout import Layouts
@@ -185,6 +185,9 @@ class WatchScreen(Screen[None]):
         """Whether an action does something in what is in view; the footer shows no other."""
         return True
 
+    def _offered(self, action: Action) -> bool:
+        return self.offers(action) and not refusal(action, self.console.settings.mode)
+
     def tell(self, words: str, style: str = "warn") -> None:
         """Say something in the bottom line; "" shows the keys again."""
         self._told = words
@@ -192,7 +195,7 @@ class WatchScreen(Screen[None]):
         if words:
             lines = fold([(f" {words}", style)], max(20, self.size.width), 1)
         else:
-            keys = self.console.keys.footer(*self.places, offered=self.offers)
+            keys = self.console.keys.footer(*self.places, offered=self._offered)
             lines = [[*self._filtered(), (keys, "dim")]]
         self.hints.styles.height = len(lines)
         self.hints.show(*lines)
