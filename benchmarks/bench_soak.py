@@ -142,6 +142,8 @@ async def soaked(clock: ManualClock, hours: float, parts: list[Any]) -> Soak:
         async with app.run_test(size=SIZE, headless=False) as pilot:
             samples, grew, rounds = await watched(pilot, app, engine, clock, hours)
             took = time.perf_counter() - began
+        if living.done():
+            living.result()
         living.cancel()
         return Soak(samples, rounds, took, grew)
 

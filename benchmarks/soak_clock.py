@@ -16,10 +16,12 @@ import threading  # noqa: F401
 import time
 from collections.abc import Callable
 from concurrent.futures import Executor
-from typing import Any
+from typing import TypeVar, TypeVarTuple
 
 from console.clock import ManualClock
 
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 SLICE_S = 0.001
 """Real seconds that the loop waits for a thread before it looks again."""
 
@@ -56,15 +58,15 @@ class FastLoop(asyncio.SelectorEventLoop):
         return self._fast_clock.mono()
 
     def run_in_executor(
-        self, executor: Executor | None, func: Callable[..., Any], *args: Any
-    ) -> asyncio.Future[Any]:
+        self, executor: Executor | None, func: Callable[[*Ts], T], *args: *Ts
+    ) -> asyncio.Future[T]:
         """As the library's; time stands still until ``func`` has returned."""
         future = super().run_in_executor(executor, func, *args)
         self._in_threads += 1
         future.add_done_callback(self._returned)
         return future
 
-    def _returned(self, future: asyncio.Future[Any]) -> None:
+    def _returned(self, future: asyncio.Future[T]) -> None:
         self._in_threads -= 1
 
 

@@ -15,7 +15,6 @@ from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
 import asyncssh
-import msgspec
 
 from console.clock import ManualClock
 from console.demo.fleet import SimHost, fleet
@@ -255,8 +254,7 @@ def _go(state: SimState, key: str, number: int) -> None:
         del held[place]
     listener = state.tables["listen"].pop(key, None)
     if listener is not None:
-        known = msgspec.to_builtins(listener)
-        state.emit("listener.gone", key, proto="tcp", address=known["address"], port=known["port"])
+        state.emit("listener.gone", key, proto="tcp", address=listener.address, port=listener.port)
 
 
 def _rows(state: SimState, table: str) -> Mapping[int | str, Any]:

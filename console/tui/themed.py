@@ -10,6 +10,7 @@ from console.errors import ConfigError
 from console.tui import theme_css
 from console.tui.environ import colourless, colours, fitting_theme
 from console.tui.look import Look
+from console.tui.mend import let_closed_views_go
 from console.tui.screens.base import WatchScreen
 from console.tui.theme import Theme
 from console.tui.theme_files import AUTO, Stamp, ThemeFiles
@@ -24,6 +25,7 @@ class ThemedApp(App[None]):
 
     def __init__(self, look: Look, *, theme: str = AUTO, own_themes: Path | None = None) -> None:
         """``theme`` is a name or "auto"; ``own_themes`` the folder of the person's own."""
+        let_closed_views_go()
         self.look = look
         super().__init__(ansi_color=True)
         self.theme = "ansi-dark"  # whose rules convert nothing; all its colours are replaced

@@ -1,0 +1,27 @@
+"""Defects of the library that this console cannot live with, mended from outside."""
+
+from functools import lru_cache
+
+from textual._styles_cache import StylesCache
+from textual.color import Color
+from textual.style import Style
+
+
+@lru_cache(1024)
+def _inner_outer(base_background: Color, background: Color) -> tuple[Style, Style]:
+    return Style(background=base_background + background), Style(background=base_background)
+
+
+def _by_colours(
+    self: StylesCache, base_background: Color, background: Color
+) -> tuple[Style, Style]:
+    return _inner_outer(base_background, background)
+
+
+def let_closed_views_go() -> None:
+    """Keep nothing of views that were closed (github.com/Textualize/textual/issues/6665).
+
+    The library remembers two colours by the object that asked for them, and so holds the painted
+    lines of the last thousand widgets: some hundred megabytes after an hour of opening hosts.
+    """
+    StylesCache.get_inner_outer = _by_colours  # type: ignore[assignment,method-assign]
