@@ -19,7 +19,7 @@ from typing import Any
 
 BENCHES = (
     "bench_probe", "bench_gpu", "bench_ssh", "bench_fleet", "bench_screen", "bench_plots",
-    "bench_record", "bench_start",
+    "bench_record", "bench_start", "bench_soak",
 )  # fmt: skip
 README = Path(__file__).parent / "README.md"
 MARK = re.compile(r"(<!-- results -->\n).*(<!-- end -->)", re.DOTALL)

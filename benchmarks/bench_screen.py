@@ -44,6 +44,8 @@ from tests.support.still_engine import StillEngine, gpu, process, view
 HOSTS = 1_000
 SIZE = (200, 50)
 PICTURES = 4
+NEVER_S = 1e9
+MADE = time.time()
 COLUMNS_PTY = struct.pack("HHHH", SIZE[1], SIZE[0], 0, 0)
 PLAIN_APP = """
 from textual.app import App
@@ -80,8 +82,15 @@ def fleet(seed: int, changed: float = 1.0) -> tuple[HostView, ...]:
         fast = made.fast
         assert fast is not None
         fast = msgspec.structs.replace(fast, cpu_pct=load, tx_bps=load * 1e6)
-        out.append(msgspec.structs.replace(made, fast=fast))
+        out.append(msgspec.structs.replace(made, fast=fast, frame_at=MADE))
     return tuple(out)
+
+
+class Standing(StillEngine):
+    """Its clock stands too: no row changes by its age alone, so that bytes can be compared."""
+
+    def now(self) -> float:
+        return MADE
 
 
 class Stock(App[None]):
@@ -121,17 +130,17 @@ async def painted() -> None:
         await asyncio.sleep(0.03)
 
 
-def app_over(engine: StillEngine) -> ConsoleApp:
+def app_over(engine: StillEngine, paint_s: float = 0.5) -> ConsoleApp:
     """The real app, on a driver that counts."""
     Meter.wrote = asyncio.Event()
-    app = ConsoleApp(lambda ask: engine, Settings(title="bench"), look=Look())
+    app = ConsoleApp(lambda ask: engine, Settings(title="bench", paint_s=paint_s), look=Look())
     app.driver_class = Meter
     return app
 
 
 async def our_ticks(pictures: Sequence[tuple[HostView, ...]], ticks: int) -> tuple[float, float]:
     """Milliseconds of processor time, and bytes, of one tick of our fleet screen."""
-    app = app_over(StillEngine(*pictures[0]))
+    app = app_over(Standing(*pictures[0]), paint_s=NEVER_S)  # no paints but those below
     async with app.run_test(size=SIZE, headless=False) as pilot:
         await pilot.pause(0.5)
         table = app._fleet.table
@@ -285,23 +294,25 @@ def run(quick: bool) -> list[dict[str, Any]]:
     ours, ours_bytes = asyncio.run(our_ticks(pictures, ticks))
     stock, stock_bytes = asyncio.run(stock_ticks(pictures, max(3, ticks // 4)))
     few, few_bytes = asyncio.run(our_ticks(tenth, ticks))
+    stock_few, stock_few_bytes = asyncio.run(stock_ticks(tenth, max(3, ticks // 4)))
     rare_collections()  # as the program does; before it would only help the figures above
     pressed, worked = asyncio.run(keys(presses))
     _, aside = asyncio.run(keys(presses, ("right", "left"), each=3, width=100))
     switched = asyncio.run(tabs(1 if quick else 3))
     started, plain = starts(times)
     p50, p99, cpu = pressed[presses // 2], pressed[presses * 99 // 100], worked[presses * 99 // 100]
-    versus = {"other": stock, "versus": "ms, stock DataTable"}
-    sent = {"other": stock_bytes, "versus": "bytes, stock DataTable"}
+    ms, sent = {"versus": "ms, stock DataTable"}, {"versus": "bytes, stock DataTable"}
     return [
         row("screen: 1,000 rows updated and painted, all changed", ours, "ms",
-            "under 1/10", ours / stock < 0.1, ratio=ours / stock, **versus),
+            "under 1/10", ours / stock < 0.1, ratio=ours / stock, other=stock, **ms),
         row("screen: the same, a tenth changed", few, "ms",
-            "under 1/10", few / stock < 0.1, ratio=few / stock, **versus),
+            "under 1/10", few / stock_few < 0.1, ratio=few / stock_few, other=stock_few, **ms),
         row("screen: bytes a tick, all changed", ours_bytes, "bytes",
-            "no more", ours_bytes <= stock_bytes, ratio=ours_bytes / stock_bytes, **sent),
+            "no more", ours_bytes <= stock_bytes, ratio=ours_bytes / stock_bytes,
+            other=stock_bytes, **sent),
         row("screen: bytes a tick, a tenth changed", few_bytes, "bytes",
-            "under 1/3", few_bytes < stock_bytes / 3, ratio=few_bytes / stock_bytes, **sent),
+            "under 1/3", few_bytes < stock_few_bytes / 3,
+            ratio=few_bytes / stock_few_bytes, other=stock_few_bytes, **sent),
         row("screen: key to paint, 1,000 hosts, p50", p50, "ms", "under 50 ms", p50 < 50),
         row("screen: key to paint, 1,000 hosts, p99", p99, "ms", "under 50 ms", p99 < 50),
         row("screen: the same in processor time, p99", cpu, "ms", "under 50 ms", cpu < 50),

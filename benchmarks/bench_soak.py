@@ -166,7 +166,7 @@ async def watched(
         gc.collect()
         held = len(engine._log._events)
         samples.append(Sample(rounds * ROUND_S / 3600, rss_mb(), len(gc.get_objects()), held))
-        print(f"  {samples[-1]}", file=sys.stderr, flush=True)
+        print(f"  {samples[-1]}", file=sys.__stderr__, flush=True)  # the app takes stderr
         if samples[-1].hours == FULL_H:
             full = kinds()
     return samples, dict((kinds() - full).most_common(SHOWN)), rounds
