@@ -21,6 +21,8 @@ BENCHES = (
     "bench_probe", "bench_gpu", "bench_ssh", "bench_fleet", "bench_screen", "bench_plots",
     "bench_record", "bench_start", "bench_soak",
 )  # fmt: skip
+LONG = ("bench_soak",)
+"""Not in a short run, unless named."""
 README = Path(__file__).parent / "README.md"
 MARK = re.compile(r"(<!-- results -->\n).*(<!-- end -->)", re.DOTALL)
 
@@ -92,7 +94,8 @@ def main() -> int:
     unknown = set(args.bench) - set(BENCHES)
     if unknown:
         parser.error(f"no such benchmark: {', '.join(sorted(unknown))}")
-    results = collect(args.bench or BENCHES, args.quick)
+    short = [name for name in BENCHES if name not in LONG]
+    results = collect(args.bench or (short if args.quick else BENCHES), args.quick)
     text = f"{machine()}\n\n{table(results)}\n"
     print(text)
     if args.write:

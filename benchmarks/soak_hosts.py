@@ -2,7 +2,7 @@
 
 The same simulated hosts, sessions and stages of the incident as the demo's. Lines go from a
 simulated probe straight to the session that reads them, so that hours of them fit into minutes.
-The incident comes again and again, and every host has news all the time, as hosts on the Internet
+The incident comes each ten minutes, and every host has news all the time, as hosts on the Internet
 do: refused logins, and processes that come, listen, take a GPU and go.
 """
 
@@ -29,8 +29,8 @@ from console.model.link import LineSink, LinkFacts
 
 FAST_S = 2.0
 SLOW_S = 10.0
-INCIDENT_S = 600.0
-"""The incident begins anew so often, with every host as it was before it."""
+INCIDENT_S, OVER_S = 600, 150
+"""The incident begins anew so often; so many seconds later every host is as it was before it."""
 LOGINS_A_MINUTE = 66
 """Refused logins of each host: with the rest, what the console holds is full after an hour."""
 COME_S = 10
@@ -175,15 +175,17 @@ class World:
 
     async def live(self) -> None:
         """Let time pass, until cancelled."""
-        for second in itertools.count(1):
+        for second in itertools.count():
             await asyncio.sleep(1.0)
-            if second % INCIDENT_S == 0:
+            at = second % INCIDENT_S
+            if at == OVER_S:
                 self._begin()
             for name, state in self._states.items():
-                state.advance(second % INCIDENT_S)
+                state.advance(state.t + 1.0)
                 next(self._news[name])
                 del state.log[:-SENT]
-            self._timeline.advance(second % INCIDENT_S)
+            if at < OVER_S:
+                self._timeline.advance(at)
 
     def _begin(self) -> None:
         """Every host as it was before the incident; only its process ids go on."""
