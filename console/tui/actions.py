@@ -89,6 +89,12 @@ ACTIONS: tuple[Action, ...] = (
     Action("host.details", "enter", "everything about the row under the cursor", "details"),
     Action("host.tree", "t", "processes as a tree, or flat", "tree", "tree"),
     Action("host.retry", "r", "connect to this host now", "retry", "retry", risk="connect"),
+    # -- what happened on all hosts
+    Action("events.back", "escape", "end the filter, or back", "back"),
+    Action("events.open", "enter", "open the host of the event", "open"),
+    Action("events.filter", "slash", "filter rows", "filter", typing=True),
+    Action("events.sort", "s", "sort by the next column", "sort"),
+    Action("events.reverse", "S", "turn the order round"),
     # -- rows, wherever there are some
     Action("table.up", "up,k", "up"),
     Action("table.down", "down,j", "down"),
@@ -133,6 +139,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("app.view-back", "alt+left,ctrl+o", "to the view before", verb="back"),
     Action("app.view-forward", "alt+right", "and forward again", verb="forward"),
     Action("app.last", "minus", "change between this view and the last one", verb="last"),
+    Action("app.events", "E", "what happened on all hosts", verb="events"),
     Action(
         "app.heat", "H", "all GPUs as a heat map", verb="heat", takes="[util|mem|temp|power]",
     ),
@@ -193,7 +200,7 @@ def offered_in(view: str) -> tuple[str, ...]:
     """
     if view == "wall":
         return (view,)
-    return (view, *(("table",) if view in ("fleet", "host") else ()), "replay", "app")
+    return (view, *(("table",) if view in ("fleet", "host", "events") else ()), "replay", "app")
 
 
 def of(where: str) -> Iterator[Action]:

@@ -171,6 +171,11 @@ class ConsoleApp(Replaying, Takeout, LayoutActions, Overviews):
         """What plugins show of a host."""
         return self.engine.panels(host)
 
+    @property
+    def read_to(self) -> int:
+        """The number of the newest event that views have been shown."""
+        return self._after
+
     def past(self, host: str) -> list[Event]:
         """What happened on one host, as far as the stream was read: the rest comes by it."""
         return [event for event in self.engine.events(0, 10_000, host) if event.seq <= self._after]

@@ -8,16 +8,18 @@ from console.tui.look import Cell
 
 TITLES = {
     "fleet": "keys of the fleet", "host": "keys of a host", "table": "keys in rows",
+    "events": "keys of the events",
     "app": "keys everywhere", "plot": "keys of the plot", "heat": "keys of the heat map",
     "replay": "keys of the recording",
 }  # fmt: skip
 FIND = """\
  what is wrong           w goes to the next host that needs a look; WORST says why
- which host went silent  its STATE and age; 6 on the host says when, in UTC
+ which host went silent  its STATE and age; its overview says since when
  the busiest GPU         :sort gpus down, then Enter and 2: its processes are there,
                          biggest first. H shows all GPUs of the fleet
  a process               Enter on a host, 3, then / and a word; t: its parents
- the newest listener     Enter on a host, 4, then :sort since
+ the newest listener     E, then /listener.new: of all hosts, newest first.
+                         Of one host: Enter, 4, then :sort since
  a number over time      P; left and right for another number, up for hours
  any action by its words ^P
 """

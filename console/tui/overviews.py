@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from console.model.event import Event
 from console.model.view import FleetSnapshot, HostView
 from console.text import clean
 from console.tui.actions import Mode
@@ -11,6 +12,7 @@ from console.tui.heat import NUMBERS, number_of
 from console.tui.navigation import VIEWS, Navigation
 from console.tui.newcomers import Newcomers
 from console.tui.plot.names import ordered
+from console.tui.screens.events import EventsScreen
 from console.tui.screens.fleet import FleetScreen
 from console.tui.screens.heat import HeatScreen
 from console.tui.screens.host import HostScreen
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
     from console.tui.app import ConsoleApp
 
 USUAL = "gpu_util_pct"
+PAST = 2_000
+"""Events that the view of all events begins with."""
 OF_COLUMN = {
     "cpu": "cpu_pct", "mem": "mem_pct", "power": "gpu_power_w", "temp": "gpu.0.temp_c",
     "gpu_mem": "gpu.0.mem_pct", "egress": "tx_bps", "ingress": "rx_bps",
@@ -113,6 +117,15 @@ class Overviews(Navigation):
         head = " ".join(before)
         return [f"{head} {name}" for name in hosts if name.startswith(last)]
 
+    def action_events(self) -> None:
+        """What happened on all hosts."""
+        self.open_view(EventsScreen(self.look, self._newest_events()))
+
+    def _newest_events(self) -> list[Event]:
+        """The newest of the events that were read; the rest comes by the stream."""
+        seq = self._console.read_to
+        return [e for e in self.engine.events(max(0, seq - PAST), PAST) if e.seq <= seq]
+
     def action_heat(self, rest: str = "") -> None:
         """The fleet by GPU, by one of its numbers."""
         asked = rest.strip() or "util"
@@ -135,6 +148,10 @@ def _heat(app: "ConsoleApp", args: tuple[str, ...]) -> HeatScreen:
     return HeatScreen(app.look, app.engine.snapshot, *args)
 
 
+def _events(app: "ConsoleApp", args: tuple[str, ...]) -> EventsScreen:
+    return EventsScreen(app.look, app._newest_events())
+
+
 def _wall(app: "ConsoleApp", args: tuple[str, ...]) -> WallScreen:
     settings = app.settings
     return WallScreen(
@@ -142,4 +159,4 @@ def _wall(app: "ConsoleApp", args: tuple[str, ...]) -> WallScreen:
     )
 
 
-VIEWS.update(plot=_plot, heat=_heat, wall=_wall)
+VIEWS.update(plot=_plot, heat=_heat, events=_events, wall=_wall)

@@ -18,6 +18,7 @@ from console.tui.actions import ACTIONS, Action, named
 from console.tui.app import ConsoleApp
 from console.tui.keys import Keys
 from console.tui.layout import Layouts
+from console.tui.screens.events import EventsScreen
 from console.tui.screens.fleet import FleetScreen
 from console.tui.screens.host import TABS, HostScreen
 from console.tui.screens.modal import HelpScreen
@@ -227,6 +228,36 @@ async def _retry_host(hand: Hand) -> None:
     await hand.open("gpu03")
     await hand.do("host.retry")
     assert ("retry", "gpu03") in hand.engine.asked
+
+
+# -- what happened on all hosts
+
+
+@case("app.events", "events.back", "events.open", "events.filter", "events.sort", "events.reverse")
+async def _events(hand: Hand) -> None:
+    hand.engine.tell("listener.new", "gpu05", "tcp/0.0.0.0:4444", proto="tcp", port=4444)
+    hand.engine.tell("host.state", "gpu09", **{"from": "LIVE", "to": "DOWN", "reason": "gone"})
+    await hand.do("app.events")
+    screen = hand.app.screen
+    assert isinstance(screen, EventsScreen)
+    model = screen.table.model
+    assert [row.last.host for row in model.order] == ["gpu09", "gpu05"]  # type: ignore[attr-defined]  # Row
+    hand.engine.tell("listener.new", "gpu06", "tcp/0.0.0.0:5555", proto="tcp", port=5555)
+    await hand.do("events.filter")
+    await hand.press(*"listener", "enter")
+    assert [row.last.host for row in model.order] == ["gpu06", "gpu05"]  # type: ignore[attr-defined]  # Row
+    await hand.do("events.sort")
+    await hand.do("events.reverse")
+    assert model.sort == "time"
+    await hand.do("table.first")
+    await hand.do("events.open")
+    assert hand.in_host() == "gpu06"
+    await hand.press("escape")
+    assert hand.app.screen is screen
+    await hand.do("events.back")
+    assert model.filter == ""
+    await hand.do("events.back")
+    assert hand.in_fleet()
 
 
 # -- rows

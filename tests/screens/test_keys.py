@@ -282,3 +282,31 @@ async def test_the_palette_offers_the_actions_of_the_view_and_finds_hosts() -> N
                 break
         assert isinstance(app.screen, HostScreen)
         assert app.screen.host == "beta"
+
+
+async def test_enter_after_a_filter_means_the_row_that_is_left() -> None:
+    app = make_app(StillEngine(view("alpha"), view("beta")))
+    async with app.run_test(size=(100, 30)) as pilot:
+        await settle(pilot)
+        assert app._fleet.table.cursor == "alpha"
+        await pilot.press("slash", *"beta", "enter", "enter")
+        await settle(pilot)
+        assert isinstance(app.screen, HostScreen)
+        assert app.screen.host == "beta"
+
+
+async def test_enter_means_a_row_that_vanished_by_itself_and_then_what_is_there() -> None:
+    engine = StillEngine(view("alpha"), view("beta"))
+    app = make_app(engine)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await settle(pilot)
+        engine.show(view("beta"))
+        app._fleet.show(engine.snapshot())
+        await pilot.press("enter")
+        await settle(pilot)
+        assert app.screen is app._fleet
+        assert "alpha is gone" in text(app)
+        await pilot.press("enter")
+        await settle(pilot)
+        assert isinstance(app.screen, HostScreen)
+        assert app.screen.host == "beta"

@@ -312,6 +312,24 @@ class WatchScreen(Screen[None]):
     def refocus(self) -> None:
         """Give the keys back to what was looked at."""
 
+    def action_filter(self) -> None:
+        """Type a filter for the table in view."""
+        table = self.table
+        if table is None:
+            self.remark("this page has no rows to filter")
+            return
+        self.ask("/" + table.model.filter, lambda typed: table.filter(typed[1:]))
+
+    def action_sort(self) -> None:
+        """Order by the next column."""
+        if self.table is not None:
+            self.table.next_sort()
+
+    def action_reverse(self) -> None:
+        """Turn the order round."""
+        if self.table is not None:
+            self.table.reverse()
+
     def clock(self) -> Cell:
         """UTC, and local time where it is another."""
         now = present.now()

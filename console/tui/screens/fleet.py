@@ -124,6 +124,15 @@ class FleetScreen(WatchScreen):
             self.below.display = lines > 0
             self.below.styles.height = lines + 1
 
+    def on_bar_pressed(self, event: Bar.Pressed) -> None:
+        """An event that was clicked: open its host."""
+        event.stop()
+        rows = self._events.rows()
+        if event.bar is self.below and 0 <= event.y - 1 < len(rows):
+            host = rows[event.y - 1].last.host
+            if host:
+                self.console.open_host(host, "events")
+
     def show_events(self, events: list[Event]) -> None:
         """Take new events; the newest that matter stay in view, what is routine makes way."""
         self.newcomers.see(events)
@@ -146,18 +155,6 @@ class FleetScreen(WatchScreen):
     def action_retry(self) -> None:
         """Connect to the host under the cursor now."""
         self.console.retry(str(self.table.aimed))
-
-    def action_filter(self) -> None:
-        """Type a filter."""
-        self.ask("/" + self.table.model.filter, lambda typed: self.table.filter(typed[1:]))
-
-    def action_sort(self) -> None:
-        """Order by the next column."""
-        self.table.next_sort()
-
-    def action_reverse(self) -> None:
-        """Turn the order round."""
-        self.table.reverse()
 
     def key_escape(self) -> None:
         """End typing, else end the filter."""

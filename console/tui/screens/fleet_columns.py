@@ -173,7 +173,7 @@ COLUMNS: tuple[Column[HostView], ...] = (
     ),
     Column("power", "POWER", 5, _power, facts.gpu_power, right=True, drop=5, unit="W"),
     Column("temp", "TEMP", 4, _heat, facts.gpu_heat, right=True, drop=2, unit="C"),
-    Column("worst", "WORST", 17, _trouble, lambda v: float(facts.trouble(v)[0]), most=48, unit=""),
+    Column("worst", "WORST", 24, _trouble, lambda v: float(facts.trouble(v)[0]), most=48, unit=""),
     Column(
         "cpu", "CPU", 4, _cpu, lambda v: v.fast.cpu_pct if v.fast else None, True, drop=6, unit="%"
     ),

@@ -336,24 +336,6 @@ class HostScreen(WatchScreen):
         """The table of this tab before."""
         self.action_section(-1)
 
-    def action_filter(self) -> None:
-        """Type a filter for the table in view."""
-        table = self.table
-        if table is None:
-            self.remark("this page has no rows to filter")
-            return
-        self.ask("/" + table.model.filter, lambda typed: table.filter(typed[1:]))
-
-    def action_sort(self) -> None:
-        """Order by the next column."""
-        if self.table is not None:
-            self.table.next_sort()
-
-    def action_reverse(self) -> None:
-        """Turn the order round."""
-        if self.table is not None:
-            self.table.reverse()
-
     def action_details(self) -> None:
         """Everything about the row under the cursor."""
         table = self.table

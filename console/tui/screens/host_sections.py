@@ -3,17 +3,15 @@
 from collections.abc import Sequence
 
 from console.model.view import HostView
-from console.model.words import INFO, severity, span
+from console.model.words import span
 from console.tui import facts, present
-from console.tui.events import EventRows, Row, when
+from console.tui.events import EventRows, when
 from console.tui.look import Cell, Look
 from console.tui.newcomers import Newcomers
+from console.tui.screens.event_table import event_table
 from console.tui.screens.host_tables import INVENTORY, Section, denials
 from console.tui.screens.network_tables import FLOWS, PEERS, listeners
 from console.tui.screens.process_table import ProcessTable
-from console.tui.table_model import Column
-
-NOTHING = "nothing has happened since this console began to watch"
 
 
 class HostSections:
@@ -22,7 +20,7 @@ class HostSections:
     def __init__(self, newcomers: Newcomers, events: EventRows) -> None:
         self.processes = ProcessTable()
         self._network = (listeners(newcomers), PEERS, FLOWS)
-        self._events = (_events(events),)
+        self._events = (event_table(events),)
 
     def of(self, tab: str) -> tuple[Section, ...]:
         """The tables of a tab, the first shown first; none for a tab that is a page."""
@@ -32,53 +30,6 @@ class HostSections:
             "inventory": INVENTORY,
             "events": self._events,
         }.get(tab, ())
-
-
-def _events(events: EventRows) -> Section:
-    return Section(
-        "events, newest first, UTC",
-        (
-            Column("time", "TIME", 14, _time, lambda row: row.last.at),
-            Column("level", "", 1, _mark, lambda row: severity(row.last)),
-            Column("what", "WHAT HAPPENED", 40, _words, lambda row: row.words(), most=1000),
-            Column("count", "TIMES", 5, _count, lambda row: row.count, right=True, unit=""),
-            Column("first", "FIRST", 14, _first, lambda row: row.first_at, drop=1),
-            Column("kind", "KIND", 16, _kind, lambda row: row.last.kind, drop=2),
-        ),
-        lambda view: events.rows(),
-        NOTHING,
-        key=lambda row: row,
-        text=lambda row: f"{row.last.kind} {row.words()}",
-    )
-
-
-def _time(row: Row, look: Look) -> Cell:
-    return [(when(row.last.at), "dim")]
-
-
-def _mark(row: Row, look: Look) -> Cell:
-    level = severity(row.last)
-    return [(look.mark(level), _style(level))]
-
-
-def _words(row: Row, look: Look) -> Cell:
-    return [(row.words(), _style(severity(row.last)))]
-
-
-def _kind(row: Row, look: Look) -> Cell:
-    return [(row.last.kind, "dim")]
-
-
-def _style(level: str) -> str:
-    return "" if level == INFO else level
-
-
-def _count(row: Row, look: Look) -> Cell:
-    return [(f"x{row.count}" if row.count > 1 else "", "")]
-
-
-def _first(row: Row, look: Look) -> Cell:
-    return [(when(row.first_at) if row.count > 1 else "", "dim")]
 
 
 def as_of(view: HostView, now: float) -> str:

@@ -78,6 +78,7 @@ class LineTable(TableActions[R], ScrollView, Generic[R], can_focus=True):
     def show(self, rows: Iterable[R]) -> None:
         """Take the newest rows and paint what differs."""
         self.model.update(rows, time.monotonic())
+        self._keep_aim()
         self.settle()
 
     def filter(self, text: str) -> None:
@@ -86,6 +87,7 @@ class LineTable(TableActions[R], ScrollView, Generic[R], can_focus=True):
         Raises FilterError; then what can be read of it holds, so that a field's name that is half
         typed hides no rows.
         """
+        self._lost = None  # whoever changes the rows means what is there then
         try:
             self.model.set_filter(text, time.monotonic())
         except SlowFilter:
@@ -113,6 +115,14 @@ class LineTable(TableActions[R], ScrollView, Generic[R], can_focus=True):
         """Turn the order round."""
         self.sort_by(self.model.sort, down=not self.model.down)
 
+    def _keep_aim(self) -> None:
+        """Remember a row that vanished by itself: a key that is on its way may still mean it."""
+        now = time.monotonic()
+        if self._lost is not None and now >= self._lost[1]:
+            self._lost = None
+        if self._lost is None and self.cursor is not None and self.cursor not in self.model.order:
+            self._lost = (self.cursor, now + AIM_S)
+
     def settle(self) -> None:
         """After any change of rows or order: cursor, size, and the lines that differ."""
         self._rows.clear()
@@ -120,8 +130,6 @@ class LineTable(TableActions[R], ScrollView, Generic[R], can_focus=True):
         if self.cursor in order:
             self._at = order.index(self.cursor)
         else:
-            if self.cursor is not None and self._lost is None:
-                self._lost = (self.cursor, time.monotonic() + AIM_S)
             self._at = max(0, min(self._at, len(order) - 1))
             self.cursor = order[self._at] if order else None
         size = Size(1, len(order) + 1)

@@ -13,7 +13,8 @@ from tests.support.pages import rewrite, with_blocks
 PAGE = Path(__file__).resolve().parents[3] / "docs/actions.md"
 TITLES = {
     "fleet": "The fleet", "host": "One host", "table": "Rows, in every view that has some",
-    "app": "Everywhere", "plot": "The big plot", "heat": "The heat map",
+    "app": "Everywhere", "events": "What happened on all hosts",
+    "plot": "The big plot", "heat": "The heat map",
     "replay": "While a recording plays", "wall": "The wall board",
 }  # fmt: skip
 RISKS = {
