@@ -69,10 +69,14 @@ class Term(NamedTuple):
 
 
 class Filter:
-    """A compiled filter. ``begin`` is called before a look at all rows."""
+    """A compiled filter. ``begin`` is called before a look at all rows.
 
-    def __init__(self, tests: Sequence[Test], budget: Budget) -> None:
+    ``whole`` is False where only fields are asked for, so that no row's text need be made.
+    """
+
+    def __init__(self, tests: Sequence[Test], budget: Budget, *, whole: bool = True) -> None:
         self.budget = budget
+        self.whole = whole
         self._tests = tests
 
     def begin(self) -> None:
@@ -92,7 +96,18 @@ class Filter:
 def compile_filter(text: str, fields: Mapping[str, Field]) -> Filter:
     """Compile ``text``. Raises FilterError for an unknown field or a broken expression."""
     budget = Budget()
-    return Filter([_test(term, fields, budget) for term in terms(text)], budget)
+    found = terms(text)
+    tests = [_test(term, fields, budget) for term in found]
+    return Filter(tests, budget, whole=any(_of_text(term, fields) for term in found))
+
+
+def _of_text(term: Term, fields: Mapping[str, Field]) -> bool:
+    """Whether a term looks at the text of a row, not at one of its fields."""
+    found = _HEAD.fullmatch(term.head)
+    if found is None:
+        return True
+    _, name, _, mark = found.groups()
+    return not name and not (mark == "@" and PLACES in fields)
 
 
 def sound(text: str, fields: Mapping[str, Field]) -> str:

@@ -151,8 +151,9 @@ class TableModel(Generic[R]):
         keys = kept if self.arrange is None else list(self._rows)
         if self.sort:
             value = self._order[self.sort]
-            known = [(v, key) for key in keys if (v := value(self._rows[key])) is not None]
-            unknown = [key for key in keys if value(self._rows[key]) is None]
+            values = [(value(self._rows[key]), key) for key in keys]
+            known = [(v, key) for v, key in values if v is not None]
+            unknown = [key for v, key in values if v is None]
             known.sort(key=lambda pair: _sortable(pair[0]), reverse=self.down)
             keys = [key for _, key in known] + unknown
         if now < self._frozen_until:
@@ -171,7 +172,7 @@ class TableModel(Generic[R]):
         def read(name: str) -> Value:
             return self._fields[name].read(row)
 
-        return self._test(read, self._text(row))
+        return self._test(read, self._text(row) if self._test.whole else "")
 
 
 def _sortable(value: str | float) -> tuple[int, float, str]:

@@ -239,3 +239,40 @@ def test_rows_that_make_a_kept_filter_slow_end_it_and_are_shown() -> None:
     assert hosts.model.filter == ""
     hosts.model.set_filter("-7!", 2.0)
     assert hosts.model.ended == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "made"),
+    [
+        ("name=b", 0), ("!name=b @b name~b name!=x", 0), ("b", 1), ("name=b b", 1), ("~b", 1),
+        ("!x", 1), ('"b"', 1), ("name=b !~x", 1), ("!", 1),
+    ],
+)  # fmt: skip
+def test_the_text_of_a_row_is_made_only_where_a_term_looks_at_it(text: str, made: int) -> None:
+    asked: list[str] = []
+
+    def whole(row: str) -> str:
+        asked.append(row)
+        return row
+
+    column: Column[str] = Column("name", "HOST", 8, lambda r, look: [(r, "")], lambda r: r)
+    places = {PLACES: Field(lambda row: row)}
+    model = TableModel((column,), lambda row: row, whole, fields=places)
+    model.update(["b"], 0.0)
+    model.set_filter(text, 0.0)
+    assert len(asked) == made
+    assert model.order == ([] if text in ("!name=b @b name~b name!=x", "!") else ["b"])
+
+
+def test_sorting_asks_each_row_once_for_its_value() -> None:
+    asked: list[str] = []
+
+    def value(row: str) -> str | None:
+        asked.append(row)
+        return row if row != "b" else None
+
+    column: Column[str] = Column("name", "HOST", 8, lambda r, look: [(r, "")], value)
+    model = TableModel((column,), lambda row: row, lambda row: row, sort="name")
+    model.update(["c", "b", "a"], 0.0)
+    assert model.order == ["a", "c", "b"]
+    assert sorted(asked) == ["a", "b", "c"]
