@@ -3,7 +3,8 @@
 The whole console: sessions, decoding, tables, the hour of history, the stream of events, the local
 database, the screens, and the library's encoding for a terminal. Only SSH is left out, and time is
 a clock that never waits (``soak_clock``), so that the hours take minutes. Each minute of that clock
-an operator makes a round: a host, every tab, its plot, the heat map, help, a filter, the ways back.
+an operator makes a round: a host, every tab, its plot, the heat map, all events, help, filters,
+the palette, the ways back; each ten minutes another theme.
 "Flat" compares the end with 1.5 h, when the hour of history and the stream of events are full.
 """
 
@@ -83,14 +84,16 @@ def kinds() -> Counter[str]:
 
 def round_keys(number: int, hosts: int) -> list[str]:
     """The keys of one round; another host each time."""
-    tabs = ["1", "2", "3", "t", "s", "4", "n", "5", "n", "6"]
+    tabs = ["1", "2", "3", "t", "s", "4", "n", "5", "n", "6", "7"]
+    theme = ["T"] if number % 10 == 0 else []
     return [
         "home", *["down"] * (number % hosts), "r", "enter", *tabs,
         "3", "slash", *"python", "enter", "down", "enter", "escape", "escape",
         "P", "right", "up", "a", "escape", "escape", "ctrl+o", "alt+right",
         "H", "n", "right", "enter", "1", "question_mark", "escape", "minus",
         "colon", *"fleet /state=LIVE", "enter", "s", "right", "left", "slash", *"zzz", "escape",
-        "ctrl+p", *"help", "escape", "colon", *"fleet", "enter", "escape",
+        "E", "down", "escape", *theme, "ctrl+p", *"help", "escape", "colon", *"fleet", "enter",
+        "escape",
     ]  # fmt: skip
 
 
