@@ -31,6 +31,7 @@ from console.tui.crash import (  # noqa: E402
     refuse_dumb_terminal,
     write_traceback,
 )
+from console.tui.hangup import LOOK_AT_TERMINAL_S, gone, terminal  # noqa: E402
 from console.tui.keys import Keys  # noqa: E402
 from console.tui.layout import Layouts  # noqa: E402
 from console.tui.layout_actions import LayoutActions  # noqa: E402
@@ -101,6 +102,8 @@ class ConsoleApp(Replaying, Takeout, LayoutActions, Overviews):
             asyncio.get_running_loop().add_signal_handler(number, self.exit)
         await self.engine.start()
         self.set_interval(LOOK_S, self.look_at_engine)
+        if (fileno := terminal()) is not None:
+            self.set_interval(LOOK_AT_TERMINAL_S, lambda: self.exit() if gone(fileno) else None)
         self.set_interval(LOOK_AT_FILE_S, self.watch_theme_file)
         for problem in self.keys.problems[:1]:
             more = f" (and {len(self.keys.problems) - 1} more)" if self.keys.problems[1:] else ""
@@ -254,7 +257,8 @@ class ConsoleApp(Replaying, Takeout, LayoutActions, Overviews):
 
     def _fatal_error(self) -> None:
         """Keep the traceback for who mends it, without the values of variables."""
-        self.report = write_traceback(traceback.format_exc())
+        if not self.report:  # what follows the first on the way out says less
+            self.report = write_traceback(traceback.format_exc())
         self._close_messages_no_wait()
 
 

@@ -54,6 +54,22 @@ class Terminal:
             pass
         return self._child.wait(max(0.1, deadline - time.monotonic())), self.shown
 
+    def go_away(self) -> None:
+        """The terminal is closed, as when its window or the connection to it is."""
+        os.close(self._master)
+        self._master = -1
+
+    def end_and_cost(self) -> float:
+        """Wait for the end of the program; seconds of processor time that it took in all."""
+        deadline = time.monotonic() + PATIENCE_S
+        while True:
+            pid, _, usage = os.wait4(self._child.pid, os.WNOHANG)
+            if pid:
+                self._child.returncode = -1  # it is no longer there to be waited for
+                return usage.ru_utime + usage.ru_stime
+            assert time.monotonic() < deadline, "it does not end"
+            time.sleep(0.05)
+
     def _read(self, deadline: float) -> bool:
         ready, _, _ = select.select([self._master], [], [], max(0.0, deadline - time.monotonic()))
         try:
@@ -75,4 +91,5 @@ class Terminal:
         if self._child.poll() is None:
             self._child.kill()
         self._child.wait()
-        os.close(self._master)
+        if self._master >= 0:
+            os.close(self._master)

@@ -21,6 +21,13 @@ LOOK_S = 0.05
 ESCAPE_S = 0.25
 PYTHON = (sys.executable, "-m", "console")
 
+_KEEP_STATUS = """\
+trap : HUP
+sh -c 'trap - HUP; echo $$ >"$0/pid"; exec "$@"' "$0" "$@"
+echo $? >"$0/status.new" && mv "$0/status.new" "$0/status"
+"""
+"""tmux itself now and then forgets the exit status of what ended quickly."""
+
 needs_tmux = pytest.mark.skipif(
     shutil.which("tmux") is None, reason="tmux is not installed: scripts/lab-packages does it"
 )
@@ -46,13 +53,17 @@ class Tmux:
         conf = self._folder / "tmux.conf"
         conf.write_text(
             f"set -g default-terminal {term}\nset -g remain-on-exit on\n"
-            "set -g status off\nset -g set-clipboard on\nset -g escape-time 0\nset -g history-limit 100\n",
+            "set -g status off\nset -g set-clipboard on\n"
+            "set -g escape-time 0\nset -g history-limit 100\n",
             encoding="utf-8",
         )
         self._env = {"PATH": _path(), "HOME": str(home), "LANG": "C.UTF-8", **(env or {})}
         self._env["PYTHONPATH"] = str(ROOT)
         columns, lines = map(str, size)
-        self._tmux("-f", str(conf), "new-session", "-d", "-x", columns, "-y", lines, *argv)
+        self._tmux(
+            "-f", str(conf), "new-session", "-d", "-x", columns, "-y", lines,
+            "sh", "-c", _KEEP_STATUS, str(self._folder), *argv,
+        )  # fmt: skip
 
     def _tmux(self, *args: str) -> str:
         done = subprocess.run(
@@ -87,6 +98,14 @@ class Tmux:
     def shown(self) -> str:
         """The screen as text."""
         return self._tmux("capture-pane", "-p")
+
+    @property
+    def left(self) -> str:
+        """All that was written once the program has ended, without line breaks.
+
+        Its last words are above the screen: tmux scrolls for a remark of its own.
+        """
+        return self._tmux("capture-pane", "-p", "-J", "-S", "-100").replace("\n", "")
 
     @property
     def coloured(self) -> str:
@@ -127,22 +146,17 @@ class Tmux:
 
     def end(self, within: float = PATIENCE_S) -> int:
         """Wait for the end of the program; its exit status."""
+        status = self._folder / "status"
         deadline = time.monotonic() + within
-        while True:
-            dead, _, status = (
-                self._tmux("display-message", "-p", "#{pane_dead} #{pane_dead_status}")
-                .strip()
-                .partition(" ")
-            )
-            if dead == "1":
-                return int(status or -1)
+        while not status.exists():
             assert time.monotonic() < deadline, f"it does not end\n{self.shown}"
             time.sleep(LOOK_S)
+        return int(status.read_text())
 
     @property
     def pid(self) -> int:
         """Process id of the program."""
-        return int(self._tmux("display-message", "-p", "#{pane_pid}"))
+        return int((self._folder / "pid").read_text())
 
     def __enter__(self) -> Self:
         return self

@@ -118,7 +118,7 @@ class FleetScreen(WatchScreen):
         spare = self.size.height - hosts - 5  # bars, heads, and the line that is typed into
         lines = max(FEWEST if self.size.height < 20 else 5, min(MOST, spare))
         wanted = self.console.layouts.current.panes.get("events", lines)
-        lines = 0 if wanted == OFF else max(1, min(wanted, self.size.height - 8))
+        lines = 0 if wanted == OFF else max(0, min(wanted, self.size.height - 8))
         if self._lines != lines:
             self._lines = lines
             self.below.display = lines > 0
