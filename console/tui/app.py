@@ -79,6 +79,7 @@ class ConsoleApp(Replaying, Takeout, LayoutActions, Overviews):
         self.layouts = Layouts(state and state / "layouts.toml", self.settings.layout)
         self.engine = make(self.ask_passphrase)
         self._scrub = ScrubFilter()
+        self._terminal = terminal()
         self.report = ""  # where the traceback of a crash was written
         self._version = -1
         self._painted = 0.0
@@ -102,8 +103,8 @@ class ConsoleApp(Replaying, Takeout, LayoutActions, Overviews):
             asyncio.get_running_loop().add_signal_handler(number, self.exit)
         await self.engine.start()
         self.set_interval(LOOK_S, self.look_at_engine)
-        if (fileno := terminal()) is not None:
-            self.set_interval(LOOK_AT_TERMINAL_S, lambda: self.exit() if gone(fileno) else None)
+        if self._terminal is not None:
+            self.set_interval(LOOK_AT_TERMINAL_S, self.look_at_terminal)
         self.set_interval(LOOK_AT_FILE_S, self.watch_theme_file)
         for problem in self.keys.problems[:1]:
             more = f" (and {len(self.keys.problems) - 1} more)" if self.keys.problems[1:] else ""
@@ -132,6 +133,11 @@ class ConsoleApp(Replaying, Takeout, LayoutActions, Overviews):
         screen = self.screen
         if isinstance(screen, WatchScreen) and screen.ready:
             screen.show(snapshot)
+
+    def look_at_terminal(self) -> None:
+        """End where nobody can see it any more."""
+        if self._terminal is not None and gone(self._terminal):
+            self.exit()
 
     def paint_soon(self) -> None:
         """Let the next look paint whatever is in front."""
