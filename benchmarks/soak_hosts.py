@@ -31,11 +31,14 @@ FAST_S = 2.0
 SLOW_S = 10.0
 INCIDENT_S, OVER_S = 600, 150
 """The incident begins anew so often; so many seconds later every host is as it was before it."""
-LOGINS_A_MINUTE = 66
-"""Refused logins of each host: with the rest, what the console holds is full after an hour."""
-COME_S = 10
-STAY = 6
-"""A process comes each ``COME_S`` seconds and goes when so many others have come."""
+LOGINS_A_MINUTE = 40
+COME_S = 4
+STAY = 15
+"""A process comes each ``COME_S`` seconds and goes when so many others have come.
+
+So often that the events that the console holds are as many as they may be within the first hour,
+and the share of each kind among them what it stays within the second.
+"""
 SENT = 50
 """Events that a simulated host remembers once they are sent."""
 
@@ -241,7 +244,7 @@ def _come(state: SimState, sim: SimHost, door: Door, number: int) -> tuple[str, 
         "gpus": [number % sim.gpus] if sim.gpus else [], "util_pct": 1.0, "mem_mib": 64,
     }  # fmt: skip
     KINDS["new-listener"](state, door, params)
-    if number % 6 == 0:
+    if sim.gpus:
         KINDS["gpu-process"](state, door, params)
     return f"tcp/127.0.0.1:{params['port']}", number
 
