@@ -139,6 +139,10 @@ class ConsoleApp(Replaying, Takeout, LayoutActions, Overviews):
         if self._terminal is not None and gone(self._terminal):
             self.exit()
 
+    def on_resize(self) -> None:
+        """What is shared out by the size of the screen is so at once."""
+        self.paint_soon()
+
     def paint_soon(self) -> None:
         """Let the next look paint whatever is in front."""
         self._painted = 0.0

@@ -16,6 +16,8 @@ from console.tui.theme import Theme
 from console.tui.theme_files import AUTO, Stamp, ThemeFiles
 
 LOOK_AT_FILE_S = 1.0
+LONGEST_SEARCH = 200
+"""Letters in the palette: each one more is compared with everything that can be done."""
 
 
 class ThemedApp(App[None]):
@@ -148,9 +150,11 @@ class ThemedApp(App[None]):
                 id="--command-palette", placeholder="what to do", classes=plain
             )
             self.push_screen(palette)
-            if self.look.reduced_motion:
-                palette.call_after_refresh(self._no_blinking, palette)
+            palette.call_after_refresh(self._tame, palette)
 
-    def _no_blinking(self, palette: CommandPalette) -> None:
+    def _tame(self, palette: CommandPalette) -> None:
+        """What is typed has an end, and does not blink for who wants nothing that moves."""
         for line in palette.query(Input):
-            line.cursor_blink = False
+            line.max_length = LONGEST_SEARCH
+            if self.look.reduced_motion:
+                line.cursor_blink = False

@@ -97,7 +97,7 @@ class Typed(Input):
 
     def on_paste(self, event: Paste) -> None:
         """Refuse at once what no filter and no command can be."""
-        if len(event.text) > LONGEST:
+        if len(self.value) + len(event.text) > LONGEST:
             event.stop()
             event.prevent_default()
             words = f"{len(event.text):,} characters are too many here; nothing was pasted"
