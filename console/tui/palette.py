@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
-from textual.command import DiscoveryHit, Hit, Hits, Provider
+from textual.command import CommandPalette, DiscoveryHit, Hit, Hits, Provider
 from textual.content import Content
 
 from console.tui.actions import of, refusal
@@ -58,3 +58,13 @@ class Palette(Provider):
                 offered += 1
                 open_it = partial(self.console.open_host, name)
                 yield Hit(score, Content(f"host {name}"), open_it, text=name, help="open this host")
+
+
+class SearchScreen(CommandPalette):
+    """The library's palette, which survives keys that come before its list is laid out."""
+
+    def _action_command_list(self, action: str) -> None:
+        try:
+            super()._action_command_list(action)
+        except KeyError:  # a page down, and the list does not yet know where its first line is
+            return

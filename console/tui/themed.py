@@ -11,6 +11,7 @@ from console.tui import theme_css
 from console.tui.environ import colourless, colours, fitting_theme
 from console.tui.look import Look
 from console.tui.mend import let_closed_views_go
+from console.tui.palette import SearchScreen
 from console.tui.screens.base import WatchScreen
 from console.tui.theme import Theme
 from console.tui.theme_files import AUTO, Stamp, ThemeFiles
@@ -146,9 +147,7 @@ class ThemedApp(App[None]):
         """The library's palette, in words that every terminal can show, and still if wanted."""
         if self.use_command_palette and not isinstance(self.screen, CommandPalette):
             plain = "plain" if self.look.ascii_only else ""
-            palette = CommandPalette(
-                id="--command-palette", placeholder="what to do", classes=plain
-            )
+            palette = SearchScreen(id="--command-palette", placeholder="what to do", classes=plain)
             self.push_screen(palette)
             palette.call_after_refresh(self._tame, palette)
 

@@ -267,3 +267,14 @@ async def test_a_wall_board_takes_no_keys_whatever_is_pressed() -> None:
         await settle(pilot)
         await pilot.pause()
         assert app.screen is board
+
+
+async def test_a_page_down_before_the_palette_has_a_list_is_nothing() -> None:
+    app = make_app(told(*fleet()))
+    async with app.run_test(size=(100, 30)) as pilot:
+        await settle(pilot)
+        for _ in range(3):
+            for key in ("ctrl+p", "pagedown", "end", "pageup", "enter", "escape"):
+                app.post_message(Key(key, None))
+            await pilot.pause()
+            assert app._exception is None

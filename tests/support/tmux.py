@@ -84,7 +84,7 @@ class Tmux:
             ):  # what follows at once would be Alt and that key, as on any terminal
                 time.sleep(ESCAPE_S)
 
-    def type(self, text: str) -> None:
+    def write(self, text: str) -> None:
         """Type text as it is."""
         self._tmux("send-keys", "-l", text)
 

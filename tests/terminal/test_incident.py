@@ -40,7 +40,7 @@ def command(terminal: Tmux, typed: str) -> None:
     """Type a command on the command line."""
     terminal.press(":")
     terminal.wait(r"(?m)^ :\s*$")
-    terminal.type(typed)
+    terminal.write(typed)
     terminal.wait(re.escape(f" :{typed}"))
     terminal.press("Enter")
 
@@ -99,7 +99,7 @@ def test_which_host_went_silent_and_when(terminal: Tmux) -> None:
     shown = terminal.wait("l40s-fra-1 +✖ DOWN")
     assert "✖ 1 DOWN" in shown.split("\n")[0]
     terminal.press("'")
-    terminal.type("l40s")
+    terminal.write("l40s")
     terminal.wait("'l40s")
     terminal.press("Enter")
     terminal.wait("Enter open", gone="'l40s")
@@ -112,14 +112,14 @@ def test_which_host_went_silent_and_when(terminal: Tmux) -> None:
 
 def test_filter_and_what_it_hides(terminal: Tmux) -> None:
     terminal.press("/")
-    terminal.type("h100")
+    terminal.write("h100")
     terminal.wait("h100-fra-1", "h100-fra-2", gone="a100-fra-1 ")
     terminal.press("Enter")
     terminal.wait("/h100: 2 of 9 rows, Esc ends it")
     terminal.press("Escape")
     terminal.wait("a100-fra-1 ", gone="Esc ends it")
     terminal.press("/")
-    terminal.type("nofield>3")
+    terminal.write("nofield>3")
     terminal.wait("nofield")
     terminal.press("Escape")
     terminal.wait("store-fra-1", "Enter open")
@@ -127,10 +127,10 @@ def test_filter_and_what_it_hides(terminal: Tmux) -> None:
 
 def test_the_command_line_completes_with_tab(terminal: Tmux) -> None:
     terminal.press(":")
-    terminal.type("hos")
+    terminal.write("hos")
     terminal.press("Tab")
     terminal.wait(r"(?m)^ :host\s*$")
-    terminal.type("st")
+    terminal.write("st")
     terminal.press("Tab")
     terminal.wait(":host store-fra-1")
     terminal.press("Enter")
@@ -142,7 +142,7 @@ def test_the_command_line_completes_with_tab(terminal: Tmux) -> None:
 def test_the_palette_opens_a_host(terminal: Tmux) -> None:
     terminal.press("C-p")
     terminal.wait("what to do")
-    terminal.type("gw-fra")
+    terminal.write("gw-fra")
     terminal.wait("host gw-fra-1")
     terminal.press("Enter")
     terminal.wait("1 overview", "gw-fra-1 ● LIVE")
@@ -164,7 +164,7 @@ def test_the_tabs_of_a_host(terminal: Tmux) -> None:
         terminal.wait(words)
     terminal.press("3")
     terminal.press("/")
-    terminal.type("sshd")
+    terminal.write("sshd")
     terminal.press("Enter")
     terminal.wait(r"processes +1 row ", "sshd")
     terminal.press("Escape")

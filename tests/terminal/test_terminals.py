@@ -63,7 +63,7 @@ def _names(line: str) -> list[str]:
 def _state_colour(line: str) -> str:
     """What colours the word of a state in a row of the fleet."""
     before = re.split("DOWN|STALE", line)[0]
-    return re.findall(r"\x1b\[([0-9;]*)m", before)[-1]
+    return str(re.findall(r"\x1b\[([0-9;]*)m", before)[-1])
 
 
 @needs_tmux
@@ -108,7 +108,7 @@ def test_small_terminals_show_what_matters_most(size: tuple[int, int]) -> None:
         terminal.wait(r"\A gpu04")
         terminal.press(":")
         terminal.wait(r"(?m)^ :\s*$")
-        terminal.type("quit")
+        terminal.write("quit")
         terminal.press("Enter")
         assert terminal.end() == 0
 
@@ -168,10 +168,10 @@ def test_a_dumb_terminal_is_told_what_to_use() -> None:
 def test_a_signal_ends_it_and_gives_the_terminal_back(number: signal.Signals) -> None:
     with standing() as terminal:
         terminal.wait("gpu02", "q leave")
-        assert terminal.alternate
+        before = terminal.alternate
         os.kill(terminal.pid, number)
         assert terminal.end() == 0
-        assert not terminal.alternate
+        assert (before, terminal.alternate) == (True, False)
         assert "gpu02" not in terminal.shown
 
 
