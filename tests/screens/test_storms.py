@@ -173,6 +173,22 @@ async def test_a_megabyte_in_the_palette_is_refused() -> None:
         assert app.is_running
 
 
+@pytest.mark.parametrize("pattern", [r"(a+)+$", r"(a|aa)+$", r"(.*a){25}$"])
+async def test_a_catastrophic_expression_over_a_thousand_hosts_is_named(pattern: str) -> None:
+    hosts = [view("a" * 60 + f"!{number:04}") for number in range(1000)]
+    app = make_app(StillEngine(*hosts))
+    async with app.run_test(size=(120, 30)) as pilot:
+        await settle(pilot)
+        await pilot.press("slash")
+        app._fleet.typed.value = f"/~{pattern}"
+        await settle(pilot)
+        shown = text(app)
+        assert "too long" in shown or "0 of 1000 rows" in shown or "no row matches" in shown
+        await pilot.press("escape")
+        await settle(pilot)
+        assert len(app._fleet.table.model.order) == 1000, "and nothing is hidden after it"
+
+
 # -- hosts that vanish
 
 

@@ -137,12 +137,10 @@ def test_a_hostile_host_commands_no_terminal() -> None:
 # -- terminals that cannot draw
 
 
-@pytest.mark.parametrize("verb", [(), ("demo",), ("wall",), ("screens",)], ids=str)
+@pytest.mark.parametrize("verb", [(), ("wall",), ("screens",)], ids=str)
 def test_without_a_terminal_it_says_what_to_use(verb: tuple[str, ...], tmp_path: Path) -> None:
     config = tmp_path / "hosts.toml"
     config.write_text("", encoding="utf-8")
-    if verb == ("demo",):
-        pytest.skip("prints lines by itself, see tests/integration/test_demo_ends.py")
     done = subprocess.run(
         [*PYTHON, "--config", str(config), *verb],
         stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, cwd=ROOT,
