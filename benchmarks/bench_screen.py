@@ -35,10 +35,10 @@ from console.model.tables import Package
 from console.model.view import HostView
 from console.tui.app import ConsoleApp
 from console.tui.crash import rare_collections
-from console.tui.look import Look
 from console.tui.screens.fleet_columns import COLUMNS
 from console.tui.screens.host import TABS
 from console.tui.settings import Settings
+from console.tui.style.look import Look
 from tests.support.still_engine import StillEngine, gpu, process, view
 
 HOSTS = 1_000

@@ -123,8 +123,8 @@ async def soaked(clock: ManualClock, hours: float, parts: list[Any]) -> Soak:
     from console.fleet.trusted import Trusted
     from console.fleet.workstation.row import Workstation
     from console.tui.app import ConsoleApp
-    from console.tui.look import Look
     from console.tui.settings import Settings
+    from console.tui.style.look import Look
 
     world = World(clock)
     hosts = world.hosts()

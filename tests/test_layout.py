@@ -16,7 +16,7 @@ MAY_RUN_PROGRAMS = (
     "console/ssh/",  # the system's ssh, as second transport and to read its configuration
     "console/fleet/workstation/",  # facts of this machine that only its own tools know
     "console/hostside/",  # journalctl, nft, sshd -T, rpm on the host
-    "console/tui/clipboard.py",  # the clipboard programs of this workstation
+    "console/tui/takeaway/clipboard.py",  # the clipboard programs of this workstation
     "console/engine/plugins/",  # each plugin is a process of its own
     "console/demo/",  # the real probe of this machine
 )

@@ -61,7 +61,7 @@ def run_validate(args: argparse.Namespace) -> int:
     from console.cli.common import configured, counted
     from console.config.warn import findings
     from console.ssh.keycheck import findings as key_findings
-    from console.tui.keys import Keys
+    from console.tui.control.keys import Keys
 
     if args.file is not None:
         args.config = args.file

@@ -67,8 +67,8 @@ def run(args: argparse.Namespace) -> int:
 
 def _screens(args: argparse.Namespace, engine: Any) -> int:
     from console.cli.common import configured, screen_settings
-    from console.tui.actions import Mode
     from console.tui.app import run_app
+    from console.tui.control.actions import Mode
 
     title = f"{engine.title or 'recording'} of {args.file.name}"
     settings = screen_settings(configured(args), title=title, mode=Mode.REPLAY)

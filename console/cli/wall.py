@@ -48,8 +48,8 @@ def run(args: argparse.Namespace) -> int:
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise UsageError("the board needs a terminal", hint="Use `watchfloor watch --plain`.")
     from console.engine.build import local_engine
-    from console.tui.actions import Mode
     from console.tui.app import run_app
+    from console.tui.control.actions import Mode
 
     return run_app(
         lambda ask: local_engine(config, ask_passphrase=ask, reload=reloader(args)),

@@ -47,8 +47,8 @@ def screens(demo: Demo, speed: float, record: Path | None = None, *, wall: bool 
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise UsageError("the screens need a terminal", hint="Use `watchfloor demo --plain`.")
     from console.config.loader import default_state_dir
-    from console.tui.actions import Mode
     from console.tui.app import run_app
+    from console.tui.control.actions import Mode
     from console.tui.settings import Settings
 
     def engine(ask: AskPassphrase) -> Engine:

@@ -22,9 +22,12 @@ from console.model.event import Event  # noqa: E402
 from console.model.history import Series  # noqa: E402
 from console.model.link import AskPassphrase  # noqa: E402
 from console.model.panel import Panel  # noqa: E402
-from console.tui import present  # noqa: E402
-from console.tui.actions import Action, Mode, forbidden, named, refusal  # noqa: E402
-from console.tui.bindings import bindings, keymap  # noqa: E402
+from console.tui.control.actions import Action, Mode, forbidden, named, refusal  # noqa: E402
+from console.tui.control.bindings import bindings, keymap  # noqa: E402
+from console.tui.control.keys import Keys  # noqa: E402
+from console.tui.control.layout_actions import LayoutActions  # noqa: E402
+from console.tui.control.palette import Palette  # noqa: E402
+from console.tui.control.replaying import Replaying  # noqa: E402
 from console.tui.crash import (  # noqa: E402
     CRASHED,
     rare_collections,
@@ -32,19 +35,16 @@ from console.tui.crash import (  # noqa: E402
     write_traceback,
 )
 from console.tui.hangup import LOOK_AT_TERMINAL_S, gone, terminal  # noqa: E402
-from console.tui.keys import Keys  # noqa: E402
-from console.tui.layout import Layouts  # noqa: E402
-from console.tui.layout_actions import LayoutActions  # noqa: E402
-from console.tui.look import Look  # noqa: E402
+from console.tui.meaning import present  # noqa: E402
 from console.tui.overviews import Overviews  # noqa: E402
-from console.tui.palette import Palette  # noqa: E402
-from console.tui.replaying import Replaying  # noqa: E402
 from console.tui.safe import ScrubFilter  # noqa: E402
 from console.tui.screens.base import WatchScreen  # noqa: E402
 from console.tui.screens.modal import HelpScreen, PassphraseScreen  # noqa: E402
 from console.tui.settings import Settings  # noqa: E402
-from console.tui.takeout import Takeout  # noqa: E402
-from console.tui.themed import LOOK_AT_FILE_S  # noqa: E402
+from console.tui.style.look import Look  # noqa: E402
+from console.tui.style.themed import LOOK_AT_FILE_S  # noqa: E402
+from console.tui.tables.layout import Layouts  # noqa: E402
+from console.tui.takeaway.takeout import Takeout  # noqa: E402
 
 EngineFactory = Callable[[AskPassphrase], Engine]
 

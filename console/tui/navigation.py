@@ -10,8 +10,8 @@ from textual.screen import Screen
 from console.engine.protocol import Engine
 from console.model.event import Event
 from console.text import clean
-from console.tui.actions import Action, Mode, verbs
-from console.tui.commands import (
+from console.tui.control.actions import Action, Mode, verbs
+from console.tui.control.commands import (
     CommandError,
     complete,
     fitting,
@@ -19,14 +19,14 @@ from console.tui.commands import (
     pattern_and_filter,
     resolve,
 )
-from console.tui.filter import FilterError
-from console.tui.look import Look
+from console.tui.control.trail import Place, Trail
 from console.tui.screens.base import WatchScreen
 from console.tui.screens.fleet import FleetScreen
 from console.tui.screens.host import HostScreen
 from console.tui.settings import Settings
-from console.tui.themed import ThemedApp
-from console.tui.trail import Place, Trail
+from console.tui.style.look import Look
+from console.tui.style.themed import ThemedApp
+from console.tui.tables.filter import FilterError
 from console.tui.widgets.line_table import LineTable
 
 if TYPE_CHECKING:

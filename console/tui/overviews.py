@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING
 from console.model.event import Event
 from console.model.view import FleetSnapshot, HostView
 from console.text import clean
-from console.tui.actions import Mode
-from console.tui.commands import fitting
-from console.tui.heat import NUMBERS, number_of
+from console.tui.control.actions import Mode
+from console.tui.control.commands import fitting
+from console.tui.control.trail import Place
+from console.tui.meaning.heat import NUMBERS, number_of
+from console.tui.meaning.newcomers import Newcomers
 from console.tui.navigation import VIEWS, Navigation
-from console.tui.newcomers import Newcomers
 from console.tui.plot.names import ordered
 from console.tui.screens.events import EventsScreen
 from console.tui.screens.fleet import FleetScreen
@@ -18,7 +19,6 @@ from console.tui.screens.heat import HeatScreen
 from console.tui.screens.host import HostScreen
 from console.tui.screens.plot import PlotScreen
 from console.tui.screens.wall import WallScreen
-from console.tui.trail import Place
 
 if TYPE_CHECKING:
     from console.tui.app import ConsoleApp

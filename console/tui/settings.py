@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from console.tui.actions import Mode
-from console.tui.theme_files import AUTO
+from console.tui.control.actions import Mode
+from console.tui.style.theme_files import AUTO
 
 
 @dataclass(frozen=True)

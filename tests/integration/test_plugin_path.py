@@ -15,8 +15,8 @@ from console.config.loader import load
 from console.engine.build import local_engine
 from console.engine.plugins.manifest import find
 from console.tui.app import ConsoleApp
-from console.tui.look import Look
 from console.tui.settings import Settings
+from console.tui.style.look import Look
 from tests.support.plugins import model_server, vllm
 
 ROOT = Path(__file__).resolve().parents[2]

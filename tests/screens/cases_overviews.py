@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
+from console.tui.control.trail import Place
 from console.tui.screens.heat import HeatScreen
 from console.tui.screens.host import HostScreen
 from console.tui.screens.plot import PlotScreen
 from console.tui.screens.wall import WallScreen
-from console.tui.trail import Place
 
 if TYPE_CHECKING:
     from tests.screens.test_actions import Hand

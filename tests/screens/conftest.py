@@ -12,8 +12,8 @@ from textual.app import App
 from textual.pilot import Pilot
 
 from console.tui.app import ConsoleApp
-from console.tui.look import Look
 from console.tui.settings import Settings
+from console.tui.style.look import Look
 from tests.support.attacks import Recorder
 from tests.support.still_engine import StillEngine
 

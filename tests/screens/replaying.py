@@ -10,11 +10,11 @@ from textual.pilot import Pilot
 
 from console.clock import ManualClock
 from console.engine.replay import ReplayEngine
-from console.tui.actions import Mode, named
 from console.tui.app import ConsoleApp
-from console.tui.keys import Keys
-from console.tui.look import Look
+from console.tui.control.actions import Mode, named
+from console.tui.control.keys import Keys
 from console.tui.settings import Settings
+from console.tui.style.look import Look
 from tests.screens.conftest import settle, text
 from tests.support.recordings import incident
 

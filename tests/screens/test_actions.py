@@ -14,14 +14,14 @@ from pathlib import Path
 import pytest
 from textual.pilot import Pilot
 
-from console.tui.actions import ACTIONS, Action, named
 from console.tui.app import ConsoleApp
-from console.tui.keys import Keys
-from console.tui.layout import Layouts
+from console.tui.control.actions import ACTIONS, Action, named
+from console.tui.control.keys import Keys
 from console.tui.screens.events import EventsScreen
 from console.tui.screens.fleet import FleetScreen
 from console.tui.screens.host import TABS, HostScreen
 from console.tui.screens.modal import HelpScreen
+from console.tui.tables.layout import Layouts
 from tests.screens import cases_host, cases_overviews, cases_replay, cases_themes
 from tests.screens.conftest import make_app, settle, text
 from tests.support.still_engine import StillEngine, gpu, process, view

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from console.tui import clipboard
-from console.tui.clipboard import MOST_BYTES, OSC52_BYTES, copy, tools
+from console.tui.takeaway import clipboard
+from console.tui.takeaway.clipboard import MOST_BYTES, OSC52_BYTES, copy, tools
 
 ALL = ("wl-copy", "xclip", "xsel", "pbcopy", "tmux")
 

@@ -6,9 +6,9 @@ from typing import Any
 
 from console.engine.logins import DOUBT_S, MOST, Logins
 from console.model.event import Event
-from console.tui.events import FOLD_S, EventRows, event_line
-from console.tui.look import Look
+from console.tui.meaning.events import FOLD_S, EventRows, event_line
 from console.tui.screens.fleet import ROUTINE
+from console.tui.style.look import Look
 
 
 def event(kind: str, at: float, key: str = "", host: str = "gw", **facts: Any) -> Event:

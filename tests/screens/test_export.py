@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from console.tui.export import ExportError, as_csv, as_json, as_line, store, target
-from console.tui.table_model import Column, TableModel
+from console.tui.tables.table_model import Column, TableModel
+from console.tui.takeaway.export import ExportError, as_csv, as_json, as_line, store, target
 
 ROW = tuple[str, "float | None", float, float]
 COLUMNS: tuple[Column[ROW], ...] = (

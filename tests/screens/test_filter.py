@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from console.tui import pattern
-from console.tui.filter import (
+from console.tui.tables import pattern
+from console.tui.tables.filter import (
     LONGEST,
     MOST_TERMS,
     PLACES,
@@ -20,9 +20,9 @@ from console.tui.filter import (
     sound,
     terms,
 )
-from console.tui.pattern import Budget, PatternError, compiled
-from console.tui.table_model import Column, TableModel
-from console.tui.units import Amount, UnitError, amount
+from console.tui.tables.pattern import Budget, PatternError, compiled
+from console.tui.tables.table_model import Column, TableModel
+from console.tui.tables.units import Amount, UnitError, amount
 
 FIELDS = {
     "egress": Field(lambda row: row.get("egress"), "B", "EGRESS"),

@@ -10,13 +10,13 @@ import msgspec
 from console.model.host import HostState
 from console.model.inventory import DigestFacts, HardwareFacts, Inventory, NicFacts
 from console.model.tables import Container, Flow, GpuProcess
-from console.tui import facts
-from console.tui.look import Look
-from console.tui.newcomers import Newcomers
+from console.tui.meaning import facts
+from console.tui.meaning.newcomers import Newcomers
 from console.tui.screens.host import HostScreen
 from console.tui.screens.host_pages import inventory_facts
 from console.tui.screens.network_tables import firewall, heard, peers
 from console.tui.screens.process_table import ProcessTable, gpu_indexes, gpu_memory, unit_of
+from console.tui.style.look import Look
 from tests.screens.conftest import make_app, settle, text
 from tests.support.still_engine import StillEngine, gpu, listener, process, view
 

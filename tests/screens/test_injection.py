@@ -20,14 +20,14 @@ from console.engine.replay import ReplayEngine
 from console.model.host import HostState
 from console.model.panel import Gauge, Note, Panel, Plot, Row
 from console.model.view import HostView
-from console.tui.actions import Mode
 from console.tui.app import ConsoleApp
-from console.tui.look import Look
+from console.tui.control.actions import Mode
+from console.tui.control.trail import Place
 from console.tui.safe import SCROLLBAR
 from console.tui.screens.host import TABS, HostScreen
 from console.tui.screens.wall import PAGES, WallScreen
 from console.tui.settings import Settings
-from console.tui.trail import Place
+from console.tui.style.look import Look
 from tests.screens.conftest import acting, make_app, settle, text
 from tests.support.attacks import POISONS, Recorder, dangers, hidden
 from tests.support.recordings import BEGIN, event, write

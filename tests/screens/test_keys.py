@@ -10,7 +10,7 @@ import pytest
 from textual.events import Key
 
 from console.model.host import HostState
-from console.tui import actions
+from console.tui.control import actions
 from console.tui.screens.fleet import FleetScreen
 from console.tui.screens.host import HostScreen
 from console.tui.screens.modal import HelpScreen

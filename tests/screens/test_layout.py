@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from console.tui.layout import MOST_LAYOUTS, LayoutError, Layouts, apply, read, taken
-from console.tui.table_model import Column, TableModel
+from console.tui.tables.layout import MOST_LAYOUTS, LayoutError, Layouts, apply, read, taken
+from console.tui.tables.table_model import Column, TableModel
 
 
 def model() -> TableModel[str]:

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from console.model.gpu import GpuCounters, GpuStatic
 from console.text import cell_width, clean
 from console.tui.environ import ascii_only
-from console.tui.look import Look
-from console.tui.table_model import LEAST, Column, fit
-from console.tui.values import values
+from console.tui.meaning.values import values
+from console.tui.style.look import Look
+from console.tui.tables.table_model import LEAST, Column, fit
 from console.tui.widgets.strips import fold, line
 
 

@@ -10,16 +10,16 @@ from textual.pilot import Pilot
 
 from console.model.history import Point, Series
 from console.model.host import HostState
-from console.tui.actions import Mode
 from console.tui.app import ConsoleApp
-from console.tui.bigtext import big
+from console.tui.control.actions import Mode
 from console.tui.environ import plots
-from console.tui.look import Look
 from console.tui.plot.draw import kind_of
 from console.tui.screens.heat import HeatScreen
 from console.tui.screens.plot import PlotScreen
 from console.tui.screens.wall import WallScreen
 from console.tui.settings import Settings
+from console.tui.style.bigtext import big
+from console.tui.style.look import Look
 from tests.screens.conftest import make_app, settle, text
 from tests.screens.test_golden import NOW, SIZES, engine
 from tests.support.still_engine import StillEngine, gpu, view

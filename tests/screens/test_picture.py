@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from console.tui.picture import picture
+from console.tui.takeaway.picture import picture
 from tests.screens.conftest import make_app, settle
 from tests.support.still_engine import StillEngine, view
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from console.tui import present
+from console.tui.meaning import present
 from tests.screens.conftest import make_app, settle, text
 from tests.screens.replaying import seat
 from tests.support.still_engine import StillEngine, view

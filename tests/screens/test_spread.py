@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from console.tui.spread import Arrangement, Column, ColumnError, needed
+from console.tui.tables.spread import Arrangement, Column, ColumnError, needed
 
 
 def columns(widths: list[int]) -> list[Column[int]]:

@@ -15,13 +15,13 @@ from textual.widgets import Input
 
 from console.model.host import HostState
 from console.model.view import HostView
-from console.tui.actions import Mode
 from console.tui.app import ConsoleApp
-from console.tui.filter import LONGEST
-from console.tui.look import Look
+from console.tui.control.actions import Mode
+from console.tui.control.trail import Place
 from console.tui.screens.host import TABS
 from console.tui.settings import Settings
-from console.tui.trail import Place
+from console.tui.style.look import Look
+from console.tui.tables.filter import LONGEST
 from tests.screens.conftest import make_app, settle, text
 from tests.support.still_engine import StillEngine, gpu, process, view
 

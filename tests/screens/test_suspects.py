@@ -9,12 +9,12 @@ from console.model.event import Event
 from console.model.host import HostState
 from console.model.tables import Account, GpuProcess
 from console.model.view import HostView
-from console.tui import facts
-from console.tui.look import Look
-from console.tui.newcomers import MOST, Newcomers
+from console.tui.meaning import facts
+from console.tui.meaning.newcomers import MOST, Newcomers
 from console.tui.screens.gpu_page import gpus
 from console.tui.screens.host import HEADS, HostScreen
 from console.tui.screens.host_sections import pressed
+from console.tui.style.look import Look
 from tests.screens.conftest import make_app, settle, text
 from tests.support.still_engine import StillEngine, gpu, listener, process, view
 

@@ -15,9 +15,9 @@ from textual.pilot import Pilot
 
 from console.model.host import Host, HostState
 from console.tui.app import ConsoleApp
-from console.tui.look import Look
 from console.tui.screens.host import HostScreen
 from console.tui.settings import Settings
+from console.tui.style.look import Look
 from console.tui.widgets import line_table
 from tests.screens.conftest import settle, text
 from tests.support.still_engine import StillEngine, gpu, view

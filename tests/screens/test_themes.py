@@ -16,10 +16,10 @@ from textual.pilot import Pilot
 from textual.widgets import Input
 
 from console.tui.app import ConsoleApp
-from console.tui.look import Look
 from console.tui.settings import Settings
-from console.tui.theme_files import SHIPPED, ThemeFiles
-from console.tui.themed import LOOK_AT_FILE_S
+from console.tui.style.look import Look
+from console.tui.style.theme_files import SHIPPED, ThemeFiles
+from console.tui.style.themed import LOOK_AT_FILE_S
 from tests.screens.conftest import settle, text
 from tests.screens.test_golden import NOW, engine
 

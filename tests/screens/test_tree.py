@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from console.tui.tree import DEEPEST, Tree
+from console.tui.tables.tree import DEEPEST, Tree
 
 
 def arranged(parents: dict[int, int], keys: list[int], stays: list[int] | None = None) -> list[str]:

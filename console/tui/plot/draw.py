@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from console.tui.look import Cell, Look, Piece
 from console.tui.plot.fold import Steps
+from console.tui.style.look import Cell, Look, Piece
 
 BRAILLE, BLOCK, ASCII = "braille", "block", "ascii"
 KINDS = (BRAILLE, BLOCK, ASCII)

@@ -3,10 +3,10 @@
 import time
 from collections.abc import Sequence
 
-from console.tui.look import Cell, Look, Piece
 from console.tui.plot.draw import Curve, chart, kind_of, level
 from console.tui.plot.fold import Window
 from console.tui.plot.names import reading
+from console.tui.style.look import Cell, Look, Piece
 
 AXES = 2
 """Lines below the plot: the axis, and the times."""

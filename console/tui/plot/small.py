@@ -5,10 +5,10 @@ from collections.abc import Callable, Iterable
 
 from console.model.history import Series
 from console.text import clip
-from console.tui.look import Cell, Look
 from console.tui.plot.draw import spark
 from console.tui.plot.fold import ends, fold, newest, window
 from console.tui.plot.names import reading, scale, title
+from console.tui.style.look import Cell, Look
 
 LABEL = 24
 WORDS = 30

@@ -15,17 +15,17 @@ from console.engine.protocol import Playback
 from console.model.event import Event
 from console.model.panel import Panel
 from console.model.view import FleetSnapshot
-from console.tui import present
-from console.tui.actions import Action, Mode, forbidden, offered_in, refusal
-from console.tui.filter import LONGEST, FilterError
-from console.tui.keys import Keys
-from console.tui.layout import Layouts
-from console.tui.look import Cell, Look
-from console.tui.replaybar import ReplayBar
+from console.tui.control.actions import Action, Mode, forbidden, offered_in, refusal
+from console.tui.control.keys import Keys
+from console.tui.control.trail import Place
+from console.tui.meaning import present
 from console.tui.settings import Settings
-from console.tui.trail import Place
+from console.tui.style.look import Cell, Look
+from console.tui.tables.filter import LONGEST, FilterError
+from console.tui.tables.layout import Layouts
 from console.tui.widgets.line_table import LineTable
 from console.tui.widgets.lines import Bar
+from console.tui.widgets.replaybar import ReplayBar
 from console.tui.widgets.strips import fold
 
 TOLD_S = 4.0

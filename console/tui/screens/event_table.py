@@ -1,10 +1,10 @@
 """Events as a table: of one host, or of all."""
 
 from console.model.words import INFO, severity
-from console.tui.events import EventRows, Row, when
-from console.tui.look import Cell, Look
+from console.tui.meaning.events import EventRows, Row, when
 from console.tui.screens.host_tables import Section
-from console.tui.table_model import Column
+from console.tui.style.look import Cell, Look
+from console.tui.tables.table_model import Column
 
 NOTHING = "nothing has happened since this console began to watch"
 

@@ -4,12 +4,12 @@ from textual.app import ComposeResult
 
 from console.model.event import Event
 from console.model.view import FleetSnapshot
-from console.tui.bindings import bindings
-from console.tui.events import EventRows, Row
-from console.tui.look import Look
+from console.tui.control.bindings import bindings
+from console.tui.meaning.events import EventRows, Row
 from console.tui.screens.base import WatchScreen
 from console.tui.screens.event_table import NOTHING, event_table
-from console.tui.table_model import TableModel
+from console.tui.style.look import Look
+from console.tui.tables.table_model import TableModel
 from console.tui.widgets.line_table import LineTable
 
 KEPT = 500

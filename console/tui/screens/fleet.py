@@ -9,14 +9,14 @@ from textual.content import Content
 from console.model.event import Event
 from console.model.host import HostState
 from console.model.view import FleetSnapshot, HostView
-from console.tui.bindings import bindings
-from console.tui.events import EventRows, event_line
-from console.tui.layout import OFF
-from console.tui.look import Cell, Look
-from console.tui.newcomers import Newcomers
+from console.tui.control.bindings import bindings
+from console.tui.meaning.events import EventRows, event_line
+from console.tui.meaning.newcomers import Newcomers
 from console.tui.screens.base import WatchScreen
 from console.tui.screens.fleet_columns import FIELDS, columns, needs_look, note, text
-from console.tui.table_model import TableModel
+from console.tui.style.look import Cell, Look
+from console.tui.tables.layout import OFF
+from console.tui.tables.table_model import TableModel
 from console.tui.widgets.line_table import LineTable
 from console.tui.widgets.lines import Bar
 

@@ -7,11 +7,11 @@ from console.model.host import HostState
 from console.model.tables import GpuProcess
 from console.model.view import HostView
 from console.model.words import number, rate, size, span
-from console.tui import facts, present
-from console.tui.filter import PLACES, Field, Value
-from console.tui.look import Cell, Look, load_style
-from console.tui.newcomers import Newcomers
-from console.tui.table_model import Column
+from console.tui.meaning import facts, present
+from console.tui.meaning.newcomers import Newcomers
+from console.tui.style.look import Cell, Look, load_style
+from console.tui.tables.filter import PLACES, Field, Value
+from console.tui.tables.table_model import Column
 
 GAUGES = 8
 
@@ -154,6 +154,13 @@ _WORST_FIRST = (
 )  # fmt: skip
 
 
+def _busiest(view: HostView) -> Value:
+    """How busy the busiest GPU is: a mean hides the one that somebody else uses."""
+    return max(
+        (gpu.fast.util_pct for gpu in view.gpus if gpu.fast.util_pct is not None), default=None
+    )
+
+
 def _share(view: HostView) -> Value:
     known = facts.gpu_memory(view)
     return 100.0 * known[0] / known[1] if known else None
@@ -167,13 +174,13 @@ def _used(view: HostView) -> Value:
 COLUMNS: tuple[Column[HostView], ...] = (
     Column("name", "HOST", 15, _name, lambda v: v.name, most=28),
     Column("state", "STATE", 15, _state, lambda v: v.state.value, order=_rank),
-    Column("gpus", "GPUS", 13, _gpus, facts.gpu_load, unit="%"),
+    Column("gpus", "GPUS", 13, _gpus, facts.gpu_load, unit="%", order=_busiest),
     Column(
         "gpu_mem", "GPU MEM", 9, _gpu_memory, _share, True, drop=4, unit="%", amount="gpu_mem_used"
     ),
     Column("power", "POWER", 5, _power, facts.gpu_power, right=True, drop=5, unit="W"),
     Column("temp", "TEMP", 4, _heat, facts.gpu_heat, right=True, drop=2, unit="C"),
-    Column("worst", "WORST", 24, _trouble, lambda v: float(facts.trouble(v)[0]), most=48, unit=""),
+    Column("worst", "WORST", 14, _trouble, lambda v: float(facts.trouble(v)[0]), most=48, unit=""),
     Column(
         "cpu", "CPU", 4, _cpu, lambda v: v.fast.cpu_pct if v.fast else None, True, drop=6, unit="%"
     ),

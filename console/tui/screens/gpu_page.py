@@ -8,11 +8,11 @@ from console.model.tables import GpuProcess
 from console.model.view import HostView
 from console.model.words import number, size
 from console.text import clip
-from console.tui import facts
-from console.tui.look import Cell, Look, load_style
+from console.tui.meaning import facts
+from console.tui.meaning.values import Value, values
 from console.tui.plot.small import small_plots
 from console.tui.screens.host_pages import title
-from console.tui.values import Value, values
+from console.tui.style.look import Cell, Look, load_style
 
 CELL = 38
 LABEL = 23

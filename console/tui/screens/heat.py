@@ -5,11 +5,11 @@ from collections.abc import Callable
 from textual.app import ComposeResult
 
 from console.model.view import FleetSnapshot
-from console.tui.bindings import bindings
-from console.tui.heat import NUMBERS, in_words, number_of, scale
-from console.tui.look import Cell, Look
+from console.tui.control.bindings import bindings
+from console.tui.control.trail import Place
+from console.tui.meaning.heat import NUMBERS, in_words, number_of, scale
 from console.tui.screens.base import WatchScreen
-from console.tui.trail import Place
+from console.tui.style.look import Cell, Look
 from console.tui.widgets.heat_map import HeatMap
 from console.tui.widgets.lines import Bar
 

@@ -12,13 +12,13 @@ from console.model.event import Event
 from console.model.history import Series
 from console.model.view import FleetSnapshot, HostView
 from console.model.words import span
-from console.tui import facts, present
-from console.tui.actions import Action
-from console.tui.bindings import bindings
-from console.tui.events import EventRows
-from console.tui.look import Cell, Look
-from console.tui.newcomers import Newcomers
-from console.tui.panels import panel_lines
+from console.tui.control.actions import Action
+from console.tui.control.bindings import bindings
+from console.tui.control.trail import Place
+from console.tui.meaning import facts, present
+from console.tui.meaning.events import EventRows
+from console.tui.meaning.newcomers import Newcomers
+from console.tui.meaning.panels import panel_lines
 from console.tui.plot.small import small_plots
 from console.tui.screens.base import WatchScreen
 from console.tui.screens.gpu_page import gpus
@@ -27,8 +27,8 @@ from console.tui.screens.host_sections import HostSections, as_of, names, notes,
 from console.tui.screens.host_tables import Section, nothing, row_text
 from console.tui.screens.network_tables import firewall, heard
 from console.tui.screens.row_page import row_page
-from console.tui.table_model import TableModel
-from console.tui.trail import Place
+from console.tui.style.look import Cell, Look
+from console.tui.tables.table_model import TableModel
 from console.tui.widgets.line_table import LineTable
 from console.tui.widgets.lines import Bar, Page
 from console.tui.widgets.strips import fold

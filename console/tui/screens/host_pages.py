@@ -8,12 +8,12 @@ from console.model.host import HostState
 from console.model.tables import GpuProcess
 from console.model.view import HostView
 from console.model.words import number, rate, size, span
-from console.tui import facts, present
-from console.tui.look import Cell, Look, load_style
+from console.tui.meaning import facts, present
+from console.tui.meaning.values import moment, values
 from console.tui.plot.small import small_plots
 from console.tui.screens.network_tables import Heard
 from console.tui.screens.process_table import ranges
-from console.tui.values import moment, values
+from console.tui.style.look import Cell, Look, load_style
 
 LABEL = 24
 SUSPECTS = 8

@@ -4,14 +4,14 @@ from collections.abc import Sequence
 
 from console.model.view import HostView
 from console.model.words import span
-from console.tui import facts, present
-from console.tui.events import EventRows, when
-from console.tui.look import Cell, Look
-from console.tui.newcomers import Newcomers
+from console.tui.meaning import facts, present
+from console.tui.meaning.events import EventRows, when
+from console.tui.meaning.newcomers import Newcomers
 from console.tui.screens.event_table import event_table
 from console.tui.screens.host_tables import INVENTORY, Section, denials
 from console.tui.screens.network_tables import FLOWS, PEERS, listeners
 from console.tui.screens.process_table import ProcessTable
+from console.tui.style.look import Cell, Look
 
 
 class HostSections:

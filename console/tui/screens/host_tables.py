@@ -7,12 +7,12 @@ from typing import Any
 from console.model.host import HostState
 from console.model.view import HostView
 from console.model.words import rate, size, span
-from console.tui import present
-from console.tui.filter import Value
-from console.tui.look import Cell, Look
-from console.tui.table_model import Column
-from console.tui.units import TEXT, YES_NO
-from console.tui.values import yes_no
+from console.tui.meaning import present
+from console.tui.meaning.values import yes_no
+from console.tui.style.look import Cell, Look
+from console.tui.tables.filter import Value
+from console.tui.tables.table_model import Column
+from console.tui.tables.units import TEXT, YES_NO
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,9 @@ from textual.screen import ModalScreen
 from textual.widgets import Input, Label
 
 from console.text import clean
-from console.tui.help import help_lines
-from console.tui.keys import Keys
-from console.tui.look import Look
+from console.tui.control.help import help_lines
+from console.tui.control.keys import Keys
+from console.tui.style.look import Look
 from console.tui.widgets.lines import Page
 
 HOW = "Up Down PgUp PgDn scroll, Esc closes"

@@ -7,11 +7,11 @@ import msgspec
 from console.model.tables import Flow
 from console.model.view import HostView
 from console.model.words import span
-from console.tui import facts, present
-from console.tui.look import Cell, Look
-from console.tui.newcomers import Newcomers
+from console.tui.meaning import facts, present
+from console.tui.meaning.newcomers import Newcomers
 from console.tui.screens.host_tables import Section, column, rated, sized
-from console.tui.table_model import Column
+from console.tui.style.look import Cell, Look
+from console.tui.tables.table_model import Column
 
 LONG_S = 1e9
 """Longer than anything listens: between the groups of listeners when they are sorted."""

@@ -9,14 +9,14 @@ from console.engine.protocol import Engine
 from console.model.history import Series
 from console.model.view import FleetSnapshot
 from console.model.words import span
-from console.tui.bindings import bindings
-from console.tui.look import Cell, Look, Piece
+from console.tui.control.bindings import bindings
+from console.tui.control.trail import Place
 from console.tui.plot.draw import MARKS, Curve, finer, kind_of
 from console.tui.plot.fold import Steps, Window, ends, fold, newest, window
 from console.tui.plot.frame import framed, gutter
 from console.tui.plot.names import ordered, reading, scale, title
 from console.tui.screens.base import WatchScreen
-from console.tui.trail import Place
+from console.tui.style.look import Cell, Look, Piece
 from console.tui.widgets.canvas import Canvas
 
 RANGES = (

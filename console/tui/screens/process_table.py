@@ -6,11 +6,11 @@ from dataclasses import replace
 from console.model.tables import GpuProcess, Process
 from console.model.view import HostView
 from console.model.words import size, span
-from console.tui import present
-from console.tui.look import Cell, Look
+from console.tui.meaning import present
 from console.tui.screens.host_tables import Section, column, row_text, sized
-from console.tui.table_model import Column
-from console.tui.tree import Tree
+from console.tui.style.look import Cell, Look
+from console.tui.tables.table_model import Column
+from console.tui.tables.tree import Tree
 
 SHORT_ID = 12
 """Characters of a container's id in the table of processes."""

@@ -8,11 +8,11 @@ import msgspec
 from console.model.tables import Flow, GpuProcess, Listener, Opener, Process
 from console.model.view import HostView
 from console.model.words import rate, sentence, size
-from console.tui.events import Row
-from console.tui.look import Cell, Look
+from console.tui.meaning.events import Row
+from console.tui.meaning.values import moment, values, yes_no
 from console.tui.screens.host_pages import LABEL, fact, title
 from console.tui.screens.network_tables import Heard, Peer
-from console.tui.values import moment, values, yes_no
+from console.tui.style.look import Cell, Look
 
 MOST = 20
 """Rows of another table that are shown; the rest is counted."""

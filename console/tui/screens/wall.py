@@ -12,14 +12,14 @@ from console.model.host import HostState
 from console.model.view import FleetSnapshot, HostView
 from console.model.words import BAD, INFO, severity, span
 from console.text import clip
-from console.tui.bigtext import HEIGHT, big, block, width
-from console.tui.bindings import bindings
-from console.tui.board import Board, Busy, Wrong, busiest, silence, states
-from console.tui.events import EventRows, Row
-from console.tui.heat import cell, scale, shown
-from console.tui.look import Cell, Look, Piece
-from console.tui.newcomers import Newcomers
+from console.tui.control.bindings import bindings
+from console.tui.meaning.board import Board, Busy, Wrong, busiest, silence, states
+from console.tui.meaning.events import EventRows, Row
+from console.tui.meaning.heat import cell, scale, shown
+from console.tui.meaning.newcomers import Newcomers
 from console.tui.screens.base import WatchScreen
+from console.tui.style.bigtext import HEIGHT, big, block, width
+from console.tui.style.look import Cell, Look, Piece
 from console.tui.widgets.canvas import Canvas
 from console.tui.widgets.heat_map import HeatMap
 from console.tui.widgets.lines import Bar

@@ -8,7 +8,7 @@ from textual.message import Message
 from textual.strip import Strip
 from textual.widget import Widget
 
-from console.tui.look import Cell, Look
+from console.tui.style.look import Cell, Look
 from console.tui.widgets.strips import line
 
 

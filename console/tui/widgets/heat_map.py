@@ -11,8 +11,8 @@ from textual.strip import Strip
 
 from console.model.view import HostView
 from console.text import clip
-from console.tui.heat import NUMBERS, Layout, Number, cells, layout
-from console.tui.look import Look, Piece
+from console.tui.meaning.heat import NUMBERS, Layout, Number, cells, layout
+from console.tui.style.look import Look, Piece
 from console.tui.widgets.strips import line, plain_scroll_bar, segments
 
 

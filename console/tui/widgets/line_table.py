@@ -13,12 +13,12 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from console.text import clean
-from console.tui.bindings import bindings
-from console.tui.filter import FilterError, SlowFilter
-from console.tui.layout import Layouts
-from console.tui.look import Cell, Look
-from console.tui.spread import MARK, Spread
-from console.tui.table_model import TableModel
+from console.tui.control.bindings import bindings
+from console.tui.style.look import Cell, Look
+from console.tui.tables.filter import FilterError, SlowFilter
+from console.tui.tables.layout import Layouts
+from console.tui.tables.spread import MARK, Spread
+from console.tui.tables.table_model import TableModel
 from console.tui.widgets.strips import line, plain_scroll_bar, segments
 from console.tui.widgets.table_actions import TableActions
 

@@ -10,7 +10,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from console.text import cell_width
-from console.tui.look import Cell, Look
+from console.tui.style.look import Cell, Look
 from console.tui.widgets.strips import line, plain_scroll_bar, segments
 
 

@@ -11,7 +11,7 @@ from textual.scrollbar import ScrollBarRender
 from textual.strip import Strip
 
 from console.text import cell_width, clip
-from console.tui.look import Cell, Look, Piece
+from console.tui.style.look import Cell, Look, Piece
 
 
 def segments(

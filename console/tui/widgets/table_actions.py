@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast
 
 from textual.geometry import Size
 
-from console.tui.layout import Layouts
-from console.tui.spread import ColumnError
-from console.tui.table_model import TableModel
+from console.tui.tables.layout import Layouts
+from console.tui.tables.spread import ColumnError
+from console.tui.tables.table_model import TableModel
 
 if TYPE_CHECKING:
     from textual.events import MouseScrollLeft, MouseScrollRight

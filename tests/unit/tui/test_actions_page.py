@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from console.tui.actions import ACTIONS, of
-from console.tui.keys import Keys
+from console.tui.control.actions import ACTIONS, of
+from console.tui.control.keys import Keys
 from tests.support.pages import rewrite, with_blocks
 
 PAGE = Path(__file__).resolve().parents[3] / "docs/actions.md"

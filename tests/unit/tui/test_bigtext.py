@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from console.tui.bigtext import _ROWS, HEIGHT, big, block, fitting, width
+from console.tui.style.bigtext import _ROWS, HEIGHT, big, block, fitting, width
 
 texts = st.text(st.characters(min_codepoint=32, max_codepoint=0x2FFF), max_size=40)
 

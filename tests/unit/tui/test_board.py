@@ -6,7 +6,7 @@ from typing import Any
 
 from console.model.host import HostState
 from console.model.view import FleetSnapshot, HostView
-from console.tui.board import Board, busiest, silence, state_severity, states
+from console.tui.meaning.board import Board, busiest, silence, state_severity, states
 from tests.support.still_engine import gpu, view
 
 NOW = 1_700_000_000.0

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from console.tui.actions import Action, verbs
-from console.tui.commands import (
+from console.tui.control.actions import Action, verbs
+from console.tui.control.commands import (
     Command,
     CommandError,
     complete,

@@ -13,8 +13,8 @@ from rich.color import Color, ColorSystem
 from rich.style import Style
 from textual.strip import Strip
 
-from console.tui.theme import ANSI, HEAT, SERIES, Theme
-from console.tui.theme_files import SHIPPED, ThemeFiles
+from console.tui.style.theme import ANSI, HEAT, SERIES, Theme
+from console.tui.style.theme_files import SHIPPED, ThemeFiles
 
 THEMES = {name: ThemeFiles().load(name) for name in SHIPPED}
 NEEDED = {"dark": 4.5, "light": 4.5, "high-contrast": 7.0}

@@ -9,8 +9,8 @@ from console.model.gpu import Gpu
 from console.model.host import Host, HostState
 from console.model.view import HostView
 from console.text import cell_width
-from console.tui.heat import NUMBERS, cell, cells, in_words, layout, number_of, scale, shown
-from console.tui.look import Look
+from console.tui.meaning.heat import NUMBERS, cell, cells, in_words, layout, number_of, scale, shown
+from console.tui.style.look import Look
 from tests.support.still_engine import gpu, view
 
 USE, MEMORY, TEMPERATURE, POWER = NUMBERS

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from console.tui.actions import ACTIONS, Mode, named, refusal
-from console.tui.keys import Keys, shown
+from console.tui.control.actions import ACTIONS, Mode, named, refusal
+from console.tui.control.keys import Keys, shown
 
 
 def test_the_defaults_do_not_clash() -> None:

@@ -8,12 +8,12 @@ from hypothesis import strategies as st
 
 from console.model.history import Point, Series
 from console.text import cell_width
-from console.tui.look import Cell, Look
 from console.tui.plot.draw import ASCII, BLOCK, BRAILLE, KINDS, MARKS, Curve, chart, finer, level
 from console.tui.plot.fold import Step, Steps, fold, window
 from console.tui.plot.frame import framed, gutter
 from console.tui.plot.names import ordered, reading, scale, title, unit
 from console.tui.plot.small import small_plot, small_plots
+from console.tui.style.look import Cell, Look
 
 NOW = 1_700_000_000.0
 

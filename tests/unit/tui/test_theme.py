@@ -13,9 +13,9 @@ from rich.console import Console
 from console.errors import ConfigError
 from console.resources import shipped
 from console.tui import environ
-from console.tui.theme import KEYS, MAX_BYTES, Theme
-from console.tui.theme_css import variables
-from console.tui.theme_files import SHIPPED, ThemeFiles
+from console.tui.style.theme import KEYS, MAX_BYTES, Theme
+from console.tui.style.theme_css import variables
+from console.tui.style.theme_files import SHIPPED, ThemeFiles
 
 SPOILT = [
     ('okk = "green"', "a theme has no 'okk'", "Did you mean 'ok'?"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from console.tui.trail import KEPT, Place, Trail
+from console.tui.control.trail import KEPT, Place, Trail
 
 A, B, C = (Place(kind) for kind in ("fleet", "plot", "heat"))
 

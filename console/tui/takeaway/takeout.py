@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from console.text import clean
-from console.tui.clipboard import copy
-from console.tui.export import ExportError, as_csv, as_json, as_line, store, target
-from console.tui.picture import picture
 from console.tui.screens.base import WatchScreen
+from console.tui.takeaway.clipboard import copy
+from console.tui.takeaway.export import ExportError, as_csv, as_json, as_line, store, target
+from console.tui.takeaway.picture import picture
 from console.tui.widgets.line_table import LineTable
 
 if TYPE_CHECKING:

@@ -2,7 +2,7 @@
 
 from rich.style import Style
 
-from console.tui.theme import ATTRIBUTES, Theme
+from console.tui.style.theme import ATTRIBUTES, Theme
 
 CSS = """
 App, Screen { background: $background; color: $foreground; }

@@ -7,7 +7,7 @@ from fnmatch import fnmatchcase
 from typing import NamedTuple
 
 from console.text import clean
-from console.tui.actions import Action
+from console.tui.control.actions import Action
 
 OFFERED = 20
 """So many candidates are shown when Tab cannot decide."""

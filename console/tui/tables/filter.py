@@ -18,8 +18,8 @@ from fnmatch import fnmatchcase, translate
 from typing import Any, NamedTuple
 
 from console.text import clean
-from console.tui.pattern import Budget, PatternError, SlowPattern, compiled
-from console.tui.units import TEXT, Amount, UnitError, amount
+from console.tui.tables.pattern import Budget, PatternError, SlowPattern, compiled
+from console.tui.tables.units import TEXT, Amount, UnitError, amount
 
 Value = str | float | None
 Read = Callable[[str], Value]

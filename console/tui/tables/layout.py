@@ -11,8 +11,8 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 
 from console.text import clean
-from console.tui.files import replace
-from console.tui.table_model import TableModel
+from console.tui.tables.table_model import TableModel
+from console.tui.takeaway.files import replace
 
 MOST_BYTES = 256 * 1024
 MOST_LAYOUTS = 50

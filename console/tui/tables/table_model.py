@@ -3,8 +3,8 @@
 from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
 from typing import Generic, TypeVar
 
-from console.tui.filter import Field, Filter, SlowFilter, Value, compile_filter, sound
-from console.tui.spread import LEAST, Arrangement, Column, fit
+from console.tui.tables.filter import Field, Filter, SlowFilter, Value, compile_filter, sound
+from console.tui.tables.spread import LEAST, Arrangement, Column, fit
 
 __all__ = ["LEAST", "Arrange", "Column", "TableModel", "fit"]
 

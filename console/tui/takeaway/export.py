@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from console.text import clean
-from console.tui.files import write_new
-from console.tui.filter import Value
-from console.tui.spread import Column
-from console.tui.table_model import TableModel
-from console.tui.units import YES_NO
+from console.tui.tables.filter import Value
+from console.tui.tables.spread import Column
+from console.tui.tables.table_model import TableModel
+from console.tui.tables.units import YES_NO
+from console.tui.takeaway.files import write_new
 
 KINDS = (".csv", ".json", ".svg")
 LONGEST_VALUE = 65_536

@@ -7,14 +7,14 @@ from textual.command import CommandPalette
 from textual.widgets import Input
 
 from console.errors import ConfigError
-from console.tui import theme_css
+from console.tui.control.palette import SearchScreen
 from console.tui.environ import colourless, colours, fitting_theme
-from console.tui.look import Look
 from console.tui.mend import let_closed_views_go
-from console.tui.palette import SearchScreen
 from console.tui.screens.base import WatchScreen
-from console.tui.theme import Theme
-from console.tui.theme_files import AUTO, Stamp, ThemeFiles
+from console.tui.style import theme_css
+from console.tui.style.look import Look
+from console.tui.style.theme import Theme
+from console.tui.style.theme_files import AUTO, Stamp, ThemeFiles
 
 LOOK_AT_FILE_S = 1.0
 LONGEST_SEARCH = 200

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 
-from console.tui.actions import Action, of
-from console.tui.keys import Keys
-from console.tui.look import Cell
+from console.tui.control.actions import Action, of
+from console.tui.control.keys import Keys
+from console.tui.style.look import Cell
 
 TITLES = {
     "fleet": "keys of the fleet", "host": "keys of a host", "table": "keys in rows",
@@ -43,7 +43,8 @@ FILTER = """\
  Enter keeps the filter, Esc ends it.
 """
 COLUMNS = """\
- GPUS        one bar a GPU, how busy it is, and the mean; a cross: GPU lost
+ GPUS        one bar a GPU, how busy it is, and the mean; a cross: GPU lost.
+             Sorted by the busiest GPU
  WORST       worst of: GPU lost, Xid, memory errors (ECC), remapping, throttling;
              then a process that took a GPU since this console began, then
              listeners that are not declared

@@ -10,8 +10,8 @@ import msgspec
 from console.engine.logins import Logins
 from console.model.event import Event
 from console.model.words import INFO, refusals, sentence, severity
-from console.tui import present
-from console.tui.look import Cell, Look
+from console.tui.meaning import present
+from console.tui.style.look import Cell, Look
 
 FOLD_S = 60.0
 """A repetition within this time of the last one is counted, a later one is a row of its own."""

@@ -8,7 +8,7 @@ from console.model.host import HostState
 from console.model.tables import GpuProcess
 from console.model.view import FleetSnapshot, HostView
 from console.model.words import BAD, WARN
-from console.tui import facts
+from console.tui.meaning import facts
 
 SILENT_S = 10.0
 """Without a frame of any host for so long, the board says that it knows nothing."""

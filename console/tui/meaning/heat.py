@@ -7,8 +7,8 @@ from console.model.gpu import Gpu
 from console.model.host import HostState
 from console.model.view import HostView
 from console.text import cell_width, clip
-from console.tui import facts
-from console.tui.look import Cell, Look, Piece
+from console.tui.meaning import facts
+from console.tui.style.look import Cell, Look, Piece
 
 FEWEST_CELLS = 8
 """Cells of a host, also where no host has so many GPUs: a state's word needs them."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 from textual.command import CommandPalette, DiscoveryHit, Hit, Hits, Provider
 from textual.content import Content
 
-from console.tui.actions import of, refusal
+from console.tui.control.actions import of, refusal
 
 if TYPE_CHECKING:
     from console.tui.app import ConsoleApp

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from textual.binding import Binding, BindingType
 
-from console.tui.actions import of
+from console.tui.control.actions import of
 
 NOWHERE = "ctrl+alt+super+f24"
 """Stands for no key at all, which the library's keymap cannot say."""

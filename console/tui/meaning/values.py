@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from console.model.words import rate, size, span
-from console.tui import present
+from console.tui.meaning import present
 
 
 class Value(NamedTuple):

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from rich.style import Style
 
 from console.model.host import HostState
-from console.tui.theme import Theme
-from console.tui.theme_files import default_theme
+from console.tui.style.theme import Theme
+from console.tui.style.theme_files import default_theme
 
 Piece = tuple[str, str]
 """Text and the name of a style, as ``Look.style`` takes it."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from console.tui.look import Cell
+from console.tui.style.look import Cell
 
 HEIGHT = 5
 GAP = 1

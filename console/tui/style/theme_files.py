@@ -9,7 +9,7 @@ from pathlib import Path
 from console.errors import ConfigError
 from console.resources import shipped
 from console.text import clean
-from console.tui.theme import Theme, load
+from console.tui.style.theme import Theme, load
 
 SHIPPED = ("dark", "light", "high-contrast", "mono", "ansi16")
 """In the order in which one key leads from one to the next."""

@@ -4,7 +4,7 @@ import time
 from typing import TYPE_CHECKING, Any, cast
 
 from console.text import clean
-from console.tui.layout import MOST_LINES, OFF, TAKEN, LayoutError, Layouts
+from console.tui.tables.layout import MOST_LINES, OFF, TAKEN, LayoutError, Layouts
 from console.tui.widgets.line_table import LineTable
 
 if TYPE_CHECKING:

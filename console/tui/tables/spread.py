@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from console.text import clean
-from console.tui.filter import Value
-from console.tui.look import Cell, Look
-from console.tui.units import TEXT
+from console.tui.style.look import Cell, Look
+from console.tui.tables.filter import Value
+from console.tui.tables.units import TEXT
 
 R = TypeVar("R")
 

@@ -3,9 +3,9 @@
 from console.engine.moments import clock_words, length_words
 from console.engine.protocol import Playback
 from console.text import cell_width
-from console.tui.actions import named
-from console.tui.keys import Keys
-from console.tui.look import Cell, Look
+from console.tui.control.actions import named
+from console.tui.control.keys import Keys
+from console.tui.style.look import Cell, Look
 from console.tui.widgets.lines import Bar
 
 DRAW_S = 0.25

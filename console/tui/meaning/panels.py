@@ -7,10 +7,10 @@ import msgspec
 from console.model.history import Series
 from console.model.panel import Gauge, Item, Note, Panel, Plot, Row
 from console.text import clip
-from console.tui.look import Cell, Look
 from console.tui.plot.draw import spark
 from console.tui.plot.fold import ends, fold, newest, window
 from console.tui.plot.names import scale
+from console.tui.style.look import Cell, Look
 
 LABEL = 24
 BAR = 30

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from difflib import get_close_matches
 
 from console.text import clean
-from console.tui.actions import ACTIONS, Action, of, offered_in
+from console.tui.control.actions import ACTIONS, Action, of, offered_in
 
 UNBOUND = "none"
 """Written instead of keys, it takes all keys from an action."""

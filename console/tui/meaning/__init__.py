@@ -1,0 +1,1 @@
+"""What pictures and events mean, in words and numbers: pure functions and small memories."""

@@ -1,0 +1,1 @@
+"""Tables without a screen: rows, filters, columns, layouts, trees."""

@@ -1,0 +1,1 @@
+"""What leaves the screens: the clipboard, files and pictures."""
