@@ -28,6 +28,8 @@ SYSTEM_FILE = Path("/etc/watchfloor/config.toml")
 PROJECT_FILE = "watchfloor.toml"
 PREFIX = "WATCHFLOOR_"
 FILE_VARIABLE = "WATCHFLOOR_CONFIG"
+OF_PROJECTS = ("ui.title",)
+"""Settings that count in a file that was found by its place."""
 
 _TRUE = ("1", "true", "yes", "on")
 _FALSE = ("0", "false", "no", "off")
@@ -157,10 +159,11 @@ def _settings(
             data = layer.data.get(table, {}) if table else layer.data
             if key not in data:
                 continue
-            if layer.name == PROJECT and path == "state_dir":
-                # A file that merely lies in the working directory must not say where we write.
-                place = layer.origin(path)
-                warnings.append(f"{place}: state_dir is ignored in a file found by its place")
+            if layer.name == PROJECT and path not in OF_PROJECTS:
+                # A file that merely lies in the working directory describes hosts. It must not say
+                # where we write, what is kept, or how often somebody looks.
+                place = layer.origin(*path.split("."))
+                warnings.append(f"{place}: {path} is ignored in a file found by its place")
             else:
                 values[path], origins[path] = data[key], layer.origin(*path.split("."))
     names = {PREFIX + path.replace(".", "_").upper(): path for path in SETTINGS}

@@ -46,7 +46,7 @@ def screens(demo: Demo, speed: float, record: Path | None = None, *, wall: bool 
     """
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise UsageError("the screens need a terminal", hint="Use `watchfloor demo --plain`.")
-    from console.config.loader import default_state_dir
+    from console.config.loader import default_state_dir, user_file
     from console.tui.app import run_app
     from console.tui.control.actions import Mode
     from console.tui.settings import Settings
@@ -61,7 +61,8 @@ def screens(demo: Demo, speed: float, record: Path | None = None, *, wall: bool 
         if demo.keep:
             _say(kept(demo.folder))
         state = default_state_dir() / "demo"  # its own folder is gone at the end
-        return run_app(engine, Settings(title="demo", state=state, mode=mode))
+        themes = user_file().parent / "themes"
+        return run_app(engine, Settings(title="demo", state=state, mode=mode, own_themes=themes))
 
 
 def watched(demo: Demo, record: Path | None, ask: AskPassphrase | None = None) -> Engine:

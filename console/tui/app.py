@@ -53,7 +53,7 @@ AGES_S = 1.0
 EVENTS_A_LOOK = 200
 
 
-class ConsoleApp(Replaying, Takeout, LayoutActions, Overviews):
+class ConsoleApp(Replaying, Takeout, LayoutActions, Overviews, inherit_bindings=False):
     """Watches one engine. Nothing here changes a host."""
 
     ENABLE_COMMAND_PALETTE = True
@@ -130,9 +130,9 @@ class ConsoleApp(Replaying, Takeout, LayoutActions, Overviews):
             return
         self._version = snapshot.version
         self._painted = now
-        screen = self.screen
-        if isinstance(screen, WatchScreen) and screen.ready:
-            screen.show(snapshot)
+        views = [screen for screen in self.screen_stack if isinstance(screen, WatchScreen)]
+        if views and views[-1].ready:  # also below a question or the help: it must not look frozen
+            views[-1].show(snapshot)
 
     def look_at_terminal(self) -> None:
         """End where nobody can see it any more."""
@@ -251,6 +251,10 @@ class ConsoleApp(Replaying, Takeout, LayoutActions, Overviews):
         """Help for the view in front."""
         if isinstance(self.screen, WatchScreen):
             self.push_screen(HelpScreen(self.look, self.screen.places, self.keys))
+
+    def action_interrupt(self) -> None:
+        """Say how to leave: whoever presses Ctrl+C may want to copy."""
+        self.say(f"{self.keys.words(named('app.leave')) or ':quit'} leaves the console", "accent")
 
     def action_leave(self) -> None:
         """End the console."""

@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 Opener = Callable[["ConsoleApp", tuple[str, ...]], WatchScreen]
 """Makes the screen of a place from what the place was opened with."""
 
+RECALLED = 100
+"""Commands that the typed line can bring back."""
 VIEWS: dict[str, Opener] = {}
 """Views besides the fleet and the host, by the kind of their place."""
 
@@ -48,6 +50,7 @@ class Navigation(ThemedApp):
     def __init__(self, look: Look, *, theme: str, own_themes: Path | None) -> None:
         super().__init__(look, theme=theme, own_themes=own_themes)
         self._trail = Trail()
+        self.typed_before: list[str] = []
         self._moving = False  # along the trail: no new visits
         self._fleet: FleetScreen
 
@@ -225,6 +228,8 @@ class Navigation(ThemedApp):
         command = parse(typed)
         if not command.verb:
             return
+        line = f":{command.verb} {command.rest}".rstrip()
+        self.typed_before = [t for t in self.typed_before if t != line][-RECALLED + 1 :] + [line]
         try:
             action = resolve(command, self.offered())
         except CommandError as error:

@@ -425,6 +425,12 @@ async def _layout(hand: Hand) -> None:
         assert Layouts(Path(folder) / "layouts.toml").current.panes == {"events": "off"}
 
 
+@case("app.interrupt")
+async def _interrupt(hand: Hand) -> None:
+    await hand.do("app.interrupt")
+    assert "leaves the console" in hand.shown
+
+
 @case("app.leave")
 async def _leave(hand: Hand) -> None:
     await hand.pilot.press("q")

@@ -310,3 +310,27 @@ async def test_enter_means_a_row_that_vanished_by_itself_and_then_what_is_there(
         await settle(pilot)
         assert isinstance(app.screen, HostScreen)
         assert app.screen.host == "beta"
+
+
+async def test_ctrl_c_says_how_to_leave_and_ctrl_q_leaves() -> None:
+    app = make_app(StillEngine(view("a")))
+    async with app.run_test(size=(100, 24), notifications=True) as pilot:
+        await settle(pilot)
+        await pilot.press("ctrl+c")
+        await pilot.pause()
+        assert "q ^Q leaves the console" in text(app)
+        assert app.is_running
+        await pilot.press("ctrl+q")
+    assert app.return_code == 0
+
+
+async def test_the_view_below_the_help_goes_on() -> None:
+    engine = StillEngine(view("a"), view("b"))
+    app = make_app(engine)
+    async with app.run_test(size=(160, 24)) as pilot:
+        await settle(pilot)
+        await pilot.press("question_mark")
+        engine.show(view("a"), view("b"), view("new-one"))
+        app.paint_soon()
+        await settle(pilot)
+        assert "3 hosts" in text(app)

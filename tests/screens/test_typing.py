@@ -118,3 +118,38 @@ async def test_esc_leads_to_the_fleet_from_a_host_that_was_opened_over_another()
         await pilot.press("escape")
         await settle(pilot)
         assert isinstance(app.screen, FleetScreen)
+
+
+async def test_commands_come_back_with_up_and_down() -> None:
+    app = make_app(StillEngine(view("alpha"), view("beta")))
+    async with app.run_test(size=(100, 24)) as pilot:
+        await settle(pilot)
+        await pilot.press("colon", "up")
+        assert app._fleet.typed.value == ":", "nothing has been typed yet"
+        await pilot.press("escape")
+        for command in ("host beta", "fleet", "help", "fleet"):
+            await pilot.press("colon", *("space" if sign == " " else sign for sign in command))
+            await pilot.press("enter")
+            await settle(pilot)
+            await pilot.press(*(["escape"] if command == "help" else []))
+        assert app.typed_before == [":host beta", ":help", ":fleet"], "each once, newest last"
+        typed = app._fleet.typed
+        await pilot.press("colon", "up")
+        assert typed.value == ":fleet"
+        await pilot.press("up", "up", "up")
+        assert typed.value == ":host beta"
+        await pilot.press("down")
+        assert typed.value == ":help"
+        await pilot.press("down", "down")
+        assert typed.value == ":"
+
+
+async def test_opening_the_typed_line_moves_no_row() -> None:
+    app = make_app(StillEngine(*(view(f"gpu{n:02}") for n in range(40))))
+    async with app.run_test(size=(100, 24)) as pilot:
+        await settle(pilot)
+        before = text(app).splitlines()[:15]
+        await pilot.press("slash")
+        await settle(pilot)
+        assert text(app).splitlines()[:15] == before
+        assert " /" in text(app)

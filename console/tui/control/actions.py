@@ -165,7 +165,8 @@ ACTIONS: tuple[Action, ...] = (
         risk="local",
     ),
     Action("app.theme", "T", "the next theme, or the one named", verb="theme", takes="[NAME]"),
-    Action("app.leave", "q", "leave", "leave", "quit"),
+    Action("app.interrupt", "ctrl+c", "say how to leave"),
+    Action("app.leave", "q,ctrl+q", "leave", "leave", "quit"),
     # -- one number over time
     Action("plot.back", "escape", "take the ruler away, or back", "back"),
     Action("plot.previous-number", "left,h", "the number before"),

@@ -65,6 +65,18 @@ WORDS = """\
 """
 
 
+def places_to_look() -> list[tuple[str, str]]:
+    """What a person may look for, and where it is."""
+    out: list[tuple[str, str]] = []
+    for line in FIND.splitlines():
+        what, where = line[:25].strip(), line[25:].strip()
+        if what:
+            out.append((what, where))
+        else:
+            out[-1] = (out[-1][0], f"{out[-1][1]} {where}")
+    return out
+
+
 def help_lines(places: tuple[str, ...], keys: Keys) -> list[Cell]:
     """Help for a view, from the registry of actions."""
     lines: list[Cell] = []

@@ -65,8 +65,10 @@ class Keys:
         ids = [action.id for action in ACTIONS]
         for id, text in (changes or {}).items():
             if id not in ids:
+                by_verb = {f"{a.where}.{a.verb}": a.id for a in ACTIONS if a.verb}
                 near = get_close_matches(id, ids, 1)
-                hint = f"; did you mean {near[0]}?" if near else "; see docs/actions.md"
+                meant = by_verb.get(id) or (near[0] if near else "")
+                hint = f"; did you mean {meant}?" if meant else "; see docs/actions.md"
                 self.problems.append(f"keys: no action is called {clean(id, 60)!r}{hint}")
             elif (keys := self._read(id, text)) is not None:
                 self._changed[id] = keys

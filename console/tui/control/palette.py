@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, cast
 from textual.command import CommandPalette, DiscoveryHit, Hit, Hits, Provider
 from textual.content import Content
 
-from console.tui.control.actions import of, refusal
+from console.tui.control.actions import named, of, refusal
+from console.tui.control.help import places_to_look
 
 if TYPE_CHECKING:
     from console.tui.app import ConsoleApp
@@ -51,6 +52,11 @@ class Palette(Provider):
             score = matcher.match(f"{words} {how}")
             if score > 0:
                 yield Hit(score, Content(words), run, text=words, help=_safe(how))
+        for what, where in places_to_look():
+            score = matcher.match(f"{what} {where}")
+            if score > 0:
+                show_help = partial(self.console.choose, named("app.help"))
+                yield Hit(score, Content(what), show_help, text=what, help=_safe(where))
         offered = 0
         for name in self.console.host_names():
             score = matcher.match(name)

@@ -1,7 +1,7 @@
 """What both screens share: the bar at the top, the bar of keys, and the line of the filter."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, Protocol, cast
 
 from textual.app import ComposeResult
@@ -15,6 +15,7 @@ from console.engine.protocol import Playback
 from console.model.event import Event
 from console.model.panel import Panel
 from console.model.view import FleetSnapshot
+from console.model.words import utc
 from console.tui.control.actions import Action, Mode, forbidden, offered_in, refusal
 from console.tui.control.keys import Keys
 from console.tui.control.trail import Place
@@ -57,6 +58,11 @@ class Console(Protocol):
         """What a replay can do beside showing; None when hosts are watched."""
         ...
 
+    @property
+    def typed_before(self) -> Sequence[str]:
+        """Commands that were typed, oldest first, each with its colon."""
+        ...
+
     def retry(self, host: str) -> None:
         """Connect to a host now."""
         ...
@@ -86,14 +92,22 @@ class Typed(Input):
     """The one line that a person types into; hidden until it is wanted."""
 
     # The library's own rule for a focused input is as specific, and would draw a border over it.
+    # It lies over the last line of what is looked at: taking a line of its own would move, and so
+    # send, everything above it.
     DEFAULT_CSS = """
     Typed, Typed:focus {
-        height: 1; border: none; padding: 0 1; display: none; background: $background;
+        layer: over; dock: bottom; height: 1; border: none; padding: 0 1; display: none;
+        background: $background;
     }
     Typed.shown { display: block; }
     """
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("tab", "complete", "complete", show=False)]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("tab", "complete", "complete", show=False),
+        Binding("up", "recall(-1)", "the command before", show=False),
+        Binding("down", "recall(1)", "the next command", show=False),
+    ]
     complete: Complete | None = None
+    _back = 0  # how many commands back; 0: what is being typed
 
     def on_paste(self, event: Paste) -> None:
         """Refuse at once what no filter and no command can be."""
@@ -102,6 +116,22 @@ class Typed(Input):
             event.prevent_default()
             words = f"{len(event.text):,} characters are too many here; nothing was pasted"
             cast("WatchScreen", self.screen).remark(words)
+
+    def action_recall(self, by: int) -> None:
+        """An earlier command, or a later one again."""
+        earlier = cast("WatchScreen", self.screen).console.typed_before
+        if not self.value.startswith(":") or not earlier:
+            return
+        self._back = min(max(self._back - by, 0), len(earlier))
+        self.value = earlier[-self._back] if self._back else ":"
+        self.cursor_position = len(self.value)
+
+    def begin(self, text: str) -> None:
+        """Show the line with ``text`` in it."""
+        self._back = 0
+        self.add_class("shown")
+        self.value = text
+        self.cursor_position = len(text)
 
     def action_complete(self) -> None:
         """Make what was typed longer; the keys stay here in any case."""
@@ -113,7 +143,7 @@ class Typed(Input):
 class WatchScreen(Screen[None]):
     """A view of the newest snapshot. Subclasses say what to draw; nothing is pushed into them."""
 
-    CSS = "#keys { dock: bottom; }"
+    CSS = "WatchScreen { layers: base over; } #keys { dock: bottom; }"
     PLACES: tuple[str, ...] = ()
 
     def __init__(self, look: Look) -> None:
@@ -198,6 +228,7 @@ class WatchScreen(Screen[None]):
             keys = self.console.keys.footer(*self.places, offered=self._offered)
             lines = [[*self._filtered(), (keys, "dim")]]
         self.hints.styles.height = len(lines)
+        self.typed.styles.offset = (0, -len(lines))
         self.hints.show(*lines)
 
     def remark(self, words: str, style: str = "warn") -> None:
@@ -236,9 +267,7 @@ class WatchScreen(Screen[None]):
         self._typed_for, self._typed_from, self._typed_last = done, start, start
         self._mistake = False
         self.typed.complete = complete
-        self.typed.add_class("shown")
-        self.typed.value = start
-        self.typed.cursor_position = len(start)
+        self.typed.begin(start)
         self.set_focus(self.typed)  # now, not after the next key
 
     @property
@@ -334,10 +363,10 @@ class WatchScreen(Screen[None]):
         """UTC, and local time where it is another."""
         now = present.now()
         if self.console.playback is not None:
-            then = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(now))
+            then = utc(now, "%Y-%m-%d %H:%M:%S")
             return [(" REPLAY ", "warn"), (f" {then} UTC ", "")]
         local = time.localtime(now)
-        words = f"{time.strftime('%H:%M:%S', time.gmtime(now))} UTC "
+        words = f"{utc(now)} UTC "
         if local.tm_gmtoff:
             words += f" {time.strftime('%H:%M %Z', local)} "
         return [(words, "")]

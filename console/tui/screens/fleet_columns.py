@@ -6,8 +6,9 @@ from dataclasses import replace
 from console.model.host import HostState
 from console.model.tables import GpuProcess
 from console.model.view import HostView
-from console.model.words import number, rate, size, span
+from console.model.words import number, rate, share, size, span
 from console.tui.meaning import facts, present
+from console.tui.meaning.lately import Odd
 from console.tui.meaning.newcomers import Newcomers
 from console.tui.style.look import Cell, Look, load_style
 from console.tui.tables.filter import PLACES, Field, Value
@@ -83,7 +84,7 @@ def _gpu_memory(view: HostView, look: Look) -> Cell:
     return [
         (
             f"{size(used, start='M')}/{size(total, start='M')}",
-            load_style(100 * used / total, 97, 101),
+            load_style(share(used, total), 97, 101),
         )
     ]
 
@@ -100,10 +101,12 @@ def _heat(view: HostView, look: Look) -> Cell:
     return [(number(degrees, 0, "°" if not look.ascii_only else "C"), load_style(degrees, 80, 88))]
 
 
-def _trouble(view: HostView, look: Look, new: Sequence[GpuProcess] = ()) -> Cell:
+def _trouble(
+    view: HostView, look: Look, new: Sequence[GpuProcess] = (), lately: Sequence[Odd] = ()
+) -> Cell:
     if view.workstation and (risks := facts.risks(view)):
         return [(f"{look.mark('warn')} {len(risks)} risks: {', '.join(risks)}", "warn")]
-    rank, severity, words = facts.trouble(view, new)
+    rank, severity, words = facts.trouble(view, new, lately)
     if not rank:
         return [("-", "dim")]
     mark = f"{look.mark(severity)} " if severity else ""
@@ -163,7 +166,7 @@ def _busiest(view: HostView) -> Value:
 
 def _share(view: HostView) -> Value:
     known = facts.gpu_memory(view)
-    return 100.0 * known[0] / known[1] if known else None
+    return share(*known) if known else None
 
 
 def _used(view: HostView) -> Value:
@@ -173,14 +176,14 @@ def _used(view: HostView) -> Value:
 
 COLUMNS: tuple[Column[HostView], ...] = (
     Column("name", "HOST", 15, _name, lambda v: v.name, most=28),
-    Column("state", "STATE", 15, _state, lambda v: v.state.value, order=_rank),
+    Column("state", "STATE", 14, _state, lambda v: v.state.value, order=_rank),
     Column("gpus", "GPUS", 13, _gpus, facts.gpu_load, unit="%", order=_busiest),
     Column(
         "gpu_mem", "GPU MEM", 9, _gpu_memory, _share, True, drop=4, unit="%", amount="gpu_mem_used"
     ),
     Column("power", "POWER", 5, _power, facts.gpu_power, right=True, drop=5, unit="W"),
     Column("temp", "TEMP", 4, _heat, facts.gpu_heat, right=True, drop=2, unit="C"),
-    Column("worst", "WORST", 14, _trouble, lambda v: float(facts.trouble(v)[0]), most=48, unit=""),
+    Column("worst", "WORST", 16, _trouble, lambda v: float(facts.trouble(v)[0]), most=48, unit=""),
     Column(
         "cpu", "CPU", 4, _cpu, lambda v: v.fast.cpu_pct if v.fast else None, True, drop=6, unit="%"
     ),
@@ -205,16 +208,16 @@ COLUMNS: tuple[Column[HostView], ...] = (
 
 
 def columns(newcomers: Newcomers) -> tuple[Column[HostView], ...]:
-    """The columns, where the worst of a host may be a process that is new on a GPU."""
+    """The columns, where the worst of a host may be what only events tell of."""
 
     def cell(view: HostView, look: Look) -> Cell:
-        return _trouble(view, look, newcomers.of(view))
+        return _trouble(view, look, newcomers.of(view), newcomers.lately(view))
 
     def value(view: HostView) -> Value:
-        return float(facts.trouble(view, newcomers.of(view))[0])
+        return float(facts.trouble(view, newcomers.of(view), newcomers.lately(view))[0])
 
     def told(view: HostView) -> Value:
-        return facts.trouble(view, newcomers.of(view))[2]
+        return facts.trouble(view, newcomers.of(view), newcomers.lately(view))[2]
 
     return tuple(
         replace(column, cell=cell, value=value, told=told) if column.id == "worst" else column
@@ -222,13 +225,18 @@ def columns(newcomers: Newcomers) -> tuple[Column[HostView], ...]:
     )
 
 
-def needs_look(view: HostView, new: Sequence[GpuProcess] = ()) -> bool:
-    """Whether somebody should look at a host: it is out of reach, or something is wrong there."""
+def needs_look(
+    view: HostView, new: Sequence[GpuProcess] = (), lately: Sequence[Odd] = ()
+) -> bool:
+    """Whether somebody should look at a host: it is out of reach, or something is wrong there.
+
+    The risks of this workstation stand in its row all day, so a search for news passes over it.
+    """
     if view.workstation:
-        return bool(facts.risks(view))
+        return False
     if view.state not in (HostState.LIVE, HostState.CONNECTING):
         return True
-    return facts.trouble(view, new)[1] in ("warn", "bad")
+    return facts.trouble(view, new, lately)[1] in ("warn", "bad")
 
 
 def _places(view: HostView) -> Value:

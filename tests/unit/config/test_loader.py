@@ -247,3 +247,19 @@ def test_the_origin_of_what_does_not_exist_is_refused(tmp_path: Path) -> None:
         config.origin("ui.colour")
     with pytest.raises(ConfigError, match=r"a host has no 'adress'. Did you mean 'address'?"):
         config.origin("hosts.a.b.adress")
+
+
+def test_a_file_found_by_its_place_sets_nothing_of_this_person(layers: Path) -> None:
+    write(
+        layers / "project/watchfloor.toml",
+        "history = false\nworkstation = false\n[ui]\ntitle = 'site'\nrefresh_s = 60.0\n"
+        "[keys]\n'app.leave' = 'x'\n",
+    )
+    config = load(env={}, cwd=layers / "project")
+    assert (config.history, config.workstation, config.ui.refresh_s) == (True, True, 0.5)
+    assert config.ui.title == "site"
+    assert config.keys == {}
+    told = " ".join(config.warnings)
+    for name in ("history", "workstation", "ui.refresh_s"):
+        assert f"{name} is ignored in a file found by its place" in told
+    assert "keys are ignored in a file found by its place" in told
