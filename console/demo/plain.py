@@ -1,17 +1,16 @@
 """The demo as calm lines: stages as they begin, states as they change, events folded."""
 
-import time
 from collections.abc import Iterator, Sequence
 
 from console.demo.run import Begun
 from console.demo.timeline import Stage
 from console.engine.logins import Logins
 from console.engine.protocol import Engine
-from console.headless.plain import summary, words
+from console.headless.plain import summary, warned, words
 from console.model.event import Event
 from console.model.host import HostState
 from console.model.view import HostView
-from console.model.words import together
+from console.model.words import together, utc
 
 ROUND_S = 10.0
 FOLD_S = 5.0
@@ -72,8 +71,8 @@ class PlainLog:
 
 
 def _event(events: Sequence[Event], now: float) -> str:
-    return _line(now, events[-1].host, together(events))
+    return _line(now, events[-1].host, warned(events, together(events)))
 
 
 def _line(at: float, who: str, what: str) -> str:
-    return f"{time.strftime('%H:%M:%S', time.gmtime(at))}Z  {who:{NAME}} {what}"
+    return f"{utc(at)}Z  {who:{NAME}} {what}"

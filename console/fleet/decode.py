@@ -14,7 +14,7 @@ from console.text import clean
 
 OWN_KINDS = (
     "host.", "console.", "store.", "demo.", "alert.", "action.", "audit.", "advisory.",
-    "record.", "replay.",
+    "record.", "replay.", "plugin.",
 )  # fmt: skip
 """Beginnings of kinds that the console gives to events of its own. A host that could send them
 could say of itself, or of others, what only the console can know."""
@@ -153,6 +153,8 @@ def _sane(frame: Frame) -> Frame:
 
 def no_impossible(item: Fast | GpuFast | GpuCounters) -> None:
     """Correct ``item`` in place: it is fresh from the decoder, nobody else has seen it."""
+    if isinstance(item, GpuCounters) and (item.last_xid_at or 0) >= END_OF_TIME:
+        msgspec.structs.force_setattr(item, "last_xid_at", None)
     for value in msgspec.structs.astuple(item):
         if value.__class__ in _NUMBERS and not 0 <= value <= MAX_NUMBER:
             break
@@ -212,10 +214,37 @@ def _event(event: ProbeEvent, wall: float) -> ProbeEvent:
 
 
 def short_facts(facts: dict[str, Any]) -> dict[str, Any]:
-    """Facts of one event within their bounds. Raises ProtocolError where they are too deep."""
-    if len(facts) > MAX_FACTS or any(isinstance(v, dict | list) for v in facts.values()):
-        facts = _facts(facts, 4)
+    """Facts of one event within their bounds: text, numbers, true, false and None.
+
+    What else stands there becomes text. Raises ProtocolError where it is too deep.
+    """
+    if len(facts) > MAX_FACTS or not all(map(_is_fact, facts.values())):
+        facts = {name: _fact(value) for name, value in islice(facts.items(), MAX_FACTS)}
     return _short(facts) if facts else facts
+
+
+def _is_fact(value: Any) -> bool:
+    if value.__class__ in _NUMBERS:
+        return bool(-MAX_NUMBER <= value <= MAX_NUMBER)
+    return value is None or value.__class__ in (str, bool)
+
+
+def _fact(value: Any) -> str | float | None:
+    """One fact; a number that cannot be is None, a list or a map is its items as text."""
+    if isinstance(value, dict | list):
+        return clean(_words(value, 5), MAX_TEXT)
+    return value if _is_fact(value) else None
+
+
+def _words(value: Any, depth: int) -> str:
+    if not isinstance(value, dict | list):
+        return str(value)[:MAX_TEXT]
+    if depth > MAX_DEPTH:
+        raise too_deep()
+    if isinstance(value, list):
+        return ", ".join(_words(item, depth + 1) for item in value[:MAX_FACT_ITEMS])
+    pairs = islice(value.items(), MAX_FACTS)
+    return ", ".join(f"{key} {_words(item, depth + 1)}" for key, item in pairs)
 
 
 def _short(facts: dict[str, Any]) -> dict[str, Any]:
@@ -230,14 +259,3 @@ def _short(facts: dict[str, Any]) -> dict[str, Any]:
             break
         kept[name] = value
     return {**kept, "cut": f"facts over {MAX_FACTS_SIZE} bytes were left out"}
-
-
-def _facts(value: Any, depth: int) -> Any:
-    """Facts with a bounded number of keys and items; what is below the depth bound refuses all."""
-    if not isinstance(value, dict | list):
-        return value
-    if depth > MAX_DEPTH:
-        raise too_deep()
-    if isinstance(value, list):
-        return [_facts(item, depth + 1) for item in value[:MAX_FACT_ITEMS]]
-    return {key: _facts(item, depth + 1) for key, item in list(value.items())[:MAX_FACTS]}

@@ -1,6 +1,5 @@
 """Calm lines of text: for people without a screen, and for screen readers."""
 
-import time
 from collections import Counter
 from collections.abc import Sequence
 from itertools import groupby
@@ -9,7 +8,19 @@ from console.model.event import Event
 from console.model.host import HostState
 from console.model.risks import findings
 from console.model.view import FleetSnapshot, HostView
-from console.model.words import number, rate, sentence, severity, size, span, without_host
+from console.model.words import (
+    BAD,
+    WARN,
+    number,
+    rate,
+    sentence,
+    severity,
+    share,
+    size,
+    span,
+    utc,
+    without_host,
+)
 from console.text import clean
 
 FOLDED = 3  # hosts after the first with the same reason, from which on they are counted
@@ -27,9 +38,8 @@ def words(view: HostView) -> str:
         out.append(count(len(view.gpus), "GPU") + mean + (f", {lost} lost" if lost else ""))
     fast = view.fast
     if fast is not None:
-        memory = None
-        if fast.mem_total_kib and fast.mem_avail_kib is not None:
-            memory = 100 * (1 - fast.mem_avail_kib / fast.mem_total_kib)
+        free = share(fast.mem_avail_kib, fast.mem_total_kib)
+        memory = None if free is None else 100 - free
         cpu, used = _spoken(number(fast.cpu_pct, 0, "%")), _spoken(number(memory, 0, "%"))
         out.append(f"cpu {cpu}, memory {used}")
         out.append(f"out {_spoken(rate(fast.tx_bps))}")
@@ -98,10 +108,12 @@ def summary(snapshot: FleetSnapshot, files: Sequence[str] = ()) -> str:
 
 
 def event_line(event: Event) -> str:
-    """One event: when (UTC), how bad, where, what."""
-    try:
-        when = time.strftime("%H:%M:%SZ", time.gmtime(event.at))
-    except (ValueError, OverflowError, OSError):  # no date of this or any age
-        when = "--:--:--Z"
-    level = {"bad": "BAD ", "warn": "warn"}.get(severity(event), "    ")
-    return f"{when} {level} {event.host or 'watchfloor'} {sentence(event)}"
+    """One event: when (UTC), where, how bad where it is, what."""
+    return f"{utc(event.at)}Z {event.host or 'watchfloor'} {warned([event], sentence(event))}"
+
+
+def warned(events: Sequence[Event], told: str) -> str:
+    """What ``events`` say behind the severity of the worst of them, in a word: WARNING or BAD."""
+    levels = {severity(event) for event in events}
+    level = "BAD: " if BAD in levels else "WARNING: " if WARN in levels else ""
+    return level + told

@@ -1,5 +1,8 @@
 """How numbers and events are put into words, the same on screens and in plain lines."""
 
+import math
+import re
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -81,7 +84,7 @@ MILD_XIDS = frozenset({13, 31, 43, 45, 63})
 
 def xid_severity(xid: object) -> str:
     """``warn`` for an Xid of a program or of a finished repair, ``bad`` for any other."""
-    return WARN if xid in MILD_XIDS else BAD
+    return WARN if isinstance(xid, int) and xid in MILD_XIDS else BAD
 
 
 def severity(event: Event) -> str:
@@ -89,7 +92,7 @@ def severity(event: Event) -> str:
     if event.kind == "kernel.xid":
         return xid_severity(event.facts.get("xid"))
     if event.kind == "host.state":
-        to = event.facts.get("to", "")
+        to = str(event.facts.get("to", ""))
         if to in (HostState.NEW_KEY, HostState.REFUSED, HostState.DOWN):
             return BAD
         return WARN if to == HostState.STALE else INFO
@@ -151,7 +154,8 @@ def together(events: Sequence[Event]) -> str:
     if last.kind == "auth.failed" and count > 1 and len(sources) == 1:
         users = dict.fromkeys(str(event.facts.get("user") or "") for event in reversed(events))
         return refusals(count, sources.pop(), [*users])
-    if last.kind == "gpu.process.new" and len({event.facts.get("pid") for event in events}) == 1:
+    pids = {str(event.facts.get("pid")) for event in events}
+    if last.kind == "gpu.process.new" and len(pids) == 1:
         gpus = sorted({str(event.facts.get("gpu")) for event in events})
         facts = last.facts | {"gpu": ", ".join(gpus)}
         return sentence(msgspec.structs.replace(last, facts=facts))
@@ -168,7 +172,7 @@ def without_host(name: str, reason: str) -> str:
 
 def size(amount: float | None, *, start: str = "B") -> str:
     """``amount`` of bytes (or KiB, MiB by ``start``: "K", "M") with a binary unit: 1.5G."""
-    if amount is None:
+    if amount is None or not math.isfinite(amount):
         return "-"
     index = _UNITS.index(start)
     while abs(amount) >= 1000 and index < len(_UNITS) - 1:
@@ -180,12 +184,12 @@ def size(amount: float | None, *, start: str = "B") -> str:
 
 def rate(bps: float | None) -> str:
     """Bytes a second: ``1.5M/s``."""
-    return "-" if bps is None else f"{size(bps)}/s"
+    return "-" if bps is None or not math.isfinite(bps) else f"{size(bps)}/s"
 
 
 def span(seconds: float | None) -> str:
     """A duration with one unit, or two where the first is small: 5s, 12m, 3h, 2d 4h."""
-    if seconds is None:
+    if seconds is None or not math.isfinite(seconds):
         return "-"
     seconds = max(0, int(seconds))
     if seconds < 100:
@@ -199,4 +203,28 @@ def span(seconds: float | None) -> str:
 
 def number(value: float | None, digits: int = 0, unit: str = "") -> str:
     """A number, or a dash where nothing is known."""
-    return "-" if value is None else f"{value:.{digits}f}{unit}"
+    if value is None or not math.isfinite(value):
+        return "-"
+    return f"{value:.{digits}f}{unit}"
+
+
+def utc(at: float, form: str = "%H:%M:%S") -> str:
+    """Seconds since the epoch in UTC by ``form`` of ``strftime``; dashes where it is no date.
+
+    For whatever a host calls a time.
+    """
+    try:
+        return time.strftime(form, time.gmtime(at))
+    except (ValueError, OverflowError, OSError):
+        return re.sub("%.", "--", form)
+
+
+def share(part: float | None, whole: float | None) -> float | None:
+    """``part`` of ``whole`` in per cent; None where one of them is not known or no amount.
+
+    A whole below 1 (MiB, KiB, W) is none: what is divided by it would not be a number any more.
+    """
+    if part is None or whole is None or not (whole >= 1 and math.isfinite(whole)):
+        return None
+    percent = 100.0 * part / whole
+    return percent if math.isfinite(percent) else None

@@ -41,7 +41,7 @@ def test_a_new_process_counts_while_it_is_there() -> None:
     new.see([told(6), told(5), told(1, "other")])
     assert [row.gpu for row in new.of(mined(5, 6))] == [5, 6]
     assert not new.of(mined())
-    assert facts.trouble(mined(6, 5), new.of(mined(6, 5))) == (3, "warn", "GPU5,6 new miner")
+    assert facts.trouble(mined(6, 5), new.of(mined(6, 5))) == (4, "warn", "GPU5,6 new miner")
 
 
 def test_no_more_keys_are_remembered_than_the_bound() -> None:

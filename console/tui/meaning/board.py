@@ -7,15 +7,22 @@ from typing import NamedTuple
 from console.model.host import HostState
 from console.model.tables import GpuProcess
 from console.model.view import FleetSnapshot, HostView
-from console.model.words import BAD, WARN
+from console.model.words import BAD, WARN, share
 from console.tui.meaning import facts
+from console.tui.meaning.lately import Odd
 
 SILENT_S = 10.0
 """Without a frame of any host for so long, the board says that it knows nothing."""
 PATIENCE_S = 30.0
 """A host may connect for so long before that counts as wrong."""
-XID_RANKS = frozenset({6, 11})
+XID_RANKS = frozenset({7, 12})
 New = Callable[[HostView], Sequence[GpuProcess]]
+Happened = Callable[[HostView], Sequence[Odd]]
+
+
+def nothing(view: HostView) -> Sequence[Odd]:
+    """Nothing happened lately."""
+    return ()
 
 
 class Wrong(NamedTuple):
@@ -44,15 +51,22 @@ class Board:
     def __init__(self) -> None:
         self._first: dict[tuple[str, str], float] = {}
 
-    def wrong(self, snapshot: FleetSnapshot, now: float, new: New) -> list[Wrong]:
+    def wrong(
+        self, snapshot: FleetSnapshot, now: float, new: New, lately: Happened = nothing
+    ) -> list[Wrong]:
         """What is wrong, the worst first and then the newest."""
-        found = [item for view in snapshot.hosts for item in self._of(view, now, new)]
+        found = [item for view in snapshot.hosts for item in self._of(view, now, new, lately(view))]
         kept = {(item.host, item.words) for item in found}
         self._first = {key: at for key, at in self._first.items() if key in kept}
         return sorted(found, key=lambda item: (item.severity != BAD, -item.rank, -item.since))
 
-    def _of(self, view: HostView, now: float, new: New) -> list[Wrong]:
-        out = []
+    def _of(self, view: HostView, now: float, new: New, lately: Sequence[Odd]) -> list[Wrong]:
+        out = [
+            Wrong(
+                view.name, f"{view.name} {odd.words}", odd.sentence, WARN, odd.at, facts.LATELY_RANK
+            )
+            for odd in lately[:1]
+        ]
         severity = state_severity(view, now)
         if severity:
             since = view.since or now
@@ -68,7 +82,7 @@ class Board:
                     [at for gpu in view.gpus if (at := gpu.counters.last_xid_at)] or [since]
                 )
             said = facts.suspects(view, new(view))
-            detail = said[0] if rank < 4 and said else ""
+            detail = said[0] if rank <= facts.NEW_RANK and said else ""
             out.append(Wrong(view.name, f"{view.name} {words}", detail, severity, since, rank))
         return out
 
@@ -95,7 +109,7 @@ def busiest(snapshot: FleetSnapshot) -> list[Busy]:
         if load is None or view.state is not HostState.LIVE:
             continue
         memory = facts.gpu_memory(view)
-        part = 100 * memory[0] / memory[1] if memory else None
+        part = share(*memory) if memory else None
         out.append(Busy(view.name, load, facts.gpu_heat(view), part))
     return sorted(out, key=lambda item: -item.load)
 

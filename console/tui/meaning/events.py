@@ -1,6 +1,5 @@
 """The newest events as rows, with what repeats folded into one row that counts."""
 
-import time
 from collections import Counter
 from collections.abc import Container, Hashable, Iterable
 from dataclasses import dataclass, field
@@ -9,7 +8,7 @@ import msgspec
 
 from console.engine.logins import Logins
 from console.model.event import Event
-from console.model.words import INFO, refusals, sentence, severity
+from console.model.words import INFO, refusals, sentence, severity, utc
 from console.tui.meaning import present
 from console.tui.style.look import Cell, Look
 
@@ -29,7 +28,9 @@ class Row:
     users: dict[str, None] = field(default_factory=dict)  # whom refused logins tried, newest last
 
     def take(self, event: Event) -> None:
-        """One more of the same."""
+        """One more of the same; it may come later than it happened."""
+        self.first_at = min(self.first_at, event.at)
+        event = msgspec.structs.replace(event, at=max(event.at, self.last.at))
         if event.kind == "gpu.process.new":  # one process on one GPU more
             gpus = str(self.last.facts.get("gpu")).split(", ")
             if (gpu := str(event.facts.get("gpu"))) not in gpus:
@@ -101,8 +102,8 @@ class EventRows:
         )
 
     def rows(self) -> list[Row]:
-        """The rows, newest first."""
-        return self._rows[::-1]
+        """The rows, newest first: by when they happened, not by when they were told."""
+        return sorted(self._rows[::-1], key=lambda row: -row.last.at)
 
 
 def _same(event: Event) -> Hashable:
@@ -136,6 +137,5 @@ def event_line(row: Row, look: Look, *, host: bool = True) -> Cell:
 
 def when(at: float) -> str:
     """The time in UTC, with the day where it is not today."""
-    moment = time.gmtime(at)
-    today = moment[:3] == time.gmtime(present.now())[:3]
-    return time.strftime("%H:%M:%S" if today else "%m-%d %H:%M:%S", moment)
+    today = utc(at, "%Y-%m-%d") == utc(present.now(), "%Y-%m-%d")
+    return utc(at, "%H:%M:%S" if today else "%m-%d %H:%M:%S")

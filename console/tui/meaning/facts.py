@@ -8,7 +8,12 @@ from console.model.risks import risks as risks
 from console.model.risks import risky as risky
 from console.model.tables import GpuProcess, Listener
 from console.model.view import HostView
-from console.model.words import BAD, WARN, size, without_host, xid_severity
+from console.model.words import BAD, WARN, share, size, span, without_host, xid_severity
+from console.tui.meaning import present
+from console.tui.meaning.lately import Odd
+
+LATELY_RANK, NEW_RANK = 3, 4
+"""Ranks, as ``trouble`` gives them, of what happened lately and of processes new on a GPU."""
 
 
 def gpu_load(view: HostView) -> float | None:
@@ -22,11 +27,11 @@ def gpu_memory(view: HostView) -> tuple[float, float] | None:
     known = [
         (gpu.fast.mem_used_mib, gpu.fast.mem_total_mib)
         for gpu in view.gpus
-        if gpu.fast.mem_used_mib is not None and gpu.fast.mem_total_mib
+        if gpu.fast.mem_used_mib is not None and (gpu.fast.mem_total_mib or 0) >= 1
     ]
     if not known:
         return None
-    return sum(used for used, _ in known), sum(total for _, total in known)
+    return sum(used for used, _ in known), sum(total or 0.0 for _, total in known)
 
 
 def gpu_power(view: HostView) -> float | None:
@@ -44,9 +49,9 @@ def gpu_heat(view: HostView) -> float | None:
 def memory(view: HostView) -> float | None:
     """Host memory in use, per cent."""
     fast = view.fast
-    if fast is None or not fast.mem_total_kib or fast.mem_avail_kib is None:
+    if fast is None or fast.mem_total_kib is None or fast.mem_avail_kib is None:
         return None
-    return 100.0 * (fast.mem_total_kib - fast.mem_avail_kib) / fast.mem_total_kib
+    return share(fast.mem_total_kib - fast.mem_avail_kib, fast.mem_total_kib)
 
 
 def gpu_trouble(gpu: Gpu) -> tuple[int, str, str] | None:
@@ -57,39 +62,43 @@ def gpu_trouble(gpu: Gpu) -> tuple[int, str, str] | None:
     mild = not xid or xid_severity(counters.last_xid) != BAD
     if fast.lost:
         words = f"{who} {fast.lost.removeprefix('GPU is ')}"
-        return 12, BAD, words if mild else f"{words}, {xid}"
+        return 13, BAD, words if mild else f"{words}, {xid}"
     if not mild:
-        return 11, BAD, f"{who} {xid}"
+        return 12, BAD, f"{who} {xid}"
     if counters.remap_failure:
-        return 10, BAD, f"{who} row remap failed"
+        return 11, BAD, f"{who} row remap failed"
     if counters.ecc_uncorrected_volatile:
-        return 9, BAD, f"{who} ECC {counters.ecc_uncorrected_volatile}"
+        return 10, BAD, f"{who} ECC {counters.ecc_uncorrected_volatile}"
     if counters.recovery_action:
-        return 8, BAD, f"{who} needs recovery"
+        return 9, BAD, f"{who} needs recovery"
     if counters.remap_pending or counters.retired_pages_pending:
-        return 7, WARN, f"{who} remap pending"
+        return 8, WARN, f"{who} remap pending"
     if xid:
-        return 6, WARN, f"{who} {xid}"
+        return 7, WARN, f"{who} {xid}"
     throttle = worst_throttle(fast.throttle)
     if throttle.startswith("hw-"):
-        return 5, WARN, f"{who} {throttle}"
+        return 6, WARN, f"{who} {throttle}"
     if counters.ecc_uncorrected:
-        return 4, WARN, f"{who} ECC {counters.ecc_uncorrected} ever"
+        return 5, WARN, f"{who} ECC {counters.ecc_uncorrected} ever"
     if throttle:
         return 1, "", f"{who} {throttle}"
     return None
 
 
-def trouble(view: HostView, new: Sequence[GpuProcess] = ()) -> tuple[int, str, str]:
+def trouble(
+    view: HostView, new: Sequence[GpuProcess] = (), lately: Sequence[Odd] = ()
+) -> tuple[int, str, str]:
     """The worst about a host: rank, severity, words; (0, "", "") when all is well.
 
-    Faults of its GPUs come first, then processes that are ``new`` on a GPU, then listeners that the
-    inventory does not declare.
+    Faults of its GPUs come first, then processes that are ``new`` on a GPU, then what happened
+    ``lately``, then listeners that the inventory does not declare.
     """
     found = [worst for gpu in view.gpus if (worst := gpu_trouble(gpu)) is not None]
     if new:
         gpus, first = newly(new)[0]
-        found.append((3, WARN, f"{gpus} new {first.name or first.pid}"))
+        found.append((NEW_RANK, WARN, f"{gpus} new {first.name or first.pid}"))
+    if lately:
+        found.append((LATELY_RANK, WARN, lately[0].words))
     if extra := undeclared(view):
         found.append((2, WARN, f"{extra} undeclared"))
     return max(found, key=lambda item: item[0], default=(0, "", ""))
@@ -151,13 +160,18 @@ def undeclared(view: HostView) -> int:
     return sum(declared(view.spec, row) is False for row in view.listeners)
 
 
-def suspects(view: HostView, new: Sequence[GpuProcess]) -> list[str]:
-    """What somebody should look at on this host, in words: who is ``new`` on a GPU, who listens."""
+def suspects(view: HostView, new: Sequence[GpuProcess], lately: Sequence[Odd] = ()) -> list[str]:
+    """What somebody should look at on this host, in words.
+
+    Who is ``new`` on a GPU, what happened ``lately``, who listens.
+    """
     out = [
         f"new on {gpus} since this console began: {row.name or '?'} "
         f"(pid {row.pid}, {row.user or '?'})"
         for gpus, row in newly(new)
     ]
+    now = present.now()
+    out += [f"{odd.sentence}, {span(now - odd.at)} ago" for odd in lately]
     for row in view.listeners:
         if declared(view.spec, row) is False:
             owner = f"{row.name} (pid {row.pid})" if row.name else "its program is not visible"

@@ -3,9 +3,11 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from console.model import words
 from console.model.gpu import Gpu
 from console.model.host import HostState
 from console.model.view import HostView
+from console.model.words import share
 from console.text import cell_width, clip
 from console.tui.meaning import facts
 from console.tui.style.look import Cell, Look, Piece
@@ -24,10 +26,7 @@ def _use(gpu: Gpu) -> float | None:
 
 
 def _memory(gpu: Gpu) -> float | None:
-    fast = gpu.fast
-    if fast.mem_used_mib is None or not fast.mem_total_mib:
-        return None
-    return 100 * fast.mem_used_mib / fast.mem_total_mib
+    return share(gpu.fast.mem_used_mib, gpu.fast.mem_total_mib)
 
 
 def _temperature(gpu: Gpu) -> float | None:
@@ -35,10 +34,7 @@ def _temperature(gpu: Gpu) -> float | None:
 
 
 def _power(gpu: Gpu) -> float | None:
-    limit = gpu.static.power_limit_w or gpu.static.power_max_limit_w
-    if gpu.fast.power_w is None or not limit:
-        return None
-    return 100 * gpu.fast.power_w / limit
+    return share(gpu.fast.power_w, gpu.static.power_limit_w or gpu.static.power_max_limit_w)
 
 
 @dataclass(frozen=True)
@@ -75,9 +71,9 @@ def cell(gpu: Gpu, number: Number, look: Look) -> Piece:
     if gpu.fast.age_s > OLD_S:
         return "?", "warn"
     value = number.read(gpu)
-    if value is None:
+    if value is None or value != value:  # not a number
         return ("." if look.ascii_only else "·"), "dim"
-    digit = min(max(int(value / 10), 0), 9)
+    digit = int(min(max(value, 0.0), 99.0) / 10)
     return str(digit), f"heat{digit}"
 
 
@@ -85,10 +81,10 @@ def cells(view: HostView, number: Number, look: Look, room: int) -> Cell:
     """What stands beside a host's name in ``room`` cells: its GPUs, or why they are not known."""
     if view.state is not HostState.LIVE and not view.workstation:
         symbol, style = look.state(view.state)
-        words = f"{symbol} {view.state.value}"
-        if len(words) > room:
-            words = view.state.value
-        return [(clip(words, room, ellipsis="~" if look.ascii_only else "…"), style)]
+        told = f"{symbol} {view.state.value}"
+        if len(told) > room:
+            told = view.state.value
+        return [(clip(told, room, ellipsis="~" if look.ascii_only else "…"), style)]
     out: list[Piece] = []
     for gpu in view.gpus[:room]:
         text, style = cell(gpu, number, look)
@@ -141,8 +137,8 @@ def layout(hosts: Sequence[HostView], width: int) -> Layout:
     out.across = max(1, (width - 1 + GAP) // out.block)
     for site, there in sorted(sites.items()):
         if len(sites) > 1 or site:
-            words = site or "no site"
-            out.lines.append(f"{words}: {len(there)} host{'' if len(there) == 1 else 's'}")
+            where = site or "no site"
+            out.lines.append(f"{where}: {len(there)} host{'' if len(there) == 1 else 's'}")
         for begin in range(0, len(there), out.across):
             row = tuple(there[begin : begin + out.across])
             for column, view in enumerate(row):
@@ -176,9 +172,9 @@ def in_words(view: HostView, number: Number, look: Look) -> Cell:
     if view.state is not HostState.LIVE and not view.workstation:
         return [*out, (facts.why(view), style)]
     values = [number.read(gpu) for gpu in view.gpus]
-    told = " ".join("-" if value is None else f"{value:.0f}{number.unit}" for value in values)
+    told = " ".join(words.number(value, 0, number.unit) for value in values)
     out.append((f" {number.title}: {told}", ""))
-    rank, severity, words = facts.trouble(view)
+    rank, severity, worst = facts.trouble(view)
     if rank and severity:
-        out.append((f"  {look.mark(severity)} {words}", severity))
+        out.append((f"  {look.mark(severity)} {worst}", severity))
     return out

@@ -1,4 +1,4 @@
-"""Processes that took a GPU, and listeners that opened, since the console began to watch."""
+"""What events told since the console began to watch: who took a GPU, who listens, what is odd."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeVar
@@ -6,6 +6,7 @@ from typing import TypeVar
 from console.model.event import Event
 from console.model.tables import GpuProcess
 from console.model.view import HostView
+from console.tui.meaning.lately import Lately, Odd
 
 V = TypeVar("V")
 
@@ -19,10 +20,12 @@ class Newcomers:
     def __init__(self) -> None:
         self._keys: dict[str, dict[str, None]] = {}
         self._opened: dict[str, dict[str, float]] = {}
+        self._lately = Lately()
 
     def see(self, events: Iterable[Event]) -> None:
         """Take events of any host."""
         for event in events:
+            self._lately.see(event)
             if event.kind == "gpu.process.new":
                 _remember(self._keys.setdefault(event.host, {}), event.key, None)
             elif event.kind == "listener.new":
@@ -34,6 +37,11 @@ class Newcomers:
         """Forget everything: events are told anew from the beginning."""
         self._keys.clear()
         self._opened.clear()
+        self._lately.clear()
+
+    def lately(self, view: HostView) -> list[Odd]:
+        """What happened on this host in the last half hour and needs a look, the worst first."""
+        return self._lately.of(view)
 
     def of(self, view: HostView) -> Sequence[GpuProcess]:
         """The rows of new processes that still hold a GPU of this host."""

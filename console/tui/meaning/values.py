@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from console.model.words import rate, size, span
+from console.model.words import number, rate, size, span, utc
 from console.tui.meaning import present
 
 
@@ -122,9 +122,9 @@ def moment(seconds: float) -> str:
     """Seconds since the epoch as UTC, and as local time where that is another."""
     try:
         local = time.localtime(seconds)
-        words = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(seconds))
     except (OverflowError, OSError, ValueError):  # whatever a host calls a time
         return f"{seconds:g} s after 1970"
+    words = utc(seconds, "%Y-%m-%d %H:%M:%S UTC")
     return words + (time.strftime(" (%H:%M:%S %Z)", local) if local.tm_gmtoff else "")
 
 
@@ -132,11 +132,11 @@ _UNITS = {
     "mib": lambda v: size(v, start="M"),
     "kib": lambda v: size(v, start="K"),
     "bytes": size,
-    "w": lambda v: f"{v:.0f} W",
-    "c": lambda v: f"{v:.0f} C",
+    "w": lambda v: number(v, 0, " W"),
+    "c": lambda v: number(v, 0, " C"),
     "mj": lambda v: f"{v / 3.6e9:,.0f} kWh",
     "ns": lambda v: span(v / 1e9),
-    "pct": lambda v: f"{v:.0f}%",
+    "pct": lambda v: number(v, 0, "%"),
     "mhz": lambda v: f"{v} MHz",
     "bps": rate,
     "mbps": lambda v: f"{v} Mbit/s",

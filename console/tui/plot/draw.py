@@ -1,5 +1,6 @@
 """Folded series as lines of text: braille (2x4 dots a cell), blocks (eighths), or ASCII."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -101,8 +102,9 @@ def chart(
 def level(value: float, ends: tuple[float, float], levels: int) -> int:
     """Which of ``levels`` rows, counted from the bottom, a value is in."""
     bottom, top = ends
-    part = (value - bottom) / (top - bottom) if top > bottom else 0.0
-    return min(max(int(part * levels), 0), levels - 1)
+    reach = top - bottom
+    part = (value - bottom) / reach if 0 < reach < math.inf else 0.0
+    return int(min(max(part * levels, 0.0), levels - 1.0)) if part == part else 0
 
 
 # -- braille

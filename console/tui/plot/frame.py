@@ -1,8 +1,8 @@
 """A plot with its axes: values at the left, time in UTC below."""
 
-import time
 from collections.abc import Sequence
 
+from console.model.words import utc
 from console.tui.plot.draw import Curve, chart, kind_of, level
 from console.tui.plot.fold import Window
 from console.tui.plot.names import reading
@@ -66,7 +66,7 @@ def _time_axis(over: Window, left: int, look: Look) -> list[Cell]:
     axis = [rule] * over.width
     words = [" "] * (left + over.width)
     step, form = _tick(over)
-    wide = len(time.strftime(form, time.gmtime(0)))
+    wide = len(utc(0, form))
     at = -(-over.since // step) * step
     free = 0
     end = len(words) - len(" UTC")
@@ -76,7 +76,7 @@ def _time_axis(over: Window, left: int, look: Look) -> list[Cell]:
             axis[x] = tick
             begin = left + x - wide // 2
             if begin >= free and begin + wide <= end:
-                words[begin : begin + wide] = time.strftime(form, time.gmtime(at))
+                words[begin : begin + wide] = utc(at, form)
                 free = begin + wide + 1
         at += step
     words[end:] = " UTC"
@@ -92,7 +92,7 @@ def _tick(over: Window) -> tuple[float, str]:
         form = "%m-%d" if step >= DAY else "%m-%d %H:%M" if long else "%H:%M"
         if step < MINUTE:
             form = "%H:%M:%S"
-        if step / over.column_s >= len(time.strftime(form, time.gmtime(0))) + 3:
+        if step / over.column_s >= len(utc(0, form)) + 3:
             return float(step), form
     return whole, "%m-%d"
 

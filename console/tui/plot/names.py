@@ -39,7 +39,9 @@ def unit(name: str) -> str:
 
 
 def reading(name: str, value: float) -> str:
-    """A value with its unit: 63%, 1.5M/s, 412 W, 54 C."""
+    """A value with its unit: 63%, 1.5M/s, 412 W, 54 C; a dash for what is no number."""
+    if not math.isfinite(value):
+        return "-"
     match unit(name):
         case "bps":
             return rate(value)
@@ -65,6 +67,8 @@ def scale(name: str, low: float, high: float) -> tuple[float, float]:
     temperatures in whole tens around what there was.
     """
     kind = unit(name)
+    if not (math.isfinite(low) and math.isfinite(high)):
+        return 0.0, 1.0
     if kind == "pct" and low >= 0 and high <= 100:
         return 0.0, 100.0
     if kind == "c":

@@ -89,8 +89,11 @@ class HeatScreen(WatchScreen):
 
     def action_open(self) -> None:
         """Open the host under the cursor."""
-        if self.map.cursor:
-            self.console.open_host(self.map.cursor)
+        host = self.map.aimed()
+        if host and host != self.map.cursor:
+            self.remark(f"{host} has just left the map: it shows no GPU any more")
+        elif host:
+            self.console.open_host(host)
 
     def action_left(self) -> None:
         """The host before."""

@@ -10,7 +10,7 @@ from console.engine.protocol import Engine
 from console.model.event import Event
 from console.model.host import HostState
 from console.model.view import FleetSnapshot, HostView
-from console.model.words import BAD, INFO, severity, span
+from console.model.words import BAD, INFO, severity, span, utc
 from console.text import clip
 from console.tui.control.bindings import bindings
 from console.tui.meaning.board import Board, Busy, Wrong, busiest, silence, states
@@ -24,13 +24,13 @@ from console.tui.widgets.canvas import Canvas
 from console.tui.widgets.heat_map import HeatMap
 from console.tui.widgets.lines import Bar
 
-ITEM = HEIGHT + 2
-"""Lines of one thing: big letters, a line of detail, a blank."""
 DIGIT = 7
 """Cells of one GPU in big digits."""
 FROZEN_S = 5.0
 """Without a look at the engine for so long, the board says that it stands still."""
 EVENTS = 20
+JUMPS = 3
+"""So often in one round of the pages something new may bring the first page to the front."""
 STILL = "if the clock does not move, this board is frozen"
 
 
@@ -52,6 +52,7 @@ PAGES = (
 class WallScreen(WatchScreen):
     """Rotates through its pages every ``every_s`` seconds; what is newly wrong comes to the front.
 
+    Once a round for each host and ``JUMPS`` times in all, so that all pages are seen.
     ``mono`` is the clock of the rotation.
     """
 
@@ -84,7 +85,10 @@ class WallScreen(WatchScreen):
         self._snapshot = FleetSnapshot()
         self._looked = mono()
         self._since = mono()
-        self._known: set[str] = set()
+        self._known: set[tuple[str, int]] | None = None  # what was wrong before; None: no look yet
+        self._jumped: set[str] = set()  # hosts that brought the first page to the front this round
+        self._jumps = 0
+        self._big_clock = True
         self.page = PAGES[0].id
         self.wrong: list[Wrong] = []
         self._head = Canvas(look, id="head")
@@ -135,12 +139,19 @@ class WallScreen(WatchScreen):
     def tick(self) -> None:
         """Once a second: what is wrong, which page, draw."""
         now = self._mono()
-        self.wrong = self._board.wrong(self._snapshot, self._engine.now(), self._newcomers.of)
-        named = {item.words for item in self.wrong}
-        if named - self._known:
-            self._turn("state")
+        new, lately = self._newcomers.of, self._newcomers.lately
+        self.wrong = self._board.wrong(self._snapshot, self._engine.now(), new, lately)
+        named = {(item.host, item.rank) for item in self.wrong}
+        hosts = set() if self._known is None else {host for host, _ in named - self._known}
+        if hosts - self._jumped and self._jumps < JUMPS:
+            self._jumped |= hosts
+            self._jumps += 1
+            self._turn(PAGES[0].id)
         elif now - self._since >= self._stay():
             self._turn(self._next())
+            if self.page == PAGES[0].id:  # a round has ended
+                self._jumped.clear()
+                self._jumps = 0
         self._known = named
         self.draw()
 
@@ -193,7 +204,7 @@ class WallScreen(WatchScreen):
         self._say_foot(now, frozen)
 
     def _headline(self, now: float, frozen: float, silent: float | None) -> list[Cell]:
-        clock = time.strftime("%H:%M:%S", time.gmtime(now))
+        clock = utc(now)
         count = states(self._snapshot)
         words, style = f"{count[HostState.LIVE]}/{count.total()} live", "ok"
         if any(item.severity == BAD for item in self.wrong):
@@ -208,12 +219,10 @@ class WallScreen(WatchScreen):
             words, style = "no hosts", "warn"
         room = self.size.width
         clock_room = width(clock) + 2
-        with_clock = room - clock_room >= 24
-        left = block(
-            [(words, style)], room - (clock_room if with_clock else 0), plain=self.look.ascii_only
-        )
-        if not with_clock:
-            return left
+        self._big_clock = 2 + width(words) <= room - clock_room
+        if not self._big_clock:
+            return self._letters([(words, style)])
+        left = block([(words, style)], room - clock_room, plain=self.look.ascii_only)
         rows = big(clock, plain=self.look.ascii_only)
         out: list[Cell] = []
         for line, row in zip(left, rows, strict=True):
@@ -255,7 +264,7 @@ class WallScreen(WatchScreen):
         frames = [view.frame_at for view in self._snapshot.hosts if view.frame_at]
         age = span(max(0.0, now - max(frames))) if frames else "never"
         head = next(page.head for page in PAGES if page.id == self.page)
-        day = time.strftime("%Y-%m-%d", time.gmtime(now))
+        day = utc(now, "%Y-%m-%d" if self._big_clock else "%Y-%m-%d %H:%M:%S")
         name = f"watchfloor {self._title}".strip()
         self.top.show([(f" {name} ", "bold"), (f" {head} ", "")], right=[(f"{day} UTC ", "")])
         old = f"; nothing was looked at for {span(frozen)}" if frozen > FROZEN_S else ""
@@ -270,35 +279,50 @@ class WallScreen(WatchScreen):
 
     def _items(self, items: list[list[Cell]]) -> list[Cell]:
         """As many items as have room, and how many have not."""
-        fit = max(1, (self._room + 1) // ITEM)
-        if len(items) > fit and self._room == fit * ITEM - 1 and fit > 1:
-            fit -= 1  # for the line that says so
-        out = [line for item in items[:fit] for line in item]
-        if len(items) > fit:
-            out = [*out[: self._room - 1], [(f"   and {len(items) - fit} more", "bold")]]
+        out: list[Cell] = []
+        for number, item in enumerate(items):
+            more = number + 1 < len(items)  # then a line must be left that says so
+            if number and len(out) + len(item) - 1 + more > self._room:
+                rest = [(f"   and {len(items) - number} more", "bold")]
+                return [*out[: self._room - 1], rest]
+            out += item
         return out
 
+    def _letters(self, parts: list[Piece]) -> list[Cell]:
+        """Words in big letters where they fit; else what does not in bold ones of usual size."""
+        plain, room = self.look.ascii_only, self.size.width - 2
+        dots = "~" if plain else "…"
+        for big_ones in (len(parts), 1):
+            wide = sum(width(text) for text, _ in parts[:big_ones]) + 4 * (big_ones - 1)
+            if wide <= room:
+                break
+        else:
+            big_ones = 0
+        lines = block(parts[:big_ones], room + 2, plain=plain) if big_ones else []
+        if rest := parts[big_ones:]:
+            words = "  ".join(text for text, _ in rest)
+            lines.append([(f"  {clip(words, max(1, room), ellipsis=dots)}", "bold")])
+        return lines
+
     def _item(self, parts: list[Piece], detail: str, style: str) -> list[Cell]:
-        room = self.size.width
-        lines = block(parts, room, plain=self.look.ascii_only)
         dots = "~" if self.look.ascii_only else "…"
-        return [*lines, [(f"   {clip(detail, max(1, room - 4), ellipsis=dots)}", style)], []]
+        told = clip(detail, max(1, self.size.width - 4), ellipsis=dots)
+        return [*self._letters(parts), [(f"   {told}", style)], []]
 
     def _state(self, now: float) -> list[Cell]:
         if not self.wrong:
             words = "all is well" if self._snapshot.hosts else "waiting"
             style = "ok" if self._snapshot.hosts else "warn"
-            return [[], *block([(words, style)], self.size.width, plain=self.look.ascii_only)]
+            return [[], *self._letters([(words, style)])]
         items = []
         for item in self.wrong:
-            begun = time.strftime("%H:%M:%S", time.gmtime(item.since))
-            detail = f"since {begun} UTC, {span(now - item.since)}"
+            detail = f"since {utc(item.since)} UTC, {span(now - item.since)}"
             if item.detail:
                 detail += f": {item.detail}"
             mark = self.look.mark(item.severity)
-            items.append(
-                self._item([(item.words, item.severity)], f"{mark} {detail}", item.severity)
-            )
+            problem = item.words.removeprefix(item.host).lstrip()
+            parts = [(item.host, item.severity), (problem, item.severity)]
+            items.append(self._item(parts, f"{mark} {detail}", item.severity))
         return self._items(items)
 
     def _busy(self, hosts: list[Busy]) -> list[Cell]:
@@ -316,7 +340,7 @@ class WallScreen(WatchScreen):
         for row in rows:
             event = row.last
             level = severity(event)
-            at = time.strftime("%H:%M", time.gmtime(event.at))
+            at = utc(event.at, "%H:%M")
             detail = f"{self.look.mark(level)} {row.words()}, {span(now - event.at)} ago"
             items.append(self._item([(at, ""), (event.host or "console", level)], detail, level))
         return self._items(items)

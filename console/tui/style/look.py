@@ -71,15 +71,15 @@ class Look:
 
     def gauge(self, percent: float | None) -> str:
         """One character that stands for 0..100 per cent; a dot where nothing is known."""
-        if percent is None:
+        if percent is None or percent != percent:  # not a number
             return "." if self.ascii_only else "·"
         levels = "_123456789#" if self.ascii_only else "▁▂▃▄▅▆▇█"
-        index = int(percent / 100 * len(levels))
-        return levels[min(max(index, 0), len(levels) - 1)]
+        index = int(min(max(percent, 0.0), 100.0) / 100 * len(levels))
+        return levels[min(index, len(levels) - 1)]
 
     def bar(self, percent: float | None, width: int) -> str:
         """A horizontal bar of ``width`` cells."""
-        if percent is None:
+        if percent is None or percent != percent:
             return ("." if self.ascii_only else "·") * width
         full = round(min(max(percent, 0), 100) / 100 * width)
         on, off = ("#", "-") if self.ascii_only else ("█", "░")
@@ -87,7 +87,7 @@ class Look:
 
     def plot(self, values: Sequence[float | None], top: float) -> str:
         """One line, a character a value, scaled to ``top``; gaps are blank."""
-        scale = 100 / top if top > 0 else 0.0
+        scale = 100 / max(top, 1e-300) if top > 0 else 0.0
         return "".join(" " if v is None else self.gauge(v * scale) for v in values)
 
     @property

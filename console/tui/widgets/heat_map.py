@@ -1,5 +1,6 @@
 """The heat map, drawn line by line: cost depends on what is visible, not on the fleet."""
 
+import time
 from collections.abc import Sequence
 
 from rich.segment import Segment
@@ -13,6 +14,7 @@ from console.model.view import HostView
 from console.text import clip
 from console.tui.meaning.heat import NUMBERS, Layout, Number, cells, layout
 from console.tui.style.look import Look, Piece
+from console.tui.widgets.line_table import AIM_S
 from console.tui.widgets.strips import line, plain_scroll_bar, segments
 
 
@@ -36,6 +38,8 @@ class HeatMap(ScrollView, can_focus=False):
         super().__init__(id=id)
         self.number: Number = NUMBERS[0]
         self.cursor = ""
+        self._at = 0  # place of the cursor among the hosts
+        self._lost: tuple[str, float] | None = None  # vanished under the cursor, until when
         self._with_cursor = cursor
         self._look = look
         self._hosts: Sequence[HostView] = ()
@@ -52,12 +56,35 @@ class HeatMap(ScrollView, can_focus=False):
         """Take the newest hosts and paint what differs."""
         self._hosts = hosts
         self._layout = layout(hosts, self._width)
-        if self._with_cursor and self.cursor not in self._layout.place:
-            self.cursor = next(iter(self._layout.place), "")
+        if self._with_cursor:
+            self._keep_aim()
         size = Size(1, len(self._layout.lines))
         if size != self.virtual_size:
             self.virtual_size = size
         self._repaint()
+
+    def _keep_aim(self) -> None:
+        """The cursor stays with its host, or where that was; a key on its way may still mean it."""
+        order, now = list(self._layout.place), time.monotonic()
+        if self._lost is not None and now >= self._lost[1]:
+            self._lost = None
+        if self.cursor in self._layout.place:
+            self._at = order.index(self.cursor)
+            return
+        if self.cursor and self._lost is None:
+            self._lost = (self.cursor, now + AIM_S)
+        self._at = max(0, min(self._at, len(order) - 1))
+        self.cursor = order[self._at] if order else ""
+
+    def aimed(self) -> str:
+        """The host that a person means: the one under the cursor, or that has just vanished there.
+
+        That one is told once; after that the host is meant that stands there now.
+        """
+        lost, self._lost = self._lost, None
+        if lost is not None and lost[0] not in self._layout.place and time.monotonic() < lost[1]:
+            return lost[0]
+        return self.cursor
 
     @property
     def _width(self) -> int:
@@ -152,6 +179,9 @@ class HeatMap(ScrollView, can_focus=False):
 
     def _put(self, host: str) -> None:
         self.cursor = host
+        self._lost = None  # whoever moves means what is there now
+        order = list(self._layout.place)
+        self._at = order.index(host) if host in self._layout.place else 0
         self.reveal()
         self._repaint()
 

@@ -75,12 +75,12 @@ def log(engine: Still) -> PlainLog:
 def test_what_repeats_is_told_once_and_then_counted(engine: Still, log: PlainLog) -> None:
     engine.say("auth.failed", user="root", source="203.0.113.77")
     (line,) = log.lines((), 100.0)
-    assert line.endswith(" login of root from 203.0.113.77 refused")
+    assert line.endswith(" WARNING: login of root from 203.0.113.77 refused")
     for _ in range(30):
         engine.say("auth.failed", user="root", source="203.0.113.77")
     assert not list(log.lines((), 102.0))
     (line,) = log.lines((), 105.0)
-    assert line.endswith(" logins from 203.0.113.77 refused, 30 times, user root")
+    assert line.endswith(" WARNING: logins from 203.0.113.77 refused, 30 times, user root")
     assert not list(log.lines((), 109.0))
 
 

@@ -60,7 +60,7 @@ def test_plain_lines_leave_out_what_is_many_and_sum_up_each_ten_seconds() -> Non
     engine.tell("kernel.xid", "gpu01", "p/79", xid=79, pci="0000:01", message="fell off the bus")
     first = list(lines.new(100.0))
     assert len(first) == 1
-    assert first[0].endswith("BAD  gpu01 Xid 79 on 0000:01: fell off the bus")
+    assert first[0].endswith("Z gpu01 BAD: Xid 79 on 0000:01: fell off the bus")
     assert list(lines.new(100.0 + SUMMARY_S / 2)) == []
     (total,) = lines.new(100.0 + SUMMARY_S)
     assert total.startswith("2 hosts: 1 LIVE, 1 DOWN; 16 GPUs")
@@ -97,7 +97,7 @@ def test_plain_lines_say_how_often_a_login_was_refused_before() -> None:
     facts = {"user": "root", "source": "203.0.113.7", "method": "publickey"}
     engine.tell("auth.accepted", "gpu01", "root", **facts)
     last = [line for line in lines.new(0.0) if line][-1]
-    assert " warn " in last
+    assert " gpu01 WARNING: login of root " in last
     assert last.endswith("after 3 refused logins from the same address")
     as_json = objects(Lines(engine, as_json=True))
     assert not any("refused_before" in line.get("facts", {}) for line in as_json)
