@@ -6,7 +6,7 @@ from console.model.gpu import THROTTLE_REASONS, Gpu
 from console.model.history import Series
 from console.model.tables import GpuProcess
 from console.model.view import HostView
-from console.model.words import number, size
+from console.model.words import number, share, size
 from console.text import clip
 from console.tui.meaning import facts
 from console.tui.meaning.values import Value, values
@@ -95,9 +95,7 @@ def _short(count: int | None) -> str:
 
 def _row(gpu: Gpu, look: Look, width: int) -> Cell:
     fast = gpu.fast
-    part = None
-    if fast.mem_used_mib is not None and fast.mem_total_mib:
-        part = 100 * fast.mem_used_mib / fast.mem_total_mib
+    part = share(fast.mem_used_mib, fast.mem_total_mib)
     memory = f"{size(fast.mem_used_mib, start='M')}/{size(fast.mem_total_mib, start='M')}"
     power = f"{number(fast.power_w)}/{number(gpu.static.power_limit_w, 0, ' W')}"
     worst = facts.gpu_trouble(gpu)

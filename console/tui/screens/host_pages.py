@@ -9,6 +9,7 @@ from console.model.tables import GpuProcess
 from console.model.view import HostView
 from console.model.words import number, rate, size, span
 from console.tui.meaning import facts, present
+from console.tui.meaning.lately import Odd
 from console.tui.meaning.values import moment, values
 from console.tui.plot.small import small_plots
 from console.tui.screens.network_tables import Heard
@@ -42,14 +43,15 @@ def overview(
     width: int,
     new: Sequence[GpuProcess] = (),
     ears: Sequence[Heard] = (),
+    lately: Sequence[Odd] = (),
 ) -> list[Cell]:
     """What needs a look, who it is, how it has been, how it is reached, what may not be seen.
 
     ``new`` are the processes that took a GPU since the console began, ``ears`` the listeners with
-    what is known of when they opened.
+    what is known of when they opened, ``lately`` what events told of that needs a look.
     """
     lines: list[Cell] = [*_state(view, look)]
-    suspects = facts.suspects(view, new)
+    suspects = facts.suspects(view, new, lately)
     if suspects:
         lines += [[], title("needs a look", look), *_warnings(suspects[:SUSPECTS], look)]
         if len(suspects) > SUSPECTS:

@@ -8,7 +8,7 @@ from textual.app import ComposeResult
 from console.engine.protocol import Engine
 from console.model.history import Series
 from console.model.view import FleetSnapshot
-from console.model.words import span
+from console.model.words import span, utc
 from console.tui.control.bindings import bindings
 from console.tui.control.trail import Place
 from console.tui.plot.draw import MARKS, Curve, finer, kind_of
@@ -143,7 +143,7 @@ class PlotScreen(WatchScreen):
     ) -> list[Cell]:
         wide = max(4, *(len(host) for host in self.hosts[:MOST]))
         head = f"   {'HOST':{wide}} {'NEWEST':>{COLUMN}} {'LEAST':>{COLUMN}} {'MOST':>{COLUMN}}"
-        moment = time.strftime("%m-%d %H:%M:%S", time.gmtime(over.begin(max(0, ruler))))
+        moment = utc(over.begin(max(0, ruler)), "%m-%d %H:%M:%S")
         at = f"   AT {moment} UTC" if ruler >= 0 else ""
         lines: list[Cell] = [[(head, "head"), (at, "head")]]
         for number, (host, of) in enumerate(zip(self.hosts[:MOST], steps, strict=True)):
