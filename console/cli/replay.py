@@ -32,7 +32,7 @@ def add(sub: Any) -> None:
     )
     parser.add_argument(
         "--at", metavar="TIME", default="start",
-        help="begin there: 12:30:05 (UTC), 2026-05-01T12:30:05, +5m, 50%% or end",
+        help="begin there: 12:30:05 (UTC), 0:20 (from its begin), 2026-05-01T12:30:05, 50%% or end",
     )  # fmt: skip
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--plain", action="store_true", help="lines of text")
@@ -67,12 +67,14 @@ def run(args: argparse.Namespace) -> int:
 
 def _screens(args: argparse.Namespace, engine: Any) -> int:
     from console.cli.common import configured, screen_settings
+    from console.headless.replay import tell_early_end
     from console.tui.app import run_app
     from console.tui.control.actions import Mode
 
     title = f"{engine.title or 'recording'} of {args.file.name}"
     settings = screen_settings(configured(args), title=title, mode=Mode.REPLAY)
-    return run_app(lambda ask: engine, settings)
+    status = run_app(lambda ask: engine, settings)
+    return status or tell_early_end(engine)
 
 
 def _read(file: Path) -> "Reading":

@@ -1,12 +1,13 @@
 """What is known of a fleet at one moment of a recording, line after line."""
 
 from bisect import bisect_left
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import msgspec
 from msgspec import UNSET
 
-from console.engine.reading import Reading
+from console.engine.reading import Gap, Reading
 from console.engine.recording import ROWS, Change, Line, RecordingError, Tick, applied
 from console.errors import ProtocolError
 from console.fleet.decode import (
@@ -26,8 +27,14 @@ from console.model.view import FleetSnapshot, HostView
 from console.text import clean
 
 MAX_MEMORY = 512 << 20
-"""Bytes of all hosts together, as JSON: a recording must not fill this machine's memory."""
-WEIGH = 4 << 20
+"""Bytes that all hosts together may take: a recording must not fill this machine's memory."""
+VALUE_BYTES = 56
+"""What a value takes beside its text: a place in its row, and a number or the head of a text.
+The name of a field counts as one too, because those of a map are texts of their own."""
+HOST_BYTES = 2000
+"""What a host takes of which nothing is known."""
+WEIGH = 256 << 10
+"""A table that grew by so much, and by its own weight, is weighed whole again."""
 SHARED = ("packages", "python")
 MAX_SHARED = 512
 """Pieces of tables that hosts share."""
@@ -97,17 +104,26 @@ def _time(value: Any) -> None:
 
 
 def events_of(line: Line) -> list[Event]:
-    """The events of a line, in order and not numbered yet. Raises Damaged."""
-    out = []
-    for raw in line.events:
-        try:
-            event = _event.decode(raw)
-            facts = short_facts(event.facts)
-        except (msgspec.MsgspecError, ValueError, RecursionError, ProtocolError) as error:
-            raise Damaged(clean(str(error), 160)) from None
+    """The events of a line, in order and not numbered yet.
+
+    One that cannot be is told as ``replay.damaged``, so that the others keep their numbers.
+    """
+    return [_event_of(raw, line.at) for raw in line.events]
+
+
+def _event_of(raw: msgspec.Raw, at: float) -> Event:
+    try:
+        event = _event.decode(raw)
+        facts = short_facts(event.facts)
         _time(event.at)
-        out.append(msgspec.structs.replace(event, facts=facts))
-    return out
+    except (msgspec.MsgspecError, ValueError, RecursionError, ProtocolError, Damaged) as error:
+        return damaged(at, clean(str(error), 160))
+    return msgspec.structs.replace(event, facts=facts)
+
+
+def damaged(at: float, why: str) -> Event:
+    """What stands in place of an event that cannot be."""
+    return Event(kind="replay.damaged", host="", at=at, facts={"reason": why})
 
 
 def fast_of(line: Line) -> tuple[float, Fast] | None:
@@ -123,16 +139,28 @@ def fast_of(line: Line) -> tuple[float, Fast] | None:
     return (line.at if change.frame_at is None else change.frame_at), change.fast
 
 
+def weight(value: Any) -> int:
+    """Bytes that ``value`` takes in memory, about and rather too many than too few."""
+    data = _encode(value)
+    return len(data) + VALUE_BYTES * (data.count(b",") + data.count(b":") + 1)
+
+
 class Picture:
-    """Every host as recorded up to the last line that was taken."""
+    """Every host as recorded up to the last line that was taken.
+
+    A host of which a line cannot be is STALE, and stays as it was before, until the next keyframe;
+    ``damage`` names the first such line.
+    """
 
     def __init__(self, names: tuple[str, ...], where: str) -> None:
         self.views: dict[str, HostView] = {}
         self.numbers = Tick()
+        self.damage = ""
         self._names = names
         self._where = where
-        self._weights: dict[str, int] = {}
-        self._weighed: dict[str, int] = {}
+        self._spoilt: set[str] = set()
+        self._weights: dict[tuple[str, str], int] = {}  # by host and field
+        self._weighed: dict[tuple[str, str], int] = {}  # the same when it was weighed whole
         self._total = 0
         self._shared: dict[tuple[Any, ...], tuple[Any, ...]] = {}
         self.forget()
@@ -143,56 +171,96 @@ class Picture:
             name: HostView(spec=Host(name=name, address=""), state=HostState.CONNECTING)
             for name in self._names
         }
+        self._spoilt.clear()
         self._weights.clear()
         self._weighed.clear()
-        self._total = 0
+        self._shared.clear()
+        self._total = HOST_BYTES * len(self._names)
 
-    def take(self, number: int, size: int, line: Line) -> list[Event]:
-        """Apply line ``number`` of ``size`` bytes; the events in it. Raises RecordingError."""
-        try:
-            if line.key:
-                self.forget()
-            if line.host:
-                self._host(line, size)
-            if line.tick is not None:
-                self.numbers = line.tick
-            return events_of(line) if line.events else []
-        except Damaged as error:
+    def take(self, number: int, line: Line | Gap) -> list[Event]:
+        """Apply line ``number``; the events in it. Raises RecordingError where memory ends."""
+        if isinstance(line, Gap):
+            self._spoil(number, [line.host] if line.host else self._names, line.why)
+            return []
+        if line.key:
+            self.forget()
+        if line.host and line.host not in self._spoilt:
+            try:
+                self._host(line)
+            except Damaged as error:
+                self._spoil(number, [line.host], str(error))
+        if self._total > MAX_MEMORY:
             raise RecordingError(
-                f"line {number} is damaged: {error}",
+                f"line {number} is damaged: its hosts take more than {MAX_MEMORY >> 20} MiB",
                 where=self._where,
                 hint="What comes before it can be replayed.",
-            ) from None
+            )
+        if line.tick is not None:
+            self.numbers = line.tick
+        return events_of(line) if line.events else []
 
-    def _host(self, line: Line, size: int) -> None:
+    def _spoil(self, number: int, hosts: Iterable[str], why: str) -> None:
+        """Let these hosts stay as they are: what follows builds on a line that is missing."""
+        words = f"line {number} of the recording is damaged: {why}"
+        self.damage = self.damage or words
+        reason = f"{words}; what you see of this host is from before it"
+        for name in hosts:
+            self._spoilt.add(name)
+            view = self.views[name]
+            self.views[name] = msgspec.structs.replace(view, state=HostState.STALE, reason=reason)
+
+    def _host(self, line: Line) -> None:
         change = change_of(line)
         if change.spec and change.spec.name != line.host:
             raise Damaged("it gives a host another name")
-        self._share(change)
+        known = self._share(change)
         view = applied(self.views[line.host], change)
         for name in ROWS:
             if len(getattr(view, name)) > MAX_ROWS:
                 raise Damaged(f"table {name} has more than {MAX_ROWS:,} rows")
         self.views[line.host] = view
-        weight = self._weights.get(line.host, 0) + size
-        if weight > WEIGH + 2 * self._weighed.get(line.host, 0):
-            weight = self._weighed[line.host] = len(_encode(view))
-        self._total += weight - self._weights.get(line.host, 0)
-        self._weights[line.host] = weight
-        if self._total > MAX_MEMORY:
-            raise Damaged(f"its hosts take more than {MAX_MEMORY >> 20} MiB")
+        for name in change.__struct_fields__:
+            value = getattr(change, name)
+            if value is not UNSET:
+                self._weigh(line.host, name, value, view, light=name in known)
 
-    def _share(self, change: Any) -> None:
-        """Let hosts of one image hold the same rows: they are the largest thing of a host."""
+    def _weigh(self, host: str, name: str, value: Any, view: HostView, *, light: bool) -> None:
+        """Count what ``value`` brought. ``light``: its rows were counted when they first came."""
+        place = (host, name)
+        was = self._weights.get(place, 0)
+        if light:
+            now = was + 8 * (len(value.set) + (len(value.all) if value.all is not UNSET else 0))
+        elif name in ROWS and value.all is UNSET:
+            now = was + weight(value)
+            if now > WEIGH + 2 * self._weighed.get(place, 0):
+                now = self._weighed[place] = weight(getattr(view, name))
+        else:
+            now = self._weighed[place] = weight(value)
+        self._weights[place] = now
+        self._total += now - was
+
+    def _share(self, change: Any) -> set[str]:
+        """Let hosts of one image hold the same rows: they are the largest thing of a host.
+
+        Returns the tables whose rows are counted once, for all hosts together and until the next
+        keyframe.
+        """
+        out = set()
         for name in SHARED:
             rows = getattr(change, name)
             for part in ("all", "set") if rows is not UNSET else ():
                 piece = getattr(rows, part)
-                if piece is not UNSET and len(piece) > 1:
-                    if len(self._shared) >= MAX_SHARED:
-                        self._shared.clear()
-                    same = self._shared.setdefault(piece, piece)
-                    msgspec.structs.force_setattr(rows, part, same)
+                if piece is UNSET or len(piece) < 2:
+                    continue
+                same = self._shared.get(piece)
+                if same is None and len(self._shared) >= MAX_SHARED:
+                    continue
+                if same is None:
+                    same = self._shared[piece] = piece
+                    self._total += weight(piece)
+                msgspec.structs.force_setattr(rows, part, same)
+                out.add(name)
+        return out
 
     def snapshot(self, version: int, at: float) -> FleetSnapshot:
         """The picture as faces get it."""
@@ -205,25 +273,26 @@ class Picture:
         )
 
 
-def past_events(reading: Reading, tick: int, most: int) -> tuple[int, list[Event]]:
-    """The last ``most`` events or so before ``tick``, and the number of the first of them.
+def past_events(reading: Reading, tick: int, most: int) -> tuple[int, Iterator[list[Event]]]:
+    """The number of the first of the last ``most`` events or so before ``tick``, and all of them.
 
-    Raises RecordingError.
+    They are read as the iterator goes on: one line at a time.
     """
     index = reading.index
     end = bisect_left(index.event_tick, tick)
     last = index.events_before(tick)
-    begin = end
-    while begin > 0 and last - index.event_first[begin - 1] < most:
-        begin -= 1
-    found: list[Event] = []
-    for place in range(begin, end):
-        line = reading.read(index.event_at[place], index.line[index.event_tick[place]])
-        try:
-            found += events_of(line)
-        except Damaged as error:
-            raise RecordingError(
-                f"an event before the keyframe is damaged: {error}", where=reading.where
-            ) from None
+    begin = bisect_left(index.event_first, last - most + 1, 0, end)
     first = index.event_first[begin] if begin < len(index.event_first) else index.events + 1
-    return first, found
+
+    def found() -> Iterator[list[Event]]:
+        for place in range(begin, end):
+            after = index.event_first[place + 1] if place + 1 < len(index.event_first) else 0
+            count = (after or index.events + 1) - index.event_first[place]
+            line = reading.read(index.event_at[place])
+            if isinstance(line, Gap) or len(line.events) != count:
+                at = index.wall[index.event_tick[place]]
+                yield [damaged(at, "its line cannot be read")] * count
+            else:
+                yield events_of(line)
+
+    return first, found()

@@ -3,42 +3,46 @@
 import json
 import os
 import re
-import stat
-import tempfile
-import zlib
 from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import msgspec
 
 from console.engine.recording import (
     FORMAT,
+    MAX_HEAD,
     MAX_HOSTS,
     MAX_LINE,
+    MAX_VALUES,
     VERSION,
     Header,
     Line,
     RecordingError,
 )
+from console.engine.unpacking import HINT, PIECE, Progress, opened
 from console.fleet.decode import END_OF_TIME, plain
 from console.fleet.scrub import MAX_NUMBER
 from console.text import clean
 
-MAX_PLAIN = 8 << 30
-"""Bytes of a recording after unpacking."""
-MAX_LINES = 50_000_000
+MAX_LINES = 10_000_000
 MAX_TICKS = 5_000_000
 MAX_DEPTH = 12
-PIECE = 1 << 20
-Progress = Callable[[float], None]
-"""Told now and then how much is read: 0 to 1."""
 
 _line = msgspec.json.Decoder(Line)
 _header = msgspec.json.Decoder(Header)
 _odd_number = re.compile(rb"[0-9]{20}|[:,\[]-?[0-9.]+[eE]\+?[0-9]{2}").search
+_whose = re.compile(rb'\{"at":[0-9.eE+-]{1,32},(?:"key":true,)?"host":"([^"\\]{1,512})"').match
+"""The host of a line that is not whole or is no JSON."""
+
+
+class Gap(msgspec.Struct, frozen=True):
+    """A line that cannot be read. What comes after it can."""
+
+    host: str  # whose line it was; "" where that cannot be told
+    why: str
 
 
 class Index:
@@ -71,16 +75,19 @@ class Index:
 
 
 class Reading:
-    """An open recording. ``ends`` says why it ends where it does; "" for in good order."""
+    """An open recording. ``ends`` says why it ends where it does; "" for in good order.
+
+    ``damage`` names the first line that cannot be read; "" where all can.
+    """
 
     def __init__(self, path: Path, progress: Progress = lambda done: None) -> None:
         """Read ``path`` once, from begin to end. Raises RecordingError."""
         self.where = clean(str(path))
-        self.ends = ""
+        self.damage = ""
         self.index = Index()
-        self._file = self._open(path, progress)
+        self._file, self.ends = opened(path, self.where, self._header, progress)
         try:
-            self.header = self._head()
+            self.header = self._header(self._file.readline(MAX_HEAD + 1))
             self._known = frozenset(("", *self.header.hosts))
             self._scan(progress)
             if not self.index.at:
@@ -101,68 +108,13 @@ class Reading:
 
     # -- opening
 
-    def _open(self, path: Path, progress: Progress) -> IO[bytes]:
+    def _header(self, raw: bytes) -> Header:
         try:
-            number = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-            file = os.fdopen(number, "rb", buffering=PIECE)
-            if not stat.S_ISREG(os.fstat(number).st_mode):
-                file.close()
-                raise self._error("it is not a file", "Name a file that --record has written.")
-            magic = file.read(2)
-            file.seek(0)
-            return self._unpacked(file, progress) if magic == b"\x1f\x8b" else file
-        except (OSError, ValueError) as error:
-            why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-            raise self._error(
-                f"it cannot be read: {clean(why)}", "Name a file that --record has written."
-            ) from None
-
-    def _unpacked(self, packed: IO[bytes], progress: Progress) -> IO[bytes]:
-        """What a gzip file holds, in a nameless file of this user; a cut end is no error."""
-        size = max(1, os.fstat(packed.fileno()).st_size)
-        done = written = 0
-        out = tempfile.TemporaryFile(buffering=PIECE)  # noqa: SIM115  # closed with the recording
-        try:
-            with packed:
-                unpack = zlib.decompressobj(31)
-                while data := packed.read(1 << 16):
-                    done += len(data)
-                    while data and not unpack.eof:
-                        piece = unpack.decompress(data, PIECE)
-                        data = unpack.unconsumed_tail
-                        written += len(piece)
-                        if written > MAX_PLAIN:
-                            raise self._error(
-                                f"it unpacks to more than {MAX_PLAIN >> 30} GiB",
-                                "No recording is so long: it was made to fill your disk.",
-                            )
-                        out.write(piece)
-                    if unpack.eof:
-                        break
-                    progress(done / size / 2)
-        except zlib.error as error:
-            self.ends = f"it is damaged: {clean(str(error))}"
-        except OSError as error:
-            out.close()
-            raise self._error(
-                f"it cannot be unpacked into {tempfile.gettempdir()}: {error.strerror}",
-                "Set TMPDIR to a folder with more room.",
-            ) from None
-        except BaseException:
-            out.close()
-            raise
-        out.seek(0)
-        return out
-
-    def _head(self) -> Header:
-        raw = self._file.readline(MAX_LINE + 1)
-        hint = "Name a file that `watchfloor --record FILE` has written."
-        try:
-            header = _header.decode(cleaned(raw))
+            header = _header.decode(cleaned(raw) if len(raw) <= MAX_HEAD else b"")
         except (msgspec.MsgspecError, ValueError, RecursionError):
-            raise self._error("it is not a recording of Watchfloor", hint) from None
+            raise self._error("it is not a recording of Watchfloor", HINT) from None
         if header.watchfloor != FORMAT:
-            raise self._error("it is not a recording of Watchfloor", hint)
+            raise self._error("it is not a recording of Watchfloor", HINT)
         if header.version != VERSION:
             raise self._error(
                 f"it is a recording of version {header.version}, this console reads "
@@ -185,13 +137,13 @@ class Reading:
         first = 2
         at = 0.0
         events: list[tuple[int, int]] = []
-        fast: list[tuple[str, int]] = []
+        fast: dict[str, int] = {}  # the last of each host in this tick
         key = False
         place = start
         while True:
-            raw = self._file.readline(MAX_LINE + 1)
+            raw, length = self._next()
             number += 1
-            if not raw.endswith(b"\n") and len(raw) <= MAX_LINE:
+            if not raw.endswith(b"\n"):
                 self.ends = self.ends or "it was cut off"
                 break
             try:
@@ -199,14 +151,17 @@ class Reading:
             except RecordingError as error:
                 self.ends = error.message
                 break
+            place, begun = place + length, place
+            if isinstance(line, Gap):
+                self.damage = self.damage or f"line {number} is damaged: {line.why}"
+                continue
             if line.end:
                 break
             key = key or line.key
             if line.events:
-                events.append((place, len(line.events)))
-            if b'"fast":' in raw:
-                fast.append((line.host, place))
-            place += len(raw)
+                events.append((begun, len(line.events)))
+            if line.host and b'"fast":' in raw:
+                fast[line.host] = begun
             if line.tick is None:
                 continue
             if not index.at and not key:
@@ -224,56 +179,72 @@ class Reading:
                 index.event_first.append(index.events + 1)
                 index.event_tick.append(tick)
                 index.events += count
-            for host, where in fast:
+            for host, where in fast.items():
                 index.fast.setdefault(host, array("Q")).append(where)
-            start, first, key, events, fast = place, number + 1, False, [], []
+            start, first, key, events, fast = place, number + 1, False, [], {}
             if not tick % 256:
                 progress(place / size)
         index.start.append(start)
 
-    def _bounded(self, raw: bytes, number: int) -> Line:
+    def _next(self) -> tuple[bytes, int]:
+        """The next line and its length; of one that is too long its begin, and a line feed."""
+        raw = self._file.readline(MAX_LINE + 1)
+        length = len(raw)
+        if length <= MAX_LINE:
+            return raw, length
+        rest = raw
+        while rest and not rest.endswith(b"\n"):
+            rest = self._file.readline(PIECE)
+            length += len(rest)
+        return raw.rstrip(b"\n") + b" " + rest[-1:], length
+
+    def _bounded(self, raw: bytes, number: int) -> Line | Gap:
         if number > MAX_LINES or len(self.index.at) >= MAX_TICKS:
-            raise self._damaged(number, "no recording has so many lines")
-        try:
-            # What is shown is cleaned when it is read again: this pass only finds where it is.
-            line = self._sane(_line.decode(raw), number) if len(raw) <= MAX_LINE else None
-        except (msgspec.MsgspecError, ValueError, RecursionError):
-            line = None
-        if line is None or line.host not in self._known:
-            line = self.decode(raw, number)
-        if line.host and line.host not in self._known:
-            raise self._damaged(number, "it names a host that the first line does not")
+            raise self._error(
+                f"line {number} is damaged: no recording has so many lines",
+                "What comes before it can be replayed.",
+            )
+        line = None
+        if len(raw) <= MAX_LINE and (len(raw) <= MAX_VALUES or raw.count(b",") <= MAX_VALUES):
+            try:
+                # What is shown is cleaned when it is read again: this only finds where it is.
+                line = _line.decode(raw)
+            except (msgspec.MsgspecError, ValueError, RecursionError):
+                line = None
+        if line is None or line.host not in self._known or not 0 <= line.at < END_OF_TIME:
+            return self.decode(raw)
         return line
 
     # -- single lines
 
-    def _damaged(self, number: int, why: str) -> RecordingError:
-        return self._error(
-            f"line {number} is damaged: {why}",
-            "What comes before it can be replayed.",
-        )
-
-    def decode(self, raw: bytes, number: int) -> Line:
-        """One line but the first, of clean text and sane times. Raises RecordingError."""
-        if len(raw) > MAX_LINE:
-            raise self._damaged(number, f"it is longer than {MAX_LINE >> 20} MiB")
+    def decode(self, raw: bytes) -> Line | Gap:
+        """One line but the first, of clean text and sane times."""
+        why = ""
         try:
-            line = _line.decode(cleaned(raw))
+            if len(raw) > MAX_LINE:
+                why = f"it is longer than {MAX_LINE >> 20} MiB"
+            elif raw.count(b",") > MAX_VALUES:
+                why = f"it holds more than {MAX_VALUES:,} values"
+            else:
+                line = _line.decode(cleaned(raw))
+                if not 0 <= line.at < END_OF_TIME:
+                    why = "its time cannot be"
+                elif line.host not in self._known:
+                    why = "it names a host that the first line does not"
+                else:
+                    return line
         except RecursionError:
-            raise self._damaged(number, f"it is nested deeper than {MAX_DEPTH} levels") from None
+            why = f"it is nested deeper than {MAX_DEPTH} levels"
         except (msgspec.MsgspecError, ValueError) as error:
-            raise self._damaged(number, clean(str(error), 160)) from None
-        return self._sane(line, number)
+            why = clean(str(error), 160)
+        found = _whose(raw)
+        host = clean(found[1].decode("utf-8", "replace")) if found else ""
+        return Gap(host if host in self._known else "", why)
 
-    def _sane(self, line: Line, number: int) -> Line:
-        if not 0 <= line.at < END_OF_TIME:
-            raise self._damaged(number, "its time cannot be")
-        return line
-
-    def read(self, place: int, number: int) -> Line:
-        """The line that begins at ``place``. Raises RecordingError."""
+    def read(self, place: int) -> Line | Gap:
+        """The line that begins at ``place``."""
         self._file.seek(place)
-        return self.decode(self._file.readline(MAX_LINE + 1), number)
+        return self.decode(self._next()[0])
 
     def numbers(self, place: int) -> Line | None:
         """The same for its numbers alone: text in it is not cleaned. None where it is damaged."""
@@ -283,17 +254,20 @@ class Reading:
         except (msgspec.MsgspecError, ValueError, RecursionError):
             return None
 
-    def tick(self, tick: int) -> Iterator[tuple[int, int, Line]]:
-        """The lines of a tick: number, length and what it says. Raises RecordingError."""
+    def tick(self, tick: int) -> Iterator[tuple[int, Line | Gap]]:
+        """The lines of a tick: number and what it says. Raises RecordingError."""
         place, end = self.index.start[tick], self.index.start[tick + 1]
         number = self.index.line[tick]
         while place < end:
             self._file.seek(place)
-            raw = self._file.readline(MAX_LINE + 1)
+            raw, length = self._next()
             if not raw:
-                raise self._damaged(number, "the file became shorter while it was read")
-            yield number, len(raw), self.decode(raw, number)
-            place += len(raw)
+                raise self._error(
+                    f"line {number} is not there: the file became shorter while it was read",
+                    "What comes before it can be replayed.",
+                )
+            yield number, self.decode(raw)
+            place += length
             number += 1
 
 

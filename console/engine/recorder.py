@@ -3,13 +3,15 @@
 import asyncio
 import os
 import zlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import msgspec
 
 from console import __version__
 from console.clock import Clock, SystemClock
+from console.engine.keyplaces import KeyPlaces
+from console.engine.pieces import batches, written
 from console.engine.protocol import Engine
 from console.engine.recording import FORMAT, VERSION, Header, Line, Tick, changes
 from console.errors import UsageError
@@ -47,6 +49,9 @@ class Writer:
         self._key_at = float("-inf")
         self._key_size = 0
         self._since_key = 0
+        self._keys = KeyPlaces()
+        self._left: dict[tuple[str, str], None] = {}  # host and field that fit into no line
+        self._told: set[tuple[str, str]] = set()  # of these
         self._pack = zlib.compressobj(6, zlib.DEFLATED, 31) if path.suffix == ".gz" else None
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
         where = clean(str(path))
@@ -67,8 +72,8 @@ class Writer:
     def begin(self, at: float, hosts: Iterable[str], title: str) -> None:
         """Write the header."""
         header = Header(
-            watchfloor=FORMAT, version=VERSION, at=at, hosts=tuple(hosts), title=title,
-            program=__version__,
+            watchfloor=FORMAT, version=VERSION, at=at, hosts=tuple(hosts),
+            title=self._keys.without(title), program=__version__,
         )  # fmt: skip
         self._put([_encode(header)])
 
@@ -78,14 +83,13 @@ class Writer:
         key = at - self._key_at >= KEY_S and self._since_key >= self._key_size
         key = key or at < self._key_at  # the clock was set back
         lines: list[bytes] = [_encode(Line(at=at, key=True))] if key else []
+        self._keys.learn(view.spec for view in snapshot.hosts)
         for view in snapshot.hosts:
             before = None if key else self._views.get(view.name)
             if view is not before:
-                for change in changes(view, before):
-                    lines.append(_encode(Line(at=at, host=view.name, set=_raw(_encode(change)))))
-        for begin in range(0, len(events), EVENTS):
-            told = tuple(_raw(_encode(event)) for event in events[begin : begin + EVENTS])
-            lines.append(_encode(Line(at=at, events=told)))
+                lines += self._host(at, view, before)
+        for told in batches([self._keys.of_event(event) for event in events], EVENTS):
+            lines.append(_encode(Line(at=at, events=tuple(map(_raw, told)))))
         numbers = Tick(connecting=snapshot.connecting, dropped=snapshot.dropped_events, lost=lost)
         lines.append(_encode(Line(at=at, tick=numbers)))
         size = self._put(lines)
@@ -93,6 +97,21 @@ class Writer:
         if key:
             self._key_at, self._key_size, self._since_key = at, size, 0
         self._views = {view.name: view for view in snapshot.hosts}
+
+    def _host(self, at: float, view: HostView, before: HostView | None) -> Iterator[bytes]:
+        left: list[str] = []
+        for change in changes(view, before):
+            self._keys.of_change(change)
+            for data in written(change, left):
+                yield _encode(Line(at=at, host=view.name, set=_raw(data)))
+        for name in left:
+            self._left.setdefault((view.name, name))
+
+    def left_out(self) -> list[tuple[str, str]]:
+        """Hosts and fields that fitted into no line, as far as not told before."""
+        new = [place for place in self._left if place not in self._told]
+        self._told.update(new)
+        return new
 
     def end(self, at: float, why: str) -> None:
         """Write the last line and close the file, if that is still possible."""
@@ -224,7 +243,11 @@ class Recorded:
                 break
         lost = self._after - before - len(events)
         snapshot = self._engine.snapshot()
-        await asyncio.to_thread(self._writer.tick, self._clock.wall(), snapshot, events, lost)
+        at = self._clock.wall()
+        await asyncio.to_thread(self._writer.tick, at, snapshot, events, lost)
+        for host, field in self._writer.left_out():
+            facts = {"field": field}
+            self._told.append(Event(kind="record.left-out", host=host, at=at, facts=facts))
 
     # -- the engine itself
 

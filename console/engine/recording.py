@@ -21,7 +21,12 @@ from console.model.view import HostView
 
 FORMAT = "recording"
 VERSION = 1
-MAX_LINE = 8 << 20
+MAX_LINE = 2 << 20
+"""Bytes of any line but the first."""
+MAX_VALUES = 200_000
+"""Commas of one line: reading it must not take longer than a person would notice."""
+MAX_HEAD = 8 << 20
+"""Bytes of the first line, which names all hosts."""
 MAX_HOSTS = 20_000
 CHUNK = 200
 """Rows of one table in one line; the rest follows in further lines."""
@@ -58,8 +63,13 @@ class Tick(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     lost: int = 0  # events that the recorder came too late for, in this tick
 
 
-class Line(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Any line but the first. What belongs to a host or is an event is decoded when needed."""
+class Line(
+    msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True
+):
+    """Any line but the first. What belongs to a host or is an event is decoded when needed.
+
+    Another member is refused before what is in it is read.
+    """
 
     at: float  # of the tick, seconds since the epoch by the clock of the recording console
     key: bool = False  # a keyframe begins: what was known of hosts before is forgotten

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 
 from console.clock import Clock, SystemClock
 from console.engine.log import KEPT, EventLog
-from console.engine.picture import Damaged, Picture, fast_of, past_events
-from console.engine.reading import Reading
+from console.engine.moments import FASTEST, SLOWEST
+from console.engine.picture import Damaged, Picture, damaged, fast_of, past_events
+from console.engine.reading import Gap, Reading
 from console.engine.recording import Line, RecordingError
 from console.fleet.history import KEEP_S, History
 from console.model.event import Event
@@ -17,8 +18,6 @@ from console.model.history import Series
 from console.model.panel import Panel
 from console.model.view import FleetSnapshot
 
-SLOWEST = 0.1
-FASTEST = 100.0
 NO_LIMIT = math.inf
 PATIENCE_S = 0.05
 """So long one look may read, for screens: a seek in a large recording takes several looks."""
@@ -50,10 +49,14 @@ class ReplayEngine:
         self.turns = 0
         self._last = len(self._index.at) - 1  # tick that can be shown
         self._tick = -1  # that was read last
-        self._lines: Iterator[tuple[int, int, Line]] | None = None  # of the tick being read
+        self._lines: Iterator[tuple[int, Line | Gap]] | None = None  # of the tick being read
+        self._whole = False  # the picture is that of ``_tick``
+        self._past: Iterator[list[Event]] | None = None  # events from before the keyframe
+        self._told = 0  # number of the last event in the log
         self._picture = Picture(reading.header.hosts, reading.where)
         self._log = EventLog()
         self._histories: dict[str, tuple[History, int]] = {}  # and how many lines it has taken
+        self._left = patience_s  # of this look, for histories
         self._made = FleetSnapshot()
         self._shown = -1  # tick of ``_made``
         self._sought = False  # what lies between here and the position is not to be shown
@@ -61,8 +64,8 @@ class ReplayEngine:
         self._paused = True
         self._anchor, self._since = self.begin, self._clock.mono()
         self._ended = False
-        for number, size, line in reading.tick(0):
-            self._picture.take(number, size, line)
+        for number, line in reading.tick(0):
+            self._picture.take(number, line)
         self.seek(self.begin if at is None else at)
         self._move(NO_LIMIT)
         self._paused = paused
@@ -74,6 +77,11 @@ class ReplayEngine:
     async def stop(self) -> None:
         """Close the file."""
         self._reading.close()
+
+    @property
+    def damage(self) -> str:
+        """The first line that cannot be read, as far as that is known; "" where there is none."""
+        return self._reading.damage or self._picture.damage
 
     @property
     def told_before(self) -> int:
@@ -98,7 +106,7 @@ class ReplayEngine:
     @property
     def seeking(self) -> bool:
         """True while the picture of the position is not read yet."""
-        return self._lines is not None or self._tick < self._wanted()
+        return bool(self._lines or self._past) or self._tick < self._wanted()
 
     @property
     def paused(self) -> bool:
@@ -131,7 +139,8 @@ class ReplayEngine:
         self._since = self._clock.mono()
         wanted = self._wanted()
         key = self._index.keyframe(wanted)
-        back = wanted < self._tick or (wanted == self._tick and self._lines is not None)
+        there = wanted == self._tick and self._whole
+        back = wanted <= self._tick and not there
         if back or key > self._tick + 1:
             self._jump(key, back=back)
         self._sought = True
@@ -147,34 +156,21 @@ class ReplayEngine:
 
     def _jump(self, key: int, *, back: bool) -> None:
         """Read on from a keyframe, with the events from before it."""
-        try:
-            first, events = past_events(self._reading, key, KEPT)
-        except RecordingError:  # these events are lost; the pictures need not be
-            first, events = self._index.events_before(key) + 1, []
+        first, self._past = past_events(self._reading, key, KEPT)
         self._log = EventLog(before=first - 1)
-        for event in events:
-            self._log.add(event)
+        self._told = first - 1
         self.turns += back
         self._shown = -1
         self._ended = False
         self._histories.clear()
-        self._tick, self._lines = key - 1, None
+        self._tick, self._lines, self._whole = key - 1, None, False
 
     def _move(self, patience: float) -> None:
         """Read as far as the position, or as ``patience`` lasts."""
         until = time.perf_counter() + patience
         while self.seeking:
-            if self._lines is None:
-                self._lines = self._reading.tick(self._tick + 1)
             try:
-                for number, size, line in self._lines:
-                    for event in self._picture.take(number, size, line):
-                        self._log.add(event)
-                    if time.perf_counter() > until:
-                        break
-                else:
-                    self._lines = None
-                    self._tick += 1
+                self._read_piece()
             except RecordingError as error:
                 self._cut(error)
             if time.perf_counter() > until:
@@ -185,9 +181,36 @@ class ReplayEngine:
             facts = {"reason": self.ends}
             self._log.add(Event(kind="replay.ended", host="", at=self._wall(), facts=facts))
 
+    def _read_piece(self) -> None:
+        """Read a line: of events from before the keyframe, then of ticks. Raises RecordingError."""
+        if self._past is not None:
+            past = next(self._past, None)
+            if past is None:
+                self._past = None
+            else:
+                self._add(past)
+            return
+        if self._lines is None:
+            self._lines = self._reading.tick(self._tick + 1)
+            self._whole = False
+        read = next(self._lines, None)
+        if read is not None:
+            self._add(self._picture.take(*read))
+            return
+        self._lines = None
+        self._tick += 1
+        self._whole = True
+        missing = self._index.events_before(self._tick + 1) - self._told
+        self._add([damaged(self._index.wall[self._tick], "its line cannot be read")] * missing)
+
+    def _add(self, events: list[Event]) -> None:
+        for event in events:
+            self._log.add(event)
+        self._told += len(events)
+
     def _cut(self, error: RecordingError) -> None:
         """The tick after the last one read cannot be: the recording ends before it."""
-        self._lines = None
+        self._lines = self._past = None
         if self._tick < 0:
             raise error
         self.ends = error.message
@@ -209,8 +232,13 @@ class ReplayEngine:
 
     def snapshot(self) -> FleetSnapshot:
         """The picture of the position; while it is being sought, the one before."""
+        begun = time.perf_counter()
         self._move(self._patience)
         hidden = self._sought or self._lines is not None
+        self._left = self._patience - (time.perf_counter() - begun)
+        for host in () if self.seeking else [*self._histories]:
+            if self._left > 0:
+                self._history(host)
         if not hidden and self._tick != self._shown:
             at = self._index.wall[self._tick]
             self._made = self._picture.snapshot(self._made.version + 1, at)
@@ -226,7 +254,7 @@ class ReplayEngine:
         return self._log.gone(host)
 
     def history(self, host: str, name: str, seconds: float) -> Series:
-        """One number over the hour before the position, as far as it was recorded."""
+        """One number over the hour before the position, as far as it was recorded and is read."""
         step, points = self._history(host).series(name, self.now() - min(seconds, KEEP_S))
         return Series(host=host, name=name, step_s=step, points=points)
 
@@ -239,7 +267,7 @@ class ReplayEngine:
         return ()
 
     def _history(self, host: str) -> History:
-        """The last hour of a host, read when somebody asks for it."""
+        """The last hour of a host, read when somebody asks for it, as long as patience lasts."""
         places = self._index.fast.get(host)
         if places is None or self._tick < 0:
             return History()
@@ -247,12 +275,17 @@ class ReplayEngine:
         if taken < 0:
             since = self._index.tick(self._index.at[self._tick] - KEEP_S)
             taken = bisect_left(places, self._index.start[since])
-        until = max(taken, bisect_left(places, self._index.start[self._tick + 1]))
-        for place in places[taken:until]:
-            sample = self._sample(place)
+        until = bisect_left(places, self._index.start[self._tick + 1])
+        begun = time.perf_counter()
+        while taken < until:
+            sample = self._sample(places[taken])
+            taken += 1
             if sample is not None:
                 history.add(*sample)
-        self._histories[host] = (history, until)
+            if time.perf_counter() - begun > self._left:
+                break
+        self._left -= time.perf_counter() - begun
+        self._histories[host] = (history, taken)
         return history
 
     def _sample(self, place: int) -> tuple[float, Fast] | None:

@@ -1,10 +1,12 @@
 """The part of the application that moves a replay: pause, step, pace and moment."""
 
+import math
 from typing import TYPE_CHECKING
 
-from console.engine.moments import FORMS, moment
+from console.engine.moments import FASTEST, FORMS, SLOWEST, clock_words, length_words, moment
 from console.engine.protocol import Engine, Playback
 from console.errors import UsageError
+from console.text import clean
 
 MINUTE_S = 60.0
 
@@ -104,9 +106,34 @@ class Replaying:
             self.say(str(error))
             return
         playback.seek(at)
+        length = length_words(at - playback.begin)
+        self.say(f"{clock_words(at)} UTC, {length} from the begin", "dim")
         self.paint_soon()
+
+    def action_speed(self, rest: str = "") -> None:
+        """Go at the pace that was typed."""
+        playback = self.playback
+        if playback is None:
+            return
+        if not rest:
+            self.ask_command(":speed ")
+            return
+        try:
+            speed = float(rest.strip().removesuffix("x"))
+        except ValueError:
+            speed = math.nan
+        if not SLOWEST <= speed <= FASTEST:
+            limits = f"write {SLOWEST:g} to {FASTEST:g}, 1 is as recorded"
+            self.say(f"{clean(rest, 40)!r} is no pace: {limits}")
+            return
+        playback.set_speed(speed)
+        self.paint_soon()
+
+    def complete_speed(self, typed: str) -> list[str]:
+        """Paces that are often wanted."""
+        return [pace for pace in ("0.5", "1", "2", "4", "10", "100") if pace.startswith(typed)]
 
     def complete_seek(self, typed: str) -> list[str]:
         """The forms that a moment can have."""
-        forms = ["start", "end", "+30s", "-1m", "50%"]
+        forms = ["start", "end", "+30s", "-1m", "0:20", "50%"]
         return [form for form in forms if form.startswith(typed)] or [FORMS.split(",")[0]]
