@@ -46,7 +46,7 @@ def busiest_gpu(view: HostView | None) -> str:
 def subject(screen: object, snapshot: FleetSnapshot) -> tuple[str, str]:
     """The number and the host that a plot would show, from what a person looks at."""
     if isinstance(screen, FleetScreen):
-        host = screen.table.cursor
+        host = screen.table.aimed
         return OF_COLUMN.get(screen.table.model.sort, USUAL), str(host or "")
     if isinstance(screen, HeatScreen):
         return OF_HEAT[screen.number], screen.map.cursor
@@ -93,6 +93,9 @@ class Overviews(Navigation):
             number = self._measured(number, hosts[0])
         if not hosts:
             self.say("no host to plot; :plot NUMBER HOST")
+            return
+        if not words and not self.engine.series(hosts[0]):
+            self.say(f"nothing is kept of {hosts[0]} over time; P on another host, or :plot")
             return
         self.open_view(PlotScreen(self.look, self.engine, number, hosts))
 

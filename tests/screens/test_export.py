@@ -12,14 +12,25 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from console.tui.style.look import Look
 from console.tui.tables.table_model import Column, TableModel
-from console.tui.takeaway.export import ExportError, as_csv, as_json, as_line, store, target
+from console.tui.takeaway.export import (
+    ExportError,
+    as_csv,
+    as_json,
+    as_line,
+    paths,
+    store,
+    take,
+    target,
+)
 
+LOOK = Look()
 ROW = tuple[str, "float | None", float, float]
 COLUMNS: tuple[Column[ROW], ...] = (
     Column("name", "NAME", 8, lambda r, look: [], lambda r: r[0]),
-    Column("load", "LOAD", 8, lambda r, look: [], lambda r: r[1], unit="%"),
-    Column("size", "SIZE", 8, lambda r, look: [], lambda r: r[2], unit="M"),
+    Column("load", "LOAD", 8, lambda r, look: [(f"{r[1]}%", "")], lambda r: r[1], unit="%"),
+    Column("size", "SIZE", 8, lambda r, look: [(f"{r[2]}M", "")], lambda r: r[2], unit="M"),
     Column("on", "ON", 8, lambda r, look: [], lambda r: r[3], unit="yes"),
 )
 
@@ -30,26 +41,46 @@ def model(*rows: ROW) -> TableModel[ROW]:
     return made
 
 
-def test_csv_has_units_order_filter_and_the_columns_in_view() -> None:
+def csv_of(table: TableModel[ROW]) -> str:
+    return as_csv(take(table), LOOK)
+
+
+def test_csv_has_what_is_shown_and_the_numbers_order_filter_and_the_columns_in_view() -> None:
     table = model(("a", 1.5, 3.0, 1.0), ("b", 99.0, 4.0, 0.0), ("c", None, 1.0, 0.0))
-    assert as_csv(table).splitlines() == [
-        '"NAME","LOAD (%)","SIZE (MiB)","ON"', '"b",99,4,False', '"a",1.5,3,True', '"c","",1,False',
+    assert csv_of(table).splitlines() == [
+        '"NAME","LOAD","LOAD %","SIZE","SIZE MiB","ON"',
+        '"b","99.0%",99,"4.0M",4,False', '"a","1.5%",1.5,"3.0M",3,True',
+        '"c","None%","","1.0M",1,False',
     ]  # fmt: skip
     table.set_filter("!b", 0.0)
     table.arrangement.change(["-size", "-on"])
-    assert as_csv(table).splitlines() == ['"NAME","LOAD (%)"', '"a",1.5', '"c",""']
+    assert csv_of(table).splitlines() == [
+        '"NAME","LOAD","LOAD %"', '"a","1.5%",1.5', '"c","None%",""',
+    ]  # fmt: skip
     assert as_line(table, "a") == "a\t1.5"
     assert as_line(table, "gone") == ""
+    recorded = as_csv(take(table), LOOK, recorded=1_700_000_000.0).splitlines()
+    assert recorded[0].endswith('"RECORDED AT UTC"')
+    assert recorded[1].endswith('"2023-11-14T22:13:20Z"'), "a file of the past says so itself"
+
+
+def test_an_export_stays_as_it_was_when_it_was_asked_for() -> None:
+    table = model(("a", 1.5, 3.0, 1.0))
+    taken = take(table)
+    table.update([("b", 1.0, 1.0, 1.0)], 1.0)
+    assert as_csv(taken, LOOK).splitlines()[1].startswith('"a"')
 
 
 def test_json_has_types_ids_and_utc() -> None:
     table = model(("a\x1b]52;c;x\x07", 1.5, float("inf"), 1.0))
-    whole = json.loads(as_json(table, "hosts", "fleet", 1_700_000_000.0))
-    assert whole["at"] == "2023-11-14T22:13:20Z"
+    whole = json.loads(as_json(take(table), LOOK, "hosts", "fleet", 1_700_000_000.0))
+    assert whole["at"] == whole["exported"] == "2023-11-14T22:13:20Z"
+    assert whole["recording"] is False
     assert (whole["table"], whole["sort"], whole["descending"]) == ("hosts", "load", True)
     assert whole["columns"][2] == {"id": "size", "title": "SIZE", "unit": "MiB"}
     (row,) = whole["rows"]
     assert row["values"] == {"name": row["id"], "load": 1.5, "size": None, "on": True}
+    assert row["shown"]["load"] == "1.5%"
     assert "\x1b" not in row["id"]
 
 
@@ -58,23 +89,35 @@ def test_json_has_types_ids_and_utc() -> None:
     ["=1+1", "+1", "-1+1", "@SUM(A1)", "\t=1", "\r=1", "  =1", "\uff1d1", '=HYPERLINK("x";"y")'],
 )
 def test_a_foreign_text_is_no_formula(text: str) -> None:
-    (_, (cell, *_)) = csv.reader(io.StringIO(as_csv(model((text, 1.0, 1.0, 1.0)))))
+    (_, (cell, *_)) = csv.reader(io.StringIO(csv_of(model((text, 1.0, 1.0, 1.0)))))
     assert cell[0] in "'\ufffd"
-    assert not as_csv(model((text, -1.0, 1.0, 1.0))).splitlines()[1].startswith(f'"{text[0]}')
+    assert not csv_of(model((text, -1.0, 1.0, 1.0))).splitlines()[1].startswith(f'"{text[0]}')
+
+
+@pytest.mark.parametrize(
+    "text", ['a;=HYPERLINK("http://x/"&A1);b', "a; +1", "a;\u3000=1", "\u2003=1+1", "\ufffd=1"]
+)
+def test_a_foreign_text_is_no_formula_where_a_cell_ends_at_a_semicolon(text: str) -> None:
+    line = csv_of(model((text, 1.0, 1.0, 1.0))).splitlines()[1]
+    for cell in next(csv.reader(io.StringIO(line), delimiter=";")):
+        assert cell.strip(' \u3000\u2003\ufffd"')[:1] not in ("=", "+", "@", "-"), cell
 
 
 @given(st.lists(st.text(max_size=20), unique=True, max_size=5))
 def test_any_text_stays_in_its_cell(names: list[str]) -> None:
-    lines = list(csv.reader(io.StringIO(as_csv(model(*((n, 1.0, 1.0, 0.0) for n in names))))))
+    lines = list(csv.reader(io.StringIO(csv_of(model(*((n, 1.0, 1.0, 0.0) for n in names))))))
     assert len(lines) == 1 + len(names)
-    assert all(len(line) == 4 for line in lines)
+    assert all(len(line) == 6 for line in lines)
     assert not any(line[0].lstrip(" \xa0")[:1] in ("=", "+", "@") for line in lines[1:])
 
 
 def test_a_file_is_private_whole_and_never_over_another(tmp_path: Path) -> None:
     path = target("", tmp_path / "exports", "watchfloor-hosts", ".csv", 1_700_000_000.0)
     assert path.name == "watchfloor-hosts-20231114T221320Z.csv"
-    store(path, "x")
+    with pytest.raises(ExportError, match=r"no such folder: .*/exports; make it first"):
+        store(path, "x")
+    assert not path.parent.exists(), "nobody asked for a folder"
+    store(path, "x", make=True)
     assert path.stat().st_mode & 0o777 == 0o600
     assert path.parent.stat().st_mode & 0o777 == 0o700
     with pytest.raises(ExportError, match="is there already"):
@@ -114,3 +157,13 @@ def test_a_full_disk_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     with pytest.raises(ExportError, match="No space left on device"):
         store(tmp_path / "x.csv", "x")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_tab_completes_folders_and_what_could_be_written(tmp_path: Path) -> None:
+    for name in ("a.csv", "a.txt", "b.JSON", ".hidden.csv", "a\x1b.csv"):
+        (tmp_path / name).write_text("")
+    (tmp_path / "away").mkdir()
+    assert paths(f"{tmp_path}/") == [f"{tmp_path}/{n}" for n in ("a.csv", "away/", "b.JSON")]
+    assert paths(f"{tmp_path}/a") == [f"{tmp_path}/a.csv", f"{tmp_path}/away/"]
+    assert paths(f"{tmp_path}/.h") == [f"{tmp_path}/.hidden.csv"]
+    assert paths(f"{tmp_path}/none/x") == []

@@ -98,7 +98,8 @@ async def test_columns_are_listed_chosen_pinned_and_sorted_by_command() -> None:
         assert "POWER" not in head(app)
         await command(pilot, "columns")
         shown = await until(pilot, "power (hidden)")
-        assert "name (pinned)" in shown
+        assert "host (pinned)" in shown
+        assert "gpumem, " in shown
         await command(pilot, "pin egress")
         assert head(app).split()[:2] == ["HOST", "EGRESS"]
         await command(pilot, "unpin host")
@@ -116,11 +117,14 @@ async def test_columns_are_listed_chosen_pinned_and_sorted_by_command() -> None:
         await command(pilot, "sort nope")
         await until(pilot, "no column 'nope' here")
         table = app._fleet.table
-        assert table.complete_columns("-name +p") == []
-        assert table.complete_columns("-name -po") == ["-name -power"]
+        assert table.complete_columns("-host +p") == []
+        assert table.complete_columns("-host -po") == ["-host -power"]
         assert table.complete_sort_by("temp ") == ["temp up", "temp down"]
-        assert table.complete_pin("gpu_") == ["gpu_mem"]
-        assert table.complete_unpin("") == ["name"]
+        assert table.complete_pin("gpum") == ["gpumem"]
+        assert table.complete_unpin("") == ["host"]
+        assert table.complete_sort_by("on") == ["ongpu"], "as the head spells it"
+        await command(pilot, "sort procs")
+        assert table.model.sort == "procs", "the id of a layout file is understood too"
 
 
 async def test_a_click_on_the_head_sorts_by_the_column_that_is_there() -> None:

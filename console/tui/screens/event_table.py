@@ -5,6 +5,7 @@ from console.tui.meaning.events import EventRows, Row, when
 from console.tui.screens.host_tables import Section
 from console.tui.style.look import Cell, Look
 from console.tui.tables.table_model import Column
+from console.tui.tables.units import MOMENT
 
 NOTHING = "nothing has happened since this console began to watch"
 
@@ -15,12 +16,12 @@ def event_table(events: EventRows, *, hosts: bool = False) -> Section:
     return Section(
         "events, newest first, UTC",
         (
-            Column("time", "TIME", 14, _time, lambda row: row.last.at),
+            Column("time", "TIME", 14, _time, lambda row: row.last.at, unit=MOMENT),
             Column("level", "", 1, _mark, lambda row: severity(row.last)),
             *((where,) if hosts else ()),
             Column("what", "WHAT HAPPENED", 60, _words, lambda row: row.words(), most=1000),
             Column("count", "TIMES", 5, _count, lambda row: row.count, right=True, unit=""),
-            Column("first", "FIRST", 14, _first, lambda row: row.first_at, drop=1),
+            Column("first", "FIRST", 14, _first, lambda row: row.first_at, drop=1, unit=MOMENT),
             Column("kind", "KIND", 16, _kind, lambda row: row.last.kind, drop=2),
         ),
         lambda view: events.rows(),

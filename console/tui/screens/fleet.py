@@ -13,7 +13,14 @@ from console.tui.control.bindings import bindings
 from console.tui.meaning.events import EventRows, event_line
 from console.tui.meaning.newcomers import Newcomers
 from console.tui.screens.base import WatchScreen
-from console.tui.screens.fleet_columns import FIELDS, columns, needs_look, note, text
+from console.tui.screens.fleet_columns import (
+    FIELDS,
+    STAMPS,
+    columns,
+    needs_look,
+    note,
+    text,
+)
 from console.tui.style.look import Cell, Look
 from console.tui.tables.layout import OFF
 from console.tui.tables.table_model import TableModel
@@ -78,7 +85,10 @@ class FleetScreen(WatchScreen):
             lambda view: view.name,
             text,
             fields=dict(FIELDS),
-            needs=lambda view: needs_look(view, self.newcomers.of(view)),
+            needs=lambda view: needs_look(
+                view, self.newcomers.of(view), self.newcomers.lately(view)
+            ),
+            stamps=STAMPS,
         )
         self._table = LineTable(model, look, span=note, empty=EMPTY, name="hosts", id="hosts")
 
@@ -154,7 +164,8 @@ class FleetScreen(WatchScreen):
 
     def action_retry(self) -> None:
         """Connect to the host under the cursor now."""
-        self.console.retry(str(self.table.aimed))
+        if self.table.aimed is not None:
+            self.console.retry(str(self.table.aimed))
 
     def key_escape(self) -> None:
         """End typing, else end the filter."""

@@ -1,6 +1,6 @@
 """The columns of the fleet: one row a host."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from console.model.host import HostState
@@ -13,6 +13,7 @@ from console.tui.meaning.newcomers import Newcomers
 from console.tui.style.look import Cell, Look, load_style
 from console.tui.tables.filter import PLACES, Field, Value
 from console.tui.tables.table_model import Column
+from console.tui.tables.units import RATE, TEXT
 
 GAUGES = 8
 
@@ -201,7 +202,7 @@ COLUMNS: tuple[Column[HostView], ...] = (
         unit="",
     ),
     Column(
-        "egress", "EGRESS", 7, _egress, lambda v: v.fast.tx_bps if v.fast else None, True, unit="B"
+        "egress", "EGRESS", 7, _egress, lambda v: v.fast.tx_bps if v.fast else None, True, unit=RATE
     ),
     Column("site", "SITE", 14, _where, lambda v: v.spec.site, drop=9),
 )  # fmt: skip
@@ -217,17 +218,44 @@ def columns(newcomers: Newcomers) -> tuple[Column[HostView], ...]:
         return float(facts.trouble(view, newcomers.of(view), newcomers.lately(view))[0])
 
     def told(view: HostView) -> Value:
-        return facts.trouble(view, newcomers.of(view), newcomers.lately(view))[2]
+        return facts.trouble(view, newcomers.of(view), newcomers.lately(view))[2] or "-"
 
     return tuple(
-        replace(column, cell=cell, value=value, told=told) if column.id == "worst" else column
+        _while_known(
+            replace(column, cell=cell, value=value, told=told) if column.id == "worst" else column
+        )
         for column in COLUMNS
     )
 
 
-def needs_look(
-    view: HostView, new: Sequence[GpuProcess] = (), lately: Sequence[Odd] = ()
-) -> bool:
+def _unreached(view: HostView) -> bool:
+    """Whether nothing has come from a host for so long that its numbers say nothing of now."""
+    return not view.workstation and view.state in (
+        HostState.DOWN, HostState.REFUSED, HostState.NEW_KEY
+    )  # fmt: skip
+
+
+def _known(read: Callable[[HostView], Value]) -> Callable[[HostView], Value]:
+    """A number that filters and orders may use: none of a host that is out of reach."""
+    return lambda view: None if _unreached(view) else read(view)
+
+
+def _while_known(column: Column[HostView]) -> Column[HostView]:
+    """The column, whose number is unknown while its host is out of reach."""
+    if column.unit == TEXT:
+        return column
+    order = None if column.order is None else _known(column.order)
+    return replace(column, value=_known(column.value), order=order, raw=column.value)
+
+
+STAMPS: tuple[Column[HostView], ...] = (
+    Column("state", "HOST STATE", 10, _state, lambda v: v.state.value),
+    Column("age_s", "HOST AGE", 8, lambda v, look: [], lambda v: v.age(present.now()), unit="s"),
+)
+"""What an export says of a host besides the columns in view: how old its numbers are."""
+
+
+def needs_look(view: HostView, new: Sequence[GpuProcess] = (), lately: Sequence[Odd] = ()) -> bool:
     """Whether somebody should look at a host: it is out of reach, or something is wrong there.
 
     The risks of this workstation stand in its row all day, so a search for news passes over it.
@@ -246,7 +274,7 @@ def _places(view: HostView) -> Value:
 
 FIELDS = {
     PLACES: Field(_places),
-    "gpu_mem_used": Field(_used, "M"),
+    "gpu_mem_used": Field(_known(_used), "M"),
     "owner": Field(lambda v: v.spec.owner),
     "environment": Field(lambda v: v.spec.environment),
     "risk": Field(lambda v: v.spec.risk),

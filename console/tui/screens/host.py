@@ -2,6 +2,8 @@
 
 import time
 from collections.abc import Callable, Hashable
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from textual.app import ComposeResult
@@ -21,6 +23,7 @@ from console.tui.meaning.newcomers import Newcomers
 from console.tui.meaning.panels import panel_lines
 from console.tui.plot.small import small_plots
 from console.tui.screens.base import WatchScreen
+from console.tui.screens.fleet_columns import STAMPS
 from console.tui.screens.gpu_page import gpus
 from console.tui.screens.host_pages import LABEL, inventory_facts, overview
 from console.tui.screens.host_sections import HostSections, as_of, names, notes, pressed, too_many
@@ -28,7 +31,7 @@ from console.tui.screens.host_tables import Section, nothing, row_text
 from console.tui.screens.network_tables import firewall, heard
 from console.tui.screens.row_page import row_page
 from console.tui.style.look import Cell, Look
-from console.tui.tables.table_model import TableModel
+from console.tui.tables.table_model import Column, TableModel
 from console.tui.widgets.line_table import LineTable
 from console.tui.widgets.lines import Bar, Page
 from console.tui.widgets.strips import fold
@@ -144,7 +147,8 @@ class HostScreen(WatchScreen):
         self._show_ahead(view)
         if isinstance(widget, LineTable):
             section = self._current(view)
-            widget.empty = nothing(view, section, forgotten=self.forgotten)
+            recorded = self.console.playback is not None
+            widget.empty = nothing(view, section, forgotten=self.forgotten, recorded=recorded)
             widget.show(section.rows(view))
             self._tell_section(view, section, len(widget.model.order))
         elif isinstance(widget, Page):
@@ -180,12 +184,15 @@ class HostScreen(WatchScreen):
         if self.tab == "gpus":
             return [*lines, *gpus(view, self.look, width, self._past)]
         if self.tab == "panels":
+            if self.console.playback is not None:
+                return [[(" Not recorded: what plugins show is not kept.", "dim")]]
             panels = self.console.panels(self.host)
             return panel_lines(panels, self.look, self._past, width, present.now())
         if self.tab == "inventory":
             return [*lines, *inventory_facts(view, self.look)]
         new, ears = self._newcomers.of(view), heard(view, self._newcomers)
-        return overview(view, self.look, self._past, width, new, ears)
+        lately = self._newcomers.lately(view)
+        return overview(view, self.look, self._past, width, new, ears, lately)
 
     def _names(self, view: HostView) -> list[tuple[str, str]]:
         return names(self._titles(view), self._section.get(self.tab, 0), self.size.width)
@@ -281,8 +288,19 @@ class HostScreen(WatchScreen):
             name=section.name,
             copied=section.copied,
             needs=section.needs,
+            stamps=self._stamps(),
         )
         return LineTable(model, self.look, empty=section.empty, name=section.title)
+
+    def _stamps(self) -> tuple[Column[Any], ...]:
+        """What an export says in each row: whose it is, and how old."""
+        return (
+            Column("name", "OF HOST", 8, lambda row, look: [], lambda row: self.host),
+            *(
+                replace(stamp, value=partial(lambda read, row: read(self._view), stamp.value))
+                for stamp in STAMPS
+            ),
+        )
 
     @property
     def table(self) -> "LineTable[Any] | None":
@@ -338,17 +356,17 @@ class HostScreen(WatchScreen):
 
     def action_details(self) -> None:
         """Everything about the row under the cursor."""
-        table = self.table
-        if table is None or self._view is None or table.cursor is None:
-            return
-        row = table.model.row(table.cursor)
-        if row is not None:
-            self._open((self._current(self._view), table.cursor, row))
+        if self.table is not None:
+            self.table.choose()
 
     def on_line_table_chosen(self, event: LineTable.Chosen) -> None:
-        """A second click on a row."""
+        """Enter or a second click on a row."""
         event.stop()
-        self.action_details()
+        if event.table is not self.table or self._view is None:
+            return
+        row = event.table.model.row(event.key)
+        if row is not None:
+            self._open((self._current(self._view), event.key, row))
 
     def _open(self, opened: tuple[Section, Hashable, Any] | None) -> None:
         self._opened = opened

@@ -12,7 +12,7 @@ from console.tui.meaning.values import yes_no
 from console.tui.style.look import Cell, Look
 from console.tui.tables.filter import Value
 from console.tui.tables.table_model import Column
-from console.tui.tables.units import TEXT, YES_NO
+from console.tui.tables.units import RATE, TEXT, YES_NO
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ def rated(field: str, title: str) -> Column[Any]:
     def cell(row: Any, look: Look) -> Cell:
         return [(rate(getattr(row, field)), "")]
 
-    return Column(field, title, 9, cell, _value(field), right=True, unit="B")
+    return Column(field, title, 9, cell, _value(field), right=True, unit=RATE)
 
 
 INVENTORY = (
@@ -209,10 +209,12 @@ def denials(view: HostView, section: Section) -> list[str]:
     ]
 
 
-def nothing(view: HostView, section: Section, *, forgotten: int = 0) -> str:
+def nothing(
+    view: HostView, section: Section, *, forgotten: int = 0, recorded: bool = False
+) -> str:
     """Why a table has no rows: not connected, not allowed to look, or really nothing there.
 
-    ``forgotten`` events of the host are no longer held.
+    ``forgotten`` events of the host are no longer held. ``recorded``: a replay shows it.
     """
     if section.title.startswith("events"):  # the console has those, whatever the host says
         return "" if forgotten else f" {section.empty}"
@@ -220,6 +222,8 @@ def nothing(view: HostView, section: Section, *, forgotten: int = 0) -> str:
         return f" nothing is known yet: the host is {view.state.value}"
     if denials(view, section):
         return " nothing is visible with this account"
+    if section.title == "processes" and recorded and not view.focused:
+        return " not recorded: the screen of this host was not open then"
     if section.title == "processes" and view.state is not HostState.LIVE and not view.workstation:
         return f" the process table comes with the next frame; the host is {view.state.value}"
     return f" {section.empty}"

@@ -79,6 +79,12 @@ def _age(row: Heard) -> float | None:
     return None if row.since is None else max(0.0, present.now() - row.since)
 
 
+def _long(row: Heard) -> float:
+    """How long it has listened; what was there before this console looked is the oldest."""
+    age = _age(row)
+    return LONG_S if age is None else age
+
+
 def _rank(row: Heard) -> float:
     """Undeclared first, the newest of them first."""
     age = _age(row)
@@ -109,7 +115,7 @@ def listeners(newcomers: Newcomers) -> Section:
             column("address", "ADDRESS", 15, most=40),
             column("port", "PORT", 5, right=True),
             Column("declared", "DECLARED", 14, _declared, lambda row: row.declared, order=_rank),
-            Column("since", "SINCE", 6, _since, _age, right=True, unit="s"),
+            Column("since", "SINCE", 6, _since, _age, right=True, unit="s", order=_long),
             column("name", "PROGRAM", 15),
             column("pid", "PID", 7, right=True, drop=2),
             column("user", "USER", 10, drop=4),

@@ -6,14 +6,15 @@ vllm            a word anywhere in the row, case ignored
 ~gpu-[0-9]      a regular expression anywhere in the row
 name~^gpu       a regular expression in one field
 temp>80         a field: > < >= <= = != with a number or a word
-state=down|new  one of several; with != none of them
+state=down|new  one of several, also state=down,new; with != none of them
 name=gpu*       * stands for any letters, ? for one
-egress>1.5M     the number as the screen prints it
+egress>1.5M     the number as the screen prints it; blanks around the sign are allowed
 @fra            of this site, zone, environment, group or tag; @gpu-* of all that begin so
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase, translate
 from typing import Any, NamedTuple
 
@@ -23,6 +24,7 @@ from console.tui.tables.units import TEXT, Amount, UnitError, amount
 
 Value = str | float | None
 Read = Callable[[str], Value]
+Rows = Iterable[Any]
 Test = Callable[[Read, str], bool]
 """Given a field reader and the row's whole text: does the row stay?"""
 
@@ -38,6 +40,11 @@ _TERM = re.compile(
 )
 _HEAD = re.compile(r"(!?)(?:([A-Za-z_][\w./-]*)(>=|<=|!=|[<>=~])|([~@])|)")
 _BETWEEN = re.compile(r"[ _./-]")
+_NAME = re.compile(r"[A-Za-z_][\w./-]*")
+_SIGN = re.compile(r"(>=|<=|!=|[<>=])(.*)|~", re.DOTALL)
+_SEVERAL = re.compile(r"[|,]")
+_MOST_SHOWN = 8
+"""Values of a field that are named where none of them is the one asked for."""
 
 
 class FilterError(ValueError):
@@ -78,6 +85,13 @@ class Filter:
         self.budget = budget
         self.whole = whole
         self._tests = tests
+
+    def __len__(self) -> int:
+        return len(self._tests)
+
+    def passes(self, number: int, read: Read, whole: str) -> bool:
+        """Whether a row passes the term of that number. Raises SlowPattern."""
+        return self._tests[number](read, whole)
 
     def begin(self) -> None:
         """A new look at all rows begins."""
@@ -122,14 +136,69 @@ def terms(text: str) -> list[Term]:
     """Cut a filter into terms. Raises FilterError when there are too many."""
     if len(text) > LONGEST:
         raise FilterError(f"a filter has at most {LONGEST:,} characters, this one {len(text):,}")
+    found = _cut(text)
+    for _ in range(len(found)):  # what is put together may belong to what stands beside it
+        again = _cut(" ".join(map(str, _joined(found))))
+        if again == found:
+            break
+        found = again
+    if len(found) > MOST_TERMS:
+        raise FilterError(f"a filter has at most {MOST_TERMS} terms, this one {len(found)}")
+    return found
+
+
+def _cut(text: str) -> list[Term]:
     found = []
     for match in _TERM.finditer(text):
         head, quoted, plain = match.groups()
         if match.group().strip():
             found.append(Term(head, plain if quoted is None else quoted, quoted is not None))
-    if len(found) > MOST_TERMS:
-        raise FilterError(f"a filter has at most {MOST_TERMS} terms, this one {len(found)}")
     return found
+
+
+def _joined(found: list[Term]) -> list[Term]:
+    """What was typed with blanks put together: ``egress > 20M`` and ``! word``."""
+    out: list[Term] = []
+    waiting = list(reversed(found))
+    while waiting:
+        term = waiting.pop()
+        after = waiting[-1] if waiting else None
+        if after is not None and str(term) == "!" and not after.head.startswith("!"):
+            waiting[-1] = after._replace(head=f"!{after.head}")
+            continue
+        if after is not None and not term.quoted and _NAME.fullmatch(term.value):
+            sign = None if after.quoted else _SIGN.fullmatch(str(after))
+            if term.head in ("", "!") and sign is not None:
+                del waiting[-1]
+                head, rest = f"{term.head}{term.value}{sign[1] or '~'}", sign[2] or ""
+                if not rest and waiting:
+                    value = waiting.pop()
+                    rest = value.value if value.quoted and not value.head else str(value)
+                    out.append(Term(head, rest, value.quoted and not value.head))
+                    continue
+                term = Term(head, rest, False)
+        out.append(term)
+    return out
+
+
+def lacking(text: str, fields: Mapping[str, Field], passing: Sequence[int], rows: Rows) -> str:
+    """Which comparison of a filter no row passes, with the values that there are; "" for none.
+
+    ``passing`` counts, for each term, the rows that pass it.
+    """
+    for term, rows_left in zip(terms(text), passing, strict=True):
+        found = _HEAD.fullmatch(term.head)
+        if rows_left or found is None or found[1] or not (found[2] or found[4] == PLACES):
+            continue
+        words = f"{clean(str(term), 60)} fits none"
+        id = PLACES if found[4] == PLACES else _named(found[2], fields)
+        if id not in fields or fields[id].unit != TEXT or found[3] not in ("=", "!=", None):
+            return words
+        texts = (str(value) for row in rows if (value := fields[id].read(row)) is not None)
+        values = Counter(part for value in texts for part in value.split("\n") if part)
+        there = " ".join(clean(value, 20) for value, _ in values.most_common(_MOST_SHOWN))
+        return f"{words}; values: {there}{' ...' if len(values) > _MOST_SHOWN else ''}"
+    return ""
 
 
 def _readable(term: Term, fields: Mapping[str, Field]) -> bool:
@@ -153,7 +222,7 @@ def _test(term: Term, fields: Mapping[str, Field], budget: Budget) -> Test:
         id = _named(name, fields)
         if sign == "~":
             return _turned(_expression(term.value, budget, id), turned)
-        return _turned(_comparison(id, sign, term.value, fields), turned)
+        return _turned(_comparison(id, sign, term.value, fields, quoted=term.quoted), turned)
     word = (mark or "") + term.value
     if not word:
         return _word("!" if turned else "", False)
@@ -225,25 +294,34 @@ def _named(name: str, fields: Mapping[str, Field]) -> str:
     for id, field in fields.items():
         if _plain(field.title) == wanted:
             return id
-    known = " ".join(
-        dict.fromkeys(_plain(field.title or id) for id, field in fields.items() if id != PLACES)
-    )
+    known = " ".join(dict.fromkeys(_called(id, fields) for id in fields if id != PLACES))
     raise FilterError(f"no field {clean(name, 40)!r} here: {known}")
 
 
-def _comparison(id: str, sign: str, right: str, fields: Mapping[str, Field]) -> Test:
-    if sign in ("=", "!=") and "|" in right:
-        several = [_comparison(id, sign, part, fields) for part in right.split("|")]
+def _called(id: str, fields: Mapping[str, Field]) -> str:
+    return _plain(fields[id].title or id)
+
+
+def _comparison(
+    id: str, sign: str, right: str, fields: Mapping[str, Field], *, quoted: bool = False
+) -> Test:
+    field = fields[id]
+    parts = [right] if quoted else _SEVERAL.split(right)
+    if sign in ("=", "!=") and (len(parts) > 1 or "|" in right):
+        parts = [part for each in parts for part in each.split("|")]
+        several = [_comparison(id, sign, part, fields, quoted=True) for part in parts]
+        if "," in right and field.unit == TEXT:  # or it is a value with a comma in it
+            several.append(_words(id, sign, right))
         every = any if sign == "=" else all
         return lambda read, whole: every(test(read, whole) for test in several)
-    field = fields[id]
     if field.unit == TEXT:
         return _words(id, sign, right)
     try:
         wanted = amount(right, field.unit)
     except UnitError as error:
         if not field.amount:
-            raise FilterError(f"{id}{sign}{clean(right, 40)}: {error}") from None
+            name = _called(id, fields)
+            raise FilterError(f"{name}{sign}{clean(right, 40)}: {error}") from None
         return _comparison(field.amount, sign, right, fields)
 
     def test(read: Read, whole: str) -> bool:

@@ -29,7 +29,8 @@ class Column(Generic[R]):
     Columns with a greater ``drop`` leave first when the screen is narrow; 0 never leaves.
     A filter compares ``value``, in ``unit`` (see ``units``), or the field ``amount`` where an
     amount with a letter is asked for. Rows are sorted by ``order`` where it is another than that,
-    and ``told`` is what an export says where a number would say nothing.
+    and ``told`` is what an export says where a number would say nothing. ``raw`` is what it writes
+    where ``value`` is unknown to filters because it is old.
     """
 
     id: str
@@ -44,6 +45,12 @@ class Column(Generic[R]):
     amount: str = ""
     order: Callable[[R], Value] | None = None
     told: Callable[[R], Value] | None = None
+    raw: Callable[[R], Value] | None = None
+
+    @property
+    def called(self) -> str:
+        """The title as a filter and a command spell it."""
+        return _plain(self.title) or self.id
 
 
 class ColumnError(ValueError):
@@ -132,7 +139,7 @@ class Arrangement(Generic[R]):
         for column in self.columns:
             if wanted in (_plain(column.id), _plain(column.title)):
                 return column
-        known = " ".join(_plain(column.title) for column in self.columns)
+        known = " ".join(column.called for column in self.columns)
         raise ColumnError(f"no column {clean(typed, 40)!r} here: {known}")
 
     def change(self, words: Sequence[str]) -> None:
@@ -171,7 +178,7 @@ class Arrangement(Generic[R]):
         """Let a column scroll with the others. Raises ColumnError."""
         column = self.named(typed)
         if column.id not in self.pinned:
-            raise ColumnError(f"{_plain(column.title)} is not pinned")
+            raise ColumnError(f"{column.called} is not pinned")
         self.pinned = tuple(id for id in self.pinned if id != column.id)
 
     def scroll(self, step: int, width: int) -> bool:

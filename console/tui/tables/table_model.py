@@ -3,7 +3,16 @@
 from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
 from typing import Generic, TypeVar
 
-from console.tui.tables.filter import Field, Filter, SlowFilter, Value, compile_filter, sound
+from console.tui.tables.filter import (
+    Field,
+    Filter,
+    SlowFilter,
+    Value,
+    compile_filter,
+    lacking,
+    sound,
+)
+from console.tui.tables.pattern import SlowPattern
 from console.tui.tables.spread import LEAST, Arrangement, Column, fit
 
 __all__ = ["LEAST", "Arrange", "Column", "TableModel", "fit"]
@@ -29,11 +38,13 @@ class TableModel(Generic[R]):
         name: Callable[[R], str] | None = None,
         copied: Callable[[R], str] | None = None,
         needs: Callable[[R], bool] | None = None,
+        stamps: Sequence[Column[R]] = (),
     ) -> None:
         """``text`` is what words of the filter look at; ``sort`` "" keeps the order of arrival.
 
         ``name`` is what a person calls a row: the first column, unless given. ``copied`` is what
         is copied of it, its name unless given. ``needs`` says whether somebody should look at it.
+        ``stamps`` are columns that only an export has, whatever is shown.
         """
         self.columns = tuple(columns)
         self.arrangement = Arrangement(self.columns)
@@ -42,6 +53,7 @@ class TableModel(Generic[R]):
         self.filter = ""
         self.ended = ""  # why the filter was ended, until the next one
         self.needs = needs
+        self.stamps = tuple(stamps)
         self.order: list[Hashable] = []
         self.total = 0
         self.arrange: Arrange | None = None
@@ -53,8 +65,14 @@ class TableModel(Generic[R]):
         self._copied = copied or self._name
         self._fields = {c.id: Field(c.value, c.unit, c.title, c.amount) for c in columns}
         self._fields |= fields or {}
+        self._by_id = {column.id: column for column in columns}
         self._order = {column.id: column.order or column.value for column in columns}
         self._frozen_until = 0.0
+        self._nothing: str | None = None  # why no row is left, once that is asked for
+
+    def column(self, id: str) -> Column[R]:
+        """The column of that id. Raises KeyError."""
+        return self._by_id[id]
 
     def row(self, key: Hashable) -> R | None:
         """The newest row of that key."""
@@ -115,6 +133,29 @@ class TableModel(Generic[R]):
         """The terms of a filter that can be read."""
         return sound(text, self._fields)
 
+    def nothing(self) -> str:
+        """Why the filter leaves no row, as far as one comparison in it is to blame."""
+        if self._nothing is None:
+            self._nothing = f"no row matches {self.filter!r}"
+            if self._test is not None and (why := lacking(
+                self.filter, self._fields, self._passing(self._test), self._rows.values()
+            )):  # fmt: skip
+                self._nothing = f"no row matches; {why}"
+        return self._nothing
+
+    def _passing(self, test: Filter) -> list[int]:
+        """For each term of the filter, 1 where at least one row passes it."""
+        test.begin()
+        try:
+            return [int(any(self._passes(test, n, row) for row in self._rows.values()))
+                    for n in range(len(test))]  # fmt: skip
+        except SlowPattern:
+            return [1] * len(test)
+
+    def _passes(self, test: Filter, number: int, row: R) -> bool:
+        whole = self._text(row) if test.whole else ""
+        return test.passes(number, lambda name: self._fields[name].read(row), whole)
+
     def sort_by(self, column: str, *, down: bool, now: float) -> None:
         """Order by a column, or "" for the order of arrival."""
         self.sort, self.down = column, down
@@ -148,6 +189,7 @@ class TableModel(Generic[R]):
         return [key for key, row in self._rows.items() if self._stays(row)]
 
     def _arrange(self, kept: list[Hashable], now: float) -> None:
+        self._nothing = None
         keys = kept if self.arrange is None else list(self._rows)
         if self.sort:
             value = self._order[self.sort]

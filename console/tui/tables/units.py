@@ -6,6 +6,9 @@ from typing import NamedTuple
 TEXT = "text"
 """The unit of what is no number."""
 YES_NO = "yes"
+MOMENT = "at"
+"""The unit of a moment: seconds since the epoch."""
+RATE = "B/s"
 
 _NUMBER = re.compile(r"([+-]?[0-9]+(?:\.([0-9]+))?)(.*)")
 _POWERS = {letter: 1024.0**power for power, letter in enumerate("bkmgtp")}
@@ -15,10 +18,11 @@ _KNOWN = {
     "W": {"": 1.0, "w": 1.0, "k": 1e3, "kw": 1e3},
     "C": {"": 1.0, "c": 1.0, "°": 1.0, "°c": 1.0},
     "s": {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0},
+    MOMENT: {"": 1.0},
 }
 """By unit of a field: what may stand behind a number, and how many of that unit it is."""
 _EXAMPLE = {"": "3", "%": "50%", "W": "300W or 1.5kW", "C": "80", "s": "90s, 5m, 2h or 1d",
-            "B": "100K, 1.5M or 2G"}  # fmt: skip
+            "B": "100K, 1.5M or 2G", MOMENT: "1700000000 (seconds since 1970)"}  # fmt: skip
 
 
 class UnitError(ValueError):
@@ -35,10 +39,11 @@ class Amount(NamedTuple):
 def amount(text: str, unit: str) -> Amount:
     """The number that ``text`` means in ``unit``.
 
-    A unit is "" (a count), "%", "W", "C", "s" (a time), "B", "K" or "M" (an amount of bytes, KiB or
-    MiB; 1K is 1024 bytes and a bare number means bytes), or "yes" (yes is 1, no is 0). Raises
-    UnitError.
+    A unit is "" (a count), "%", "W", "C", "s" (a time), "at" (a moment), "B", "K" or "M" (an amount
+    of bytes, KiB or MiB; 1K is 1024 bytes and a bare number means bytes), "B/s" (the same in a
+    second), or "yes" (yes is 1, no is 0). Raises UnitError.
     """
+    unit = "B" if unit == RATE else unit
     if unit == YES_NO:
         if text.lower() not in ("yes", "no"):
             raise UnitError("say yes or no")

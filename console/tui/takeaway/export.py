@@ -3,60 +3,106 @@
 import csv
 import io
 import json
-import time
-from collections.abc import Sequence
+import os
+import re
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+from console.model.words import utc
 from console.text import clean
+from console.tui.style.look import Look
 from console.tui.tables.filter import Value
 from console.tui.tables.spread import Column
 from console.tui.tables.table_model import TableModel
-from console.tui.tables.units import YES_NO
+from console.tui.tables.units import MOMENT, RATE, TEXT, YES_NO
 from console.tui.takeaway.files import write_new
 
 KINDS = (".csv", ".json", ".svg")
 LONGEST_VALUE = 65_536
+MOST_ENTRIES = 2_000
+"""So many entries of a folder are looked at to complete a path."""
 
-_UNITS = {"%": "%", "W": "W", "C": "C", "s": "s", "B": "B", "K": "KiB", "M": "MiB"}
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\uff1d", "\uff0b", "\uff0d", "\uff20")
-"""What a spreadsheet begins to calculate at, in its wide forms too."""
+_UNITS = {"%": "%", "W": "W", "C": "C", "s": "s", "B": "B", "K": "KiB", "M": "MiB",
+          RATE: "B/s", MOMENT: "UTC"}  # fmt: skip
+_FORMULA = re.compile("(^|[;\t])(?=[\\s\ufffd]*[-=+@\uff1d\uff0b\uff0d\uff20])")
+"""Where a spreadsheet begins to calculate: at a sign (or its wide form) that a cell begins with. In
+many countries a cell ends at a semicolon, even within quotes that belong to a comma."""
 
 
 class ExportError(ValueError):
     """Nothing was written; the message is for the person who asked."""
 
 
-def as_csv(model: TableModel[Any]) -> str:
-    """A head of titles with units, then the rows; texts are no formulas to a spreadsheet."""
+class Taken(NamedTuple):
+    """A table as it was at one moment: nothing in it changes while it is written."""
+
+    columns: tuple[Column[Any], ...]
+    stamps: tuple[Column[Any], ...]
+    rows: list[tuple[Any, Any]]  # key and row, in order
+    filter: str
+    sort: str
+    down: bool
+
+
+def take(model: TableModel[Any]) -> Taken:
+    """What is in view of a table."""
+    rows = [(key, row) for key in model.order if (row := model.row(key)) is not None]
     columns = model.arrangement.shown
+    return Taken(columns, model.stamps, rows, model.filter, model.sort, model.down)
+
+
+def as_csv(taken: Taken, look: Look, *, recorded: float | None = None) -> str:
+    """A head of titles, then the rows; texts are no formulas to a spreadsheet.
+
+    A column has the text as it is shown, and one of its own with the number where the text is not
+    that number. ``recorded`` is the moment of a recording that is shown, in each row.
+    """
     out = io.StringIO()
     writer = csv.writer(out, quoting=csv.QUOTE_NONNUMERIC, lineterminator="\r\n")
-    writer.writerow([_head(column) for column in columns])
-    for _, row in _rows(model):
-        values = [_value(column, row) for column in columns]
+    head = [title for column in taken.columns for title in _heads(column)]
+    head += [_raw_head(stamp) if stamp.unit != TEXT else stamp.title for stamp in taken.stamps]
+    writer.writerow(head if recorded is None else [*head, "RECORDED AT UTC"])
+    for _, row in taken.rows:
+        values: list[Value | bool] = []
+        for column in taken.columns:
+            values += [_shown(column, row, look)] if _says_text(column) else []
+            values += [_raw(column, row)] if column.unit != TEXT else []
+        values += [_raw(stamp, row) for stamp in taken.stamps]
+        values += [] if recorded is None else [_utc(recorded)]
         writer.writerow(
             [_defused(v) if isinstance(v, str) else "" if v is None else v for v in values]
         )
     return out.getvalue()
 
 
-def as_json(model: TableModel[Any], table: str, place: str, at: float) -> str:
-    """One object: what is shown, where and when (UTC), and each row by the ids of columns."""
-    columns = model.arrangement.shown
+def as_json(
+    taken: Taken, look: Look, table: str, place: str, at: float, *, recording: float | None = None
+) -> str:
+    """One object: what is shown, where and when (UTC), and each row by the ids of columns.
+
+    ``at`` is the moment that is shown; of a ``recording``, that is when it is written, another one.
+    """
+    stamps = taken.stamps
     whole = {
         "table": table,
         "place": place,
-        "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(at)),
-        "filter": model.filter,
-        "sort": model.sort,
-        "descending": model.down,
+        "at": _utc(at),
+        "recording": recording is not None,
+        "exported": _utc(at if recording is None else recording),
+        "filter": taken.filter,
+        "sort": taken.sort,
+        "descending": taken.down,
         "columns": [
-            {"id": c.id, "title": c.title, "unit": _UNITS.get(c.unit, "")} for c in columns
+            {"id": c.id, "title": c.title, "unit": _UNITS.get(c.unit, "")} for c in taken.columns
         ],
         "rows": [
-            {"id": _id(key), "values": {c.id: _value(c, row) for c in columns}}
-            for key, row in _rows(model)
+            {
+                "id": _id(key),
+                "values": {c.id: _value(c, row) for c in taken.columns},
+                "shown": {c.id: _shown(c, row, look) for c in taken.columns},
+                **({"host": {c.id: _raw(c, row) for c in stamps}} if stamps else {}),
+            }
+            for key, row in taken.rows
         ],
     }
     return json.dumps(whole, ensure_ascii=True, indent=1, allow_nan=False) + "\n"
@@ -77,7 +123,7 @@ def target(typed: str, folder: Path, stem: str, suffix: str, at: float) -> Path:
     Raises ExportError for a name without an ending that says what to write.
     """
     if not typed.strip():
-        stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(at))
+        stamp = utc(at, "%Y%m%dT%H%M%SZ")
         name = "".join(sign if sign.isascii() and sign.isalnum() else "-" for sign in stem)[:40]
         path, number = folder / f"{name}-{stamp}{suffix}", 2
         while path.exists():
@@ -92,36 +138,86 @@ def target(typed: str, folder: Path, stem: str, suffix: str, at: float) -> Path:
     return path
 
 
-def store(path: Path, text: str) -> None:
-    """Write the file. Raises ExportError."""
+def paths(typed: str) -> list[str]:
+    """Folders, and files that an export could have written, whose path begins with ``typed``."""
+    head, slash, name = typed.rpartition("/")
     try:
-        write_new(path, text.encode("utf-8", "replace"))
+        folder = Path(head + slash or ".").expanduser()
+        with os.scandir(folder) as entries:
+            found = [
+                f"{head}{slash}{entry.name}{'/' if entry.is_dir() else ''}"
+                for entry, _ in zip(entries, range(MOST_ENTRIES), strict=False)
+                if entry.name.startswith(name) and (name or not entry.name.startswith("."))
+                and (entry.is_dir() or entry.name.lower().endswith(KINDS))
+            ]  # fmt: skip
+    except (OSError, ValueError, RuntimeError):
+        return []
+    return sorted(path for path in found if clean(path, LONGEST_VALUE) == path)
+
+
+def store(path: Path, text: str, *, make: bool = False) -> None:
+    """Write the file; ``make`` its folder where that is not there. Raises ExportError."""
+    try:
+        write_new(path, text.encode("utf-8", "replace"), make=make)
     except FileExistsError:
         raise ExportError(
             f"{clean(str(path), 300)} is there already, and stays; say another name"
         ) from None
     except (OSError, ValueError) as error:
+        if isinstance(error, FileNotFoundError) and not path.parent.is_dir():
+            folder = clean(str(path.parent), 300)
+            raise ExportError(
+                f"no such folder: {folder}; make it first, or say another name"
+            ) from None
         words = error.strerror if isinstance(error, OSError) else str(error)
         raise ExportError(
             f"{clean(str(path), 300)} was not written: {clean(words or 'no reason', 80)}"
         ) from None
 
 
-def _rows(model: TableModel[Any]) -> Sequence[tuple[Any, Any]]:
-    return [(key, row) for key in model.order if (row := model.row(key)) is not None]
-
-
 def _id(key: Any) -> str | int:
     return key if isinstance(key, int) else clean(str(key), LONGEST_VALUE)
 
 
-def _head(column: Column[Any]) -> str:
-    unit = _UNITS.get(column.unit, "")
-    return f"{column.title} ({unit})" if unit else column.title
+def _utc(at: float) -> str:
+    return utc(at, "%Y-%m-%dT%H:%M:%SZ")
+
+
+def _says_text(column: Column[Any]) -> bool:
+    """Whether the text of a column says something else than its number."""
+    return column.unit not in ("", YES_NO) or column.told is not None
+
+
+def _heads(column: Column[Any]) -> list[str]:
+    title = column.title or column.called
+    if not _says_text(column):
+        return [title]
+    return [title] if column.unit == TEXT else [title, _raw_head(column)]
+
+
+def _raw_head(column: Column[Any]) -> str:
+    return f"{column.title} {_UNITS.get(column.unit, '') or 'RANK'}"
+
+
+def _shown(column: Column[Any], row: Any, look: Look) -> str:
+    """What the screen shows, not cut; words where that is only a sign."""
+    text = "".join(words for words, _ in column.cell(row, look)).strip()
+    if not any(sign.isalnum() for sign in text):
+        value = (column.told or column.value)(row)
+        text = value if isinstance(value, str) and value else text
+    return clean(text, LONGEST_VALUE)
 
 
 def _value(column: Column[Any], row: Any) -> Value | bool:
-    value = (column.told or column.value)(row)
+    """What a script wants of a column: its number, or its whole text."""
+    if column.told is not None:
+        value = column.told(row)
+        return clean(value, LONGEST_VALUE) if isinstance(value, str) else value
+    return _raw(column, row)
+
+
+def _raw(column: Column[Any], row: Any) -> Value | bool:
+    value = (column.raw or column.value)(row)
     if value is None:
         return None
     if isinstance(value, str):
@@ -130,9 +226,12 @@ def _value(column: Column[Any], row: Any) -> Value | bool:
         return bool(value)
     if value != value or value in (float("inf"), float("-inf")):  # not a number
         return None
+    if column.unit == MOMENT:
+        return _utc(value)
     return int(value) if float(value).is_integer() else float(value)
 
 
 def _defused(text: str) -> str:
-    """A text that a spreadsheet shows and does not calculate."""
-    return f"'{text}" if text.lstrip(" \u00a0").startswith(_FORMULA) and text != "-" else text
+    """A text that a spreadsheet shows and does not calculate, whatever it takes for the end of a
+    cell."""
+    return text if text == "-" else _FORMULA.sub(r"\1'", text)

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 
-def write_new(path: Path, data: bytes) -> None:
-    """Write a file that is not there yet; its folder is made. Raises OSError.
+def write_new(path: Path, data: bytes, *, make: bool = False) -> None:
+    """Write a file that is not there yet; ``make`` its folder too. Raises OSError.
 
     FileExistsError where something of that name is there; it is left alone.
     """
@@ -21,17 +21,18 @@ def write_new(path: Path, data: bytes) -> None:
         except OSError:  # a file system without links
             _exclusive(path, data)
 
-    _write(path, data, put)
+    _write(path, data, put, make=make)
 
 
 def replace(path: Path, data: bytes) -> None:
-    """Write a file, in place of the one that may be there. Raises OSError."""
-    _write(path, data, lambda temporary: os.replace(temporary, path))
+    """Write a file, in place of the one that may be there; its folder is made. Raises OSError."""
+    _write(path, data, lambda temporary: os.replace(temporary, path), make=True)
 
 
-def _write(path: Path, data: bytes, put: Callable[[str], None]) -> None:
+def _write(path: Path, data: bytes, put: Callable[[str], None], *, make: bool) -> None:
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if make:
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     except FileExistsError:
         raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR)) from None
     handle, temporary = tempfile.mkstemp(prefix=".watchfloor-", dir=path.parent)  # 0600

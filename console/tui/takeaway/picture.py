@@ -7,6 +7,8 @@ from textual.app import App
 
 _FONT_FACE = re.compile(r"@font-face\s*\{[^}]*\}\s*")
 _FAMILY = re.compile(r"font-family:\s*Fira Code,\s*monospace")
+_STYLE = re.compile(r"<style>.*?</style>", re.DOTALL)
+"""What is shown stands outside: whoever writes of fonts there hides nothing by it."""
 _FONTS = "font-family: Menlo, Consolas, 'DejaVu Sans Mono', monospace"
 
 
@@ -17,6 +19,10 @@ def picture(app: App[Any], title: str) -> str:
     that server of it. They are replaced by fonts of the viewer's machine. Some viewers drop blanks
     at the start of a text unless they are told to keep them; then columns would not stand in line.
     """
-    svg = _FAMILY.sub(_FONTS, _FONT_FACE.sub("", app.export_screenshot(title=title)))
+    svg = _STYLE.sub(_mended, app.export_screenshot(title=title), count=1)
     svg = svg.replace("<svg ", '<svg xml:space="preserve" ', 1)
     return "\n".join(line.rstrip() for line in svg.splitlines()) + "\n"
+
+
+def _mended(style: re.Match[str]) -> str:
+    return _FAMILY.sub(_FONTS, _FONT_FACE.sub("", style.group()))

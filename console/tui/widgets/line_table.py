@@ -19,6 +19,7 @@ from console.tui.tables.filter import FilterError, SlowFilter
 from console.tui.tables.layout import Layouts
 from console.tui.tables.spread import MARK, Spread
 from console.tui.tables.table_model import TableModel
+from console.tui.tables.units import TEXT
 from console.tui.widgets.strips import line, plain_scroll_bar, segments
 from console.tui.widgets.table_actions import TableActions
 
@@ -72,13 +73,16 @@ class LineTable(TableActions[R], ScrollView, Generic[R], can_focus=True):
         self._rows: dict[tuple[Hashable, bool], Strip] = {}  # until newer rows come
         self._width = -1
         self._lost: tuple[Hashable, float] | None = None  # vanished under the cursor, until when
+        self._lost_name = ""  # what a person calls that row
+        self._clicked: Hashable | None = None  # row of the first click of several
 
     # -- rows
 
     def show(self, rows: Iterable[R]) -> None:
         """Take the newest rows and paint what differs."""
+        name = self.model.name(self.cursor)
         self.model.update(rows, time.monotonic())
-        self._keep_aim()
+        self._keep_aim(name)
         self.settle()
 
     def filter(self, text: str) -> None:
@@ -115,13 +119,13 @@ class LineTable(TableActions[R], ScrollView, Generic[R], can_focus=True):
         """Turn the order round."""
         self.sort_by(self.model.sort, down=not self.model.down)
 
-    def _keep_aim(self) -> None:
+    def _keep_aim(self, name: str) -> None:
         """Remember a row that vanished by itself: a key that is on its way may still mean it."""
         now = time.monotonic()
         if self._lost is not None and now >= self._lost[1]:
             self._lost = None
         if self._lost is None and self.cursor is not None and self.cursor not in self.model.order:
-            self._lost = (self.cursor, now + AIM_S)
+            self._lost, self._lost_name = (self.cursor, now + AIM_S), name
 
     def settle(self) -> None:
         """After any change of rows or order: cursor, size, and the lines that differ."""
@@ -215,7 +219,7 @@ class LineTable(TableActions[R], ScrollView, Generic[R], can_focus=True):
             if at == 0:
                 words = self.empty
                 if self.model.total:
-                    words = f"no row matches {self.model.filter!r}; Esc ends the filter"
+                    words = f"{self.model.nothing()}; Esc ends the filter"
                 return line([(words, "dim")], width, self._look)
             return Strip.blank(width, self._look.style(""))
         row = self.model.row(order[at])
@@ -254,22 +258,33 @@ class LineTable(TableActions[R], ScrollView, Generic[R], can_focus=True):
         used = 0
         span = self._span(row, look) if self._span else None
         ends = 0
-        if span is not None:  # where its column is out of sight, it begins behind the pinned ones
+        behind: Cell = []
+        if span is not None:
             ids = [column.id for column, _ in spread.placed]
-            ends = ids.index(span[0]) + 1 if span[0] in ids else max(1, spread.pinned)
+            behind = span[1]
+            if span[0] in ids:
+                ends = ids.index(span[0]) + 1
+            else:  # out of sight: it begins behind the pinned columns, with what that one says
+                ends = max(1, spread.pinned)
+                behind = [*self._told(span[0], row), *behind]
         for number, (column, room) in enumerate(spread.placed):
             if number == spread.pinned and spread.left:
                 out.append(Segment(" " * MARK, base))
                 used += MARK
-            out += segments(
-                column.cell(row, look), room, look, base, right=column.right, cursor=here
-            )
+            cell = column.cell(row, look)
+            if span is not None and column.unit != TEXT:  # a number from before
+                cell = [(words, "dim") for words, _ in cell]
+            out += segments(cell, room, look, base, right=column.right, cursor=here)
             out.append(Segment(" ", base))
             used += room + 1
             if span is not None and number + 1 == ends:
-                out += segments(span[1], max(0, width - used), look, base, cursor=here)
+                out += segments(behind, max(0, width - used), look, base, cursor=here)
                 break
         return Strip(out).adjust_cell_length(width, base).simplify()
+
+    def _told(self, id: str, row: R) -> Cell:
+        """What a column says of a row, with blanks behind it."""
+        return [*self.model.column(id).cell(row, self._look), ("  ", "")]
 
     # -- moving
 
@@ -320,24 +335,35 @@ class LineTable(TableActions[R], ScrollView, Generic[R], can_focus=True):
     def choose(self) -> None:
         """Say that the row under the cursor is meant, or the one that has just vanished there."""
         key = self.aimed
-        if key is not None and self.model.row(key) is None:
-            self._lost = None  # told once; the next Enter means what is there now
-            self.teller.remark(f"{clean(str(key), 80)} is gone")
-        elif key is not None:
+        if key is not None:
+            self._choose(key)
+
+    def _choose(self, key: Hashable) -> None:
+        if self.model.row(key) is not None:
             self.post_message(self.Chosen(self, key))
+            return
+        lost = self._lost is not None and self._lost[0] == key
+        name = self._lost_name if lost else ""
+        self._lost = None  # told once; the next Enter means what is there now
+        self.teller.remark(f"{clean(name or str(key), 80)} is gone")
 
     def on_click(self, event: Click) -> None:
-        """Head: sort by that column. Row: put the cursor there; a second click chooses."""
+        """Head: sort by that column. Row: put the cursor there; a second click chooses it.
+
+        Both clicks mean the row of the first, whatever came to that line between them.
+        """
         event.stop()
         if event.y == 0:
             self._sort_at(event.x)
             return
+        if event.chain > 1 and self._clicked is not None:
+            key, self._clicked = self._clicked, None
+            self._choose(key)
+            return
         at = self.scroll_offset.y + event.y - 1
         if at < len(self.model.order):
-            again = at == self._at and event.chain > 1
             self._move(at)
-            if again:
-                self.choose()
+            self._clicked = self.cursor
 
     def _sort_at(self, x: int) -> None:
         column = self._spread.at(x)

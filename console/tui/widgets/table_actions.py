@@ -97,7 +97,7 @@ class TableActions(Generic[R]):
         if not rest.strip():
             shown = {column.id for column in arrangement.shown}
             words = [
-                f"{column.id}{'' if column.id in shown else ' (hidden)'}"
+                f"{column.called}{'' if column.id in shown else ' (hidden)'}"
                 f"{' (pinned)' if column.id in arrangement.pinned else ''}"
                 for column in arrangement.columns
             ]
@@ -110,7 +110,7 @@ class TableActions(Generic[R]):
         before, _, last = typed.rpartition(" ")
         shown = {column.id for column in self.model.arrangement.shown}
         every = [
-            f"{'-' if column.id in shown else '+'}{column.id}"
+            f"{'-' if column.id in shown else '+'}{column.called}"
             for column in self.model.arrangement.columns
         ]
         head = f"{before} " if before else ""
@@ -126,11 +126,14 @@ class TableActions(Generic[R]):
 
     def complete_pin(self, typed: str) -> list[str]:
         """All columns."""
-        return [c.id for c in self.model.arrangement.columns if c.id.startswith(typed)]
+        columns = self.model.arrangement.columns
+        return [c.called for c in columns if c.called.startswith(typed)]
 
     def complete_unpin(self, typed: str) -> list[str]:
         """The pinned ones."""
-        return [id for id in self.model.arrangement.pinned if id.startswith(typed)]
+        arrangement = self.model.arrangement
+        names = [c.called for c in arrangement.columns if c.id in arrangement.pinned]
+        return [name for name in names if name.startswith(typed)]
 
     def _changed(self, change: Any, what: str | None = None) -> None:
         if what is not None and not what.strip():
@@ -145,7 +148,11 @@ class TableActions(Generic[R]):
         self.arranged()
 
     def action_sort_by(self, rest: str = "") -> None:
-        """Order by a column: ``COLUMN [up|down]``; nothing is the order of arrival."""
+        """Order by a column: ``COLUMN [up|down]``; nothing is the order of arrival.
+
+        The cursor goes to the first row, because that is what is asked for by name; a key that
+        changes the order leaves it on its row.
+        """
         name, _, way = rest.strip().partition(" ")
         way = way.strip().lower()
         if way not in ("", "up", "down"):
@@ -157,6 +164,7 @@ class TableActions(Generic[R]):
             self.teller.remark(str(error))
             return
         self.sort_by(column, down=way == "down" if way else self.model.down)
+        self._move(0)
 
     def complete_sort_by(self, typed: str) -> list[str]:
         """Columns, then the way."""
