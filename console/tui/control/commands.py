@@ -7,8 +7,15 @@ from fnmatch import fnmatchcase
 from typing import NamedTuple
 
 from console.text import clean
-from console.tui.control.actions import Action
+from console.tui.control.actions import Action, verbs
 
+_ELSEWHERE = {
+    "host": "open a host first, by Enter or :host NAME",
+    "fleet": "go to the fleet first, by :fleet",
+    "table": "it is for a view with rows",
+    "replay": "it is for a recording, `watchfloor replay FILE`",
+}
+"""By place, what to do before its verbs can be used."""
 OFFERED = 20
 """So many candidates are shown when Tab cannot decide."""
 
@@ -41,6 +48,9 @@ def resolve(command: Command, offered: Mapping[str, Action]) -> Action:
         return offered[fitting[0]]
     if fitting:
         raise CommandError(f":{clean(command.verb, 40)} may be {', '.join(sorted(fitting))}")
+    for place, words in _ELSEWHERE.items():
+        if command.verb in verbs(place):
+            raise CommandError(f":{command.verb} is not for this view: {words}")
     near = get_close_matches(command.verb, offered, 1, 0.5)
     hint = f"did you mean :{near[0]}?" if near else f"here: {' '.join(sorted(offered))}"
     raise CommandError(f"no command :{clean(command.verb, 40)} in this view; {hint}")

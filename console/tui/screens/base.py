@@ -10,6 +10,7 @@ from textual.containers import Vertical
 from textual.events import Paste
 from textual.screen import Screen
 from textual.widgets import Input
+from textual.widgets.input import Selection
 
 from console.engine.protocol import Playback
 from console.model.event import Event
@@ -269,6 +270,8 @@ class WatchScreen(Screen[None]):
         self.typed.complete = complete
         self.typed.begin(start)
         self.set_focus(self.typed)  # now, not after the next key
+        if start.startswith("/"):  # an old filter: letters replace it, arrows edit it
+            self.typed.selection = Selection(1, len(start))
 
     @property
     def typing(self) -> bool:
