@@ -157,10 +157,9 @@ def run_check(args: argparse.Namespace) -> int:
     found = asyncio.run(trial(bundle, settings, config.hosts, workstation=config.workstation))
     for line in found.printed.splitlines():
         sys.stderr.write(f"plugin: {line}\n")
-    held = f"Landlock {found.landlock}" if found.landlock else "no Landlock on this kernel"
     sys.stderr.write(
         f"watchfloor: {bundle.name} started in {found.start_ms:.0f} ms and answered in "
-        f"{found.answer_ms:.0f} ms ({ROUNDS} times, the slowest); {held}\n"
+        f"{found.answer_ms:.0f} ms ({ROUNDS} times, the slowest); Landlock {found.landlock}\n"
     )
     if args.json:
         document = {"version": 1, "samples": found.samples, "panels": found.panels}

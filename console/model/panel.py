@@ -31,12 +31,19 @@ class Row(msgspec.Struct, frozen=True, kw_only=True, tag="row"):
 
 
 class Gauge(msgspec.Struct, frozen=True, kw_only=True, tag="gauge"):
-    """A share of a whole, 0 to 100, and what it is in words. None: not known."""
+    """A share of a whole, 0 to 100, None: not known; ``text`` follows the number: "left"."""
 
     label: str
     percent: float | None
     text: str = ""
     severity: Severity = ""
+
+    @property
+    def told(self) -> str:
+        """The share and the text, as every face writes them beside or without a bar."""
+        if self.percent is None:
+            return "not known"
+        return f"{round(self.percent, 1):g}% {self.text}".rstrip()
 
 
 class Plot(msgspec.Struct, frozen=True, kw_only=True, tag="plot"):

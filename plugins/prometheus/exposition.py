@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 MAX_PAGE = 4 << 20
 MAX_LINE = 8192
 MAX_KEPT = 5000
+LARGEST = 1e15
+"""A number beyond it is taken for none; the console keeps no larger one either."""
 
 _NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
 _LABEL = re.compile(r'\s*([a-zA-Z_][a-zA-Z0-9_]*)\s*=\s*"((?:[^"\\]|\\.)*)"\s*(,|(?=\}))')
@@ -38,14 +40,13 @@ class Page:
     cut: bool = False
 
     def total(self, name: str) -> float | None:
-        """The sum over all labels of a series; None where there is none, or no number."""
-        values = [point.value for point in self.points.get(name, ())]
-        whole = [value for value in values if math.isfinite(value)]
-        return sum(whole) if whole else None
+        """The sum over all labels of a series; None where there is none, or no sound number."""
+        values = [p.value for p in self.points.get(name, ()) if sound(p.value)]
+        return sum(values) if values and sound(sum(values)) else None
 
     def mean(self, name: str) -> float | None:
         """The mean over all labels."""
-        values = [p.value for p in self.points.get(name, ()) if math.isfinite(p.value)]
+        values = [p.value for p in self.points.get(name, ()) if sound(p.value)]
         return sum(values) / len(values) if values else None
 
     def buckets(self, name: str) -> list[tuple[float, float]]:
@@ -53,9 +54,19 @@ class Page:
         sums: dict[float, float] = {}
         for point in self.points.get(f"{name}_bucket", ()):
             bound = number(point.labels.get("le", ""))
-            if bound is not None and not math.isnan(bound) and math.isfinite(point.value):
+            if bound is not None and _is_bound(bound) and sound(point.value):
                 sums[bound] = sums.get(bound, 0.0) + point.value
         return sorted(sums.items())
+
+
+def sound(value: float) -> bool:
+    """Whether a number may be shown and kept."""
+    return math.isfinite(value) and abs(value) <= LARGEST
+
+
+def _is_bound(value: float) -> bool:
+    """Whether it may be the upper bound of a bucket."""
+    return sound(value) or value == math.inf
 
 
 def read(text: str, wanted: Collection[str]) -> Page:

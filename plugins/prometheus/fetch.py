@@ -7,6 +7,7 @@ for the whole answer, not for each piece of it.
 from __future__ import annotations
 
 import http.client
+import re
 import socket
 import threading
 import time
@@ -15,6 +16,8 @@ from urllib.parse import urlsplit
 from .exposition import MAX_PAGE
 
 TIMEOUT_S = 2.0
+_SIZE = re.compile(rb"([0-9A-Fa-f]{1,8})[ \t]*(?:;[^\r\n]*)?\r?\n")
+_SIZE_LINE = 256
 
 
 class FetchError(Exception):
@@ -50,7 +53,7 @@ def fetch(url: str, seconds: float = TIMEOUT_S) -> str:
         answer = connection.getresponse()
         if answer.status != 200:
             raise FetchError(f"answers {answer.status}")
-        raw = answer.read(MAX_PAGE + 1)
+        raw = _body(answer)
         if time.monotonic() >= end:
             raise TimeoutError
     except ConnectionRefusedError:
@@ -70,6 +73,30 @@ def fetch(url: str, seconds: float = TIMEOUT_S) -> str:
     if len(raw) > MAX_PAGE:
         raise FetchError(f"is larger than {MAX_PAGE >> 20} MiB")
     return raw.decode("utf-8", "replace")
+
+
+def _body(answer: http.client.HTTPResponse) -> bytes:
+    """What follows the head, one byte more than ``MAX_PAGE`` at most.
+
+    HTTPException where it is not whole. Chunks are read here: http.client takes a size of -1 and
+    then reads without end.
+    """
+    if not answer.chunked:
+        return answer.read(MAX_PAGE + 1)
+    read = bytearray()
+    while len(read) <= MAX_PAGE:
+        found = _SIZE.fullmatch(answer.fp.readline(_SIZE_LINE))
+        if found is None:
+            raise http.client.HTTPException("a piece of the page has no size")
+        size = int(found[1], 16)
+        if size == 0:
+            break
+        piece = answer.fp.read(min(size, MAX_PAGE + 1 - len(read)))
+        read += piece
+        if len(piece) < size and len(read) <= MAX_PAGE:
+            raise http.client.HTTPException("the page is cut off")
+        answer.fp.readline(3)
+    return bytes(read)
 
 
 def _cut(sock: socket.socket) -> None:

@@ -78,11 +78,15 @@ class Metrics:
         target.read_at = at
         try:
             page = read(fetch(target.url, seconds), self._wanted)
+            target.numbers = measure(page, target.numbers, at - target.at)
         except FetchError as error:
             target.error, target.numbers = str(error), None
             return
+        except Exception as error:  # noqa: BLE001,RUF100  # one page is no reason to lose the others
+            target.error = f"its page cannot be read: {type(error).__name__}: {error}"[:120]
+            target.numbers = None
+            return
         target.error = ""
-        target.numbers = measure(page, target.numbers, at - target.at)
         target.page, target.at = page, at
 
 

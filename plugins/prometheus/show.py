@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from console.extend import Gauge, Item, Note, Plot, Row, Sample, Severity
 
-from .exposition import Page
+from .exposition import Page, sound
 from .numbers import Numbers
 
 FULL, NEARLY = 98.0, 90.0
@@ -20,7 +20,11 @@ _LATENCIES = (("latency", "whole request"), ("first_token", "first token"))
 
 
 def samples(host: str, numbers: Numbers) -> Iterator[Sample]:
-    """What is kept over time."""
+    """What is kept over time; a number that is none is left out, and hinders no other."""
+    return (sample for sample in _samples(host, numbers) if sound(sample.value))
+
+
+def _samples(host: str, numbers: Numbers) -> Iterator[Sample]:
     for name, series in (("running", "running"), ("waiting", "waiting"), ("cache", "cache_pct")):
         if name in numbers.gauges:
             yield Sample(host=host, name=series, value=numbers.gauges[name])
@@ -61,7 +65,7 @@ def _requests(numbers: Numbers) -> Iterator[Item]:
     if "cache" in numbers.gauges:
         share = numbers.gauges["cache"]
         level: Severity = "bad" if share >= FULL else "warn" if share >= NEARLY else ""
-        yield Gauge(label="KV cache", percent=share, text=f"{share:.1f}% used", severity=level)
+        yield Gauge(label="KV cache", percent=share, text="used", severity=level)
 
 
 def _rates(numbers: Numbers) -> Iterator[Item]:

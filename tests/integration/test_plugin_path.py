@@ -66,12 +66,12 @@ async def test_a_model_server_is_seen_on_the_screen(tmp_path: Path) -> None:
             await pilot.press("7")
             shown = await until(lambda shown: "requests running" in shown)
             assert f"model server vLLM at http://127.0.0.1:{port}/metrics" in shown
-            assert "43.0% used" in shown
+            assert "43% used" in shown
             assert "after the next reading" in shown
             server.text = vllm(130, 9_000.0, running=31, cache=0.99)
             shown = await until(lambda shown: "95% under" in shown)
             assert "requests running        31" in shown
-            assert "✖ 99.0% used" in shown
+            assert "✖ 99% used" in shown
             await until(lambda shown: "tokens a second" in shown and "measured yet" not in shown)
             server.text = "nothing known 1\n"
             await until(lambda shown: "no series of a model server" in shown)

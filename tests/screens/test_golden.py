@@ -29,7 +29,7 @@ def panels() -> tuple[Panel, ...]:
     items = (
         Row(label="requests running", value="12"),
         Row(label="requests waiting", value="3", severity="warn"),
-        Gauge(label="KV cache", percent=98.4, text="98.4% used", severity="bad"),
+        Gauge(label="KV cache", percent=98.4, text="used", severity="bad"),
         Gauge(label="batch", percent=None),
         Plot(label="tokens a second", series="plugin.prometheus.tokens_rate", unit="/s"),
         Plot(label="KV cache", series="plugin.prometheus.cache_pct", unit="%", top=100.0),

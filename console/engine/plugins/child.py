@@ -9,6 +9,7 @@ import importlib.abc
 import importlib.machinery
 import importlib.util
 import io
+import math
 import os
 import resource
 import signal
@@ -128,8 +129,8 @@ def _readable() -> list[Path]:
     return [Path(text) for text in (*own, *_SYSTEM) if text and text not in here]
 
 
-def confine(connect: Sequence[str]) -> int:
-    """Give up all that a plugin does not need; the version of Landlock in force, 0 for none."""
+def confine(connect: Sequence[str]) -> None:
+    """Give up all that a plugin does not need. OSError where the kernel does not hold it."""
     import ctypes
 
     ports = [parts(text)[1] for text in connect]
@@ -142,10 +143,10 @@ def confine(connect: Sequence[str]) -> int:
         raise OSError(0, "the console is gone")
     os.nice(NICE)
     _limits()
-    version = landlock.restrict(_readable(), ports)
+    if not landlock.restrict(_readable(), ports):
+        raise OSError(0, landlock.NONE)
     seccomp.confine(network=bool(ports))
     sys.addaudithook(_only_to({parts(text) for text in connect}))
-    return version
 
 
 def _only_to(granted: set[tuple[str, int]]) -> Any:
@@ -186,7 +187,8 @@ def _load(start: Start) -> Any:
 
 
 def _answer(plugin: Any, tick: Tick, kinds: Sequence[str]) -> Said:
-    samples = tuple(plugin.collect(tick.at, tick.hosts)) if "collector" in kinds else ()
+    given = plugin.collect(tick.at, tick.hosts) if "collector" in kinds else ()
+    samples = tuple(sample for sample in given if math.isfinite(sample.value))  # JSON has no others
     panels = tuple(plugin.panels(tick.at, tick.hosts)) if "panel" in kinds else ()
     return Said(n=tick.n, samples=samples, panels=panels)
 
@@ -216,10 +218,10 @@ def main() -> int:
     try:
         start = msgspec.json.decode(lines.readline(), type=Start)
         package = start.package
-        version = confine(start.connect)
+        confine(start.connect)
         _forget_the_console()
         plugin = _load(start)
-        say(Said(n=0, landlock=version))
+        say(Said(n=0))
         for line in lines:
             say(_answer(plugin, msgspec.json.decode(line, type=Tick), start.kinds))
     except Exception as error:  # noqa: BLE001,RUF100  # whatever a plugin raises is told

@@ -17,6 +17,7 @@ _FILES = {1: (1 << 13) - 1, 2: 1 << 13, 3: 1 << 14, 5: 1 << 15}  # rights by the
 _BIND, _CONNECT = 1 << 0, 1 << 1
 _SCOPES = 0b11  # abstract UNIX sockets and signals, from version 6 on
 PORTS_FROM = 4
+NONE = "this kernel has no Landlock, which holds what a plugin may read"
 
 
 class _Rules(ctypes.Structure):

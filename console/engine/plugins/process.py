@@ -9,6 +9,7 @@ from pathlib import Path
 
 import msgspec
 
+from console.engine.plugins import landlock
 from console.engine.plugins.manifest import Bundle
 from console.engine.plugins.protocol import MAX_LINE, Answer, Said, Start, Tick, checked, decode
 from console.errors import PluginError
@@ -28,6 +29,18 @@ _CHILD = Path(__file__).resolve().with_name("child.py")
 _BESIDE = str(Path(msgspec.__file__).resolve().parents[1])
 
 
+def held() -> int:
+    """The kernel's version of Landlock. Raises PluginError where there is none: no plugin runs."""
+    version = landlock.version()
+    if not version:
+        raise PluginError(
+            landlock.NONE,
+            hint="Use Linux 5.13 or newer with `landlock` in /sys/kernel/security/lsm (kernel"
+            " parameter lsm=), and no container whose seccomp profile hides it.",
+        )
+    return version
+
+
 class PluginProcess:
     """A plugin's process, from ``start`` to ``kill``. What it does wrong is a PluginError."""
 
@@ -44,12 +57,18 @@ class PluginProcess:
         self.printed = ""  # the last of what it printed, cleaned; for its author
 
     @property
+    def network(self) -> bool:
+        """Whether it may have TCP sockets at all."""
+        return bool(self._connect)
+
+    @property
     def pid(self) -> int:
         """Process id; 0 when there is none."""
         return self._process.pid if self._process is not None else 0
 
     async def start(self, seconds: float = START_S) -> None:
         """Start it and wait until it is confined and its class is made."""
+        self.landlock = held()
         env = {"LC_ALL": "C.UTF-8"}
         if "LD_LIBRARY_PATH" in os.environ:  # some Pythons do not start without
             env["LD_LIBRARY_PATH"] = os.environ["LD_LIBRARY_PATH"]
@@ -77,8 +96,7 @@ class PluginProcess:
             settings=self._settings,
             connect=self._connect,
         )
-        said = await self._say(msgspec.json.encode(start), 0, seconds, "did not start")
-        self.landlock = said.landlock
+        await self._say(msgspec.json.encode(start), 0, seconds, "did not start")
 
     async def ask(
         self, at: float, hosts: Sequence[PluginHost], seconds: float = ANSWER_S
@@ -138,7 +156,7 @@ class PluginProcess:
         if code is None:
             return "closed its output"
         if code < 0:
-            return f"was ended by {signal.Signals(-code).name}"
+            return f"was ended by {_signal(-code)}"
         last = self.printed.strip().rpartition("\n")[2]
         return f"ended with status {code}" + (f": {last}" if last else "")
 
@@ -170,6 +188,13 @@ class PluginProcess:
         except TimeoutError:
             pass
         process._transport.close()  # type: ignore[attr-defined]  # else pipes wait for the collector
+
+
+def _signal(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # most real-time signals have no name
+        return f"signal {number}"
 
 
 def _cpu_s(pid: int) -> float:

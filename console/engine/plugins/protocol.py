@@ -59,13 +59,12 @@ class Tick(msgspec.Struct, frozen=True, kw_only=True):
 class Said(msgspec.Struct, frozen=True, kw_only=True):
     """An answer; ``n`` 0 says that the plugin has started and is confined.
 
-    ``landlock`` is the version in force. ``error`` is why the process is about to end.
+    ``error`` is why the process is about to end.
     """
 
     n: int
     samples: tuple[Sample, ...] = ()
     panels: tuple[Panel, ...] = ()
-    landlock: int = 0
     error: str = ""
 
 
@@ -90,10 +89,12 @@ def decode(line: bytes) -> Said:
 def checked(said: Said, plugin: str, hosts: Iterable[str], at: float) -> Answer:
     """The answer ``said`` of ``plugin`` to a question about ``hosts``, asked at ``at``.
 
-    Raises PluginError for other hosts, names or numbers that make no sense, and too much of it.
+    A number that is none, or is beyond ``MAX_VALUE``, is left out: one bad source among many is no
+    fault of the others. Raises PluginError for other hosts, wrong names, and too much of it.
     """
     asked = set(hosts)
     counts: dict[str, int] = {}
+    samples: list[Sample] = []
     for sample in said.samples:
         _known(sample.host, asked)
         counts[sample.host] = counts.get(sample.host, 0) + 1
@@ -101,7 +102,8 @@ def checked(said: Said, plugin: str, hosts: Iterable[str], at: float) -> Answer:
             raise PluginError(f"gives more than {MAX_SAMPLES} numbers of one host")
         if not _SERIES.fullmatch(sample.name):
             raise PluginError(f"names a number {clean(sample.name, 80)!r}")
-        _number(sample.value)
+        if _sound(sample.value):
+            samples.append(sample)
     panels: dict[str, tuple[Panel, ...]] = {}
     for panel in said.panels:
         _known(panel.host, asked)
@@ -109,7 +111,7 @@ def checked(said: Said, plugin: str, hosts: Iterable[str], at: float) -> Answer:
         if len(before) >= MAX_PANELS:
             raise PluginError(f"shows more than {MAX_PANELS} panels of one host")
         panels[panel.host] = (*before, _panel(panel, plugin, at))
-    return Answer(samples=said.samples, panels=panels)
+    return Answer(samples=tuple(samples), panels=panels)
 
 
 def _known(host: str, asked: set[str]) -> None:
@@ -117,10 +119,8 @@ def _known(host: str, asked: set[str]) -> None:
         raise PluginError(f"speaks of {clean(host, 80)!r}, which it was not asked about")
 
 
-def _number(value: float) -> float:
-    if not math.isfinite(value) or abs(value) > MAX_VALUE:
-        raise PluginError("gives a number that is none")
-    return value
+def _sound(value: float | None) -> bool:
+    return value is not None and math.isfinite(value) and abs(value) <= MAX_VALUE
 
 
 def _panel(panel: Panel, plugin: str, at: float) -> Panel:
@@ -138,10 +138,10 @@ def _item(item: Item, plugin: str) -> Item:
             label=clean(item.label, 60), value=clean(item.value, 160), severity=item.severity
         )
     if isinstance(item, Gauge):
-        percent = None if item.percent is None else min(max(_number(item.percent), 0.0), 100.0)
+        share = item.percent
         return Gauge(
             label=clean(item.label, 60),
-            percent=percent,
+            percent=min(max(share, 0.0), 100.0) if share is not None else None,
             text=clean(item.text, 80),
             severity=item.severity,
         )
@@ -152,6 +152,6 @@ def _item(item: Item, plugin: str) -> Item:
             label=clean(item.label, 60),
             series=series_name(plugin, item.series),
             unit=clean(item.unit, 12),
-            top=None if item.top is None else _number(item.top),
+            top=item.top if _sound(item.top) else None,
         )
     return Note(text=clean(item.text, 300), severity=item.severity)

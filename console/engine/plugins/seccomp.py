@@ -1,8 +1,10 @@
-"""A filter of system calls for the process of a plugin: no programs, no signals, no other sockets.
+"""A filter of system calls for the process of a plugin: what Python needs, and nothing else.
 
-It holds what Landlock does not: starting processes, sending signals to the console (same user!),
-UNIX and UDP sockets, changing files and their names, other processes' limits and priorities. The
-refusal of ``open`` to make or empty a file is that of the sensor of tier 2.
+It holds what Landlock does not: starting processes, signals to the console (same user!), memory
+shared with other programs, sockets that Landlock does not look at, opening a file to write, other
+processes' limits and priorities, another user. Only what is named here is allowed, so a call that
+a new kernel brings is refused too. The refusal of ``open`` to make or empty a file, the machine's
+own number and its second table of calls are those of the sensor of tier 2.
 """
 
 import ctypes
@@ -10,52 +12,68 @@ import os
 import platform
 import socket
 import struct
+from collections.abc import Iterable, Sequence
 
 from console.hostside.sensor.confine import make_nothing
 
 _SET_SECCOMP, _FILTER = 22, 2  # of prctl(2)
-_LOAD, _EQUAL, _BITS, _RETURN = 0x20, 0x15, 0x45, 0x06
+_LOAD, _EQUAL, _AT_LEAST, _BITS, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
 _AND = 0x54
 _ALLOW, _ERRNO = 0x7FFF0000, 0x00050000
-_EPERM, _ENOSYS, _EAFNOSUPPORT = 1, 38, 97
+_EPERM, _EACCES, _ENOSYS, _EAFNOSUPPORT = 1, 13, 38, 97
 _NUMBER, _ARGUMENTS = 0, 16  # in struct seccomp_data
-_CLONE_THREAD = 0x10000
-_SOCKET_TYPE = 0xF
+_MACHINES = ("x86_64", "aarch64")
 
 # Numbers by machine: (x86_64, aarch64); -1 where there is no such call.
-_REFUSED: dict[str, tuple[int, int]] = {
-    "fork": (57, -1), "vfork": (58, -1), "execve": (59, 221), "execveat": (322, 281),
-    "ptrace": (101, 117), "process_vm_readv": (310, 270), "process_vm_writev": (311, 271),
-    "pidfd_open": (434, 434), "pidfd_getfd": (438, 438), "pidfd_send_signal": (424, 424),
-    "setrlimit": (160, 164), "kcmp": (312, 272), "tkill": (200, 130), "rt_sigqueueinfo": (129, 138),
-    "rt_tgsigqueueinfo": (297, 240), "setpriority": (141, 140), "ioprio_set": (251, 30),
-    "sched_setparam": (142, 118), "sched_setscheduler": (144, 119), "sched_setattr": (314, 274),
-    "sched_setaffinity": (203, 122), "prctl": (157, 167),
-    "bind": (49, 200), "listen": (50, 201), "socketpair": (53, 199), "sendmsg": (46, 211),
-    "rename": (82, -1), "renameat": (264, 38), "renameat2": (316, 276), "mkdir": (83, -1),
-    "mkdirat": (258, 34), "rmdir": (84, -1), "unlink": (87, -1), "unlinkat": (263, 35),
-    "link": (86, -1), "linkat": (265, 37), "symlink": (88, -1), "symlinkat": (266, 36),
-    "mknod": (133, -1), "mknodat": (259, 33), "truncate": (76, 45), "chmod": (90, -1),
-    "fchmod": (91, 52), "fchmodat": (268, 53), "fchmodat2": (452, 452), "chown": (92, -1),
-    "fchown": (93, 55), "lchown": (94, -1), "fchownat": (260, 54), "utime": (132, -1),
-    "utimes": (235, -1), "futimesat": (261, -1), "utimensat": (280, 88), "setxattr": (188, 5),
-    "lsetxattr": (189, 6), "fsetxattr": (190, 7), "removexattr": (197, 14),
-    "lremovexattr": (198, 15), "fremovexattr": (199, 16), "mount": (165, 40), "umount2": (166, 39),
-    "pivot_root": (155, 41), "chroot": (161, 51), "unshare": (272, 97), "setns": (308, 268),
-    "bpf": (321, 280), "perf_event_open": (298, 241), "userfaultfd": (323, 282),
-    "keyctl": (250, 219), "add_key": (248, 217), "request_key": (249, 218),
-    "shmget": (29, 194), "semget": (64, 190), "msgget": (68, 186), "mq_open": (240, 180),
-    "reboot": (169, 142), "kexec_load": (246, 104), "init_module": (175, 105),
-    "finit_module": (313, 273), "delete_module": (176, 106), "swapon": (167, 224),
-    "swapoff": (168, 225), "settimeofday": (164, 170), "clock_settime": (227, 112),
-    "sethostname": (170, 161), "inotify_init1": (294, 26),
-    "fanotify_init": (300, 262), "quotactl": (179, 60), "acct": (163, 89),
+_ALLOWED: dict[str, tuple[int, int]] = {
+    "read": (0, 63), "write": (1, 64), "readv": (19, 65), "writev": (20, 66), "pread64": (17, 67),
+    "preadv": (295, 69), "lseek": (8, 62), "close": (3, 57), "close_range": (436, 436),
+    "dup": (32, 23), "dup2": (33, -1), "dup3": (292, 24), "pipe2": (293, 59), "fstat": (5, 80),
+    "stat": (4, -1), "lstat": (6, -1), "newfstatat": (262, 79), "statx": (332, 291),
+    "statfs": (137, 43), "fstatfs": (138, 44), "access": (21, -1), "faccessat": (269, 48),
+    "faccessat2": (439, 439), "readlink": (89, -1), "readlinkat": (267, 78),
+    "getdents64": (217, 61), "getcwd": (79, 17), "fadvise64": (221, 223), "umask": (95, 166),
+    "mmap": (9, 222), "mprotect": (10, 226), "munmap": (11, 215), "mremap": (25, 216),
+    "madvise": (28, 233), "brk": (12, 214), "membarrier": (324, 283), "rt_sigaction": (13, 134),
+    "rt_sigprocmask": (14, 135), "rt_sigreturn": (15, 139), "rt_sigpending": (127, 136),
+    "rt_sigtimedwait": (128, 137), "sigaltstack": (131, 132), "restart_syscall": (219, 128),
+    "pause": (34, -1), "alarm": (37, -1), "setitimer": (38, 103), "getitimer": (36, 102),
+    "futex": (202, 98), "set_robust_list": (273, 99), "rseq": (334, 293), "sched_yield": (24, 124),
+    "sched_getaffinity": (204, 123), "sched_getparam": (143, 121), "sched_getscheduler": (145, 120),
+    "sched_get_priority_max": (146, 125), "sched_get_priority_min": (147, 126),
+    "getpriority": (140, 141), "arch_prctl": (158, -1), "exit": (60, 93), "exit_group": (231, 94),
+    "clock_gettime": (228, 113), "clock_getres": (229, 114), "clock_nanosleep": (230, 115),
+    "nanosleep": (35, 101), "gettimeofday": (96, 169), "time": (201, -1), "times": (100, 153),
+    "getrusage": (98, 165), "getrlimit": (97, 163), "sysinfo": (99, 179), "uname": (63, 160),
+    "getcpu": (309, 168), "getrandom": (318, 278), "getpid": (39, 172), "getppid": (110, 173),
+    "gettid": (186, 178), "getpgid": (121, 155), "getpgrp": (111, -1), "getsid": (124, 156),
+    "getuid": (102, 174), "geteuid": (107, 175), "getgid": (104, 176), "getegid": (108, 177),
+    "getresuid": (118, 148), "getresgid": (120, 150), "getgroups": (115, 158), "poll": (7, -1),
+    "ppoll": (271, 73), "select": (23, -1), "pselect6": (270, 72), "epoll_create1": (291, 20),
+    "epoll_ctl": (233, 21), "epoll_wait": (232, -1), "epoll_pwait": (281, 22),
+    "eventfd2": (290, 19), "connect": (42, 203), "recvfrom": (45, 207), "recvmsg": (47, 212),
+    "getsockopt": (55, 209), "getsockname": (51, 204), "getpeername": (52, 205),
+    "shutdown": (48, 210),
 }  # fmt: skip
-# clone3 hides its flags behind a pointer, io_uring whole calls: for libraries they do not exist.
-_UNKNOWN = {"clone3": (435, 435), "io_uring_setup": (425, 425)}
-_CLONE, _KILL, _TGKILL = (56, 220), (62, 129), (234, 131)
-_PRLIMIT, _SOCKET = (302, 261), (41, 198)
-_MACHINES = ("x86_64", "aarch64")
+_NEWER = 424
+"""Numbers from here on are the same everywhere and newer than any C library needs. For libraries
+they do not exist, so these use older calls. Among them are clone3, whose flags lie behind a
+pointer, and io_uring, which hides whole calls."""
+
+# Calls that are allowed with some arguments only.
+_CLONE, _KILL, _TGKILL, _PRLIMIT = (56, 220), (62, 129), (234, 131), (302, 261)
+_OPEN, _OPENAT, _FCNTL, _IOCTL = (2, -1), (257, 56), (72, 25), (16, 29)
+_SOCKET, _SENDTO, _SETSOCKOPT = (41, 198), (44, 206), (54, 208)
+_CLONE_THREAD, _CLONE_NAMESPACES = 0x10000, 0x7E020000
+_TO_WRITE = os.O_WRONLY | os.O_RDWR
+# Of fcntl: copies and flags of a descriptor. Not: whom it signals, locks, leases.
+_FCNTLS = (0, 1, 2, 3, 4, 1030)
+# Of ioctl: is it a terminal (two ways), its size, blocking, close-on-exec, how much is there.
+_IOCTLS = (0x5401, 0x802C542A, 0x5413, 0x5421, 0x5450, 0x5451, 0x541B)
+_SOCKET_TYPE = 0xF
+_PROTOCOLS = (0, socket.IPPROTO_TCP)  # not MPTCP, SMC: Landlock knows the ports of TCP alone
+_FAST_OPEN = 0x20000000  # of send(2): connects without connect(2), past Landlock
+_TCP_ULP = 31  # of setsockopt(2): puts another protocol into a socket of TCP
 
 
 class _Program(ctypes.Structure):
@@ -72,28 +90,45 @@ def _refuse(error: int) -> bytes:
     return _step(_RETURN, _ERRNO | error)
 
 
-def _argument(number: int) -> bytes:
-    return _step(_LOAD, _ARGUMENTS + 8 * number)  # the low half, on machines of this byte order
+def _argument(number: int, *, high: bool = False) -> bytes:
+    """Load one half of an argument, the low one unless ``high``; this byte order is checked."""
+    return _step(_LOAD, _ARGUMENTS + 8 * number + 4 * high)
 
 
-def _only(call: int, argument: int, value: int) -> list[bytes]:
-    """Refuse ``call`` unless its argument is ``value``."""
-    return [
-        _step(_EQUAL, call, 0, 4), _argument(argument),
-        _step(_EQUAL, value, 0, 1), _step(_RETURN, _ALLOW), _refuse(_EPERM),
-    ]  # fmt: skip
+def _case(call: int, checks: Iterable[Sequence[bytes]]) -> list[bytes]:
+    """Allow ``call`` where it passes all checks, each of which refuses by itself."""
+    steps = [step for check in checks for step in check] + [_step(_RETURN, _ALLOW)]
+    return [_step(_EQUAL, call, 0, len(steps)), *steps] if call >= 0 else []
 
 
-def _sockets(call: int, network: bool) -> list[bytes]:
+def _among(argument: int, values: Sequence[int], error: int = _EPERM) -> list[bytes]:
+    """Refuse unless the argument, a number of 32 bits for the kernel too, is one of these."""
+    left = range(len(values), 0, -1)
+    tests = [_step(_EQUAL, value, over, 0) for value, over in zip(values, left, strict=True)]
+    return [_argument(argument), *tests, _refuse(error)]
+
+
+def _without(argument: int, bits: int, error: int = _EPERM) -> list[bytes]:
+    """Refuse where the argument has any of these bits."""
+    return [_argument(argument), _step(_BITS, bits, 0, 1), _refuse(error)]
+
+
+def _null(argument: int) -> list[bytes]:
+    """Refuse unless the argument is a null pointer: both halves, for one may be zero by choice."""
+    zero = [_step(_EQUAL, 0, 1, 0), _refuse(_EPERM)]
+    return [_argument(argument), *zero, _argument(argument, high=True), *zero]
+
+
+def _sockets(*, network: bool) -> list[list[bytes]]:
     """TCP over IP where there is ``network``; no other socket at all."""
     if not network:
-        return [_step(_EQUAL, call, 0, 1), _refuse(_EAFNOSUPPORT)]
+        return [[_refuse(_EAFNOSUPPORT)]]
+    stream = [_argument(1), _step(_AND, _SOCKET_TYPE), _step(_EQUAL, socket.SOCK_STREAM, 1, 0)]
     return [
-        _step(_EQUAL, call, 0, 8), _argument(0),
-        _step(_EQUAL, socket.AF_INET, 1, 0), _step(_EQUAL, socket.AF_INET6, 0, 4),
-        _argument(1), _step(_AND, _SOCKET_TYPE),
-        _step(_EQUAL, socket.SOCK_STREAM, 0, 1), _step(_RETURN, _ALLOW), _refuse(_EAFNOSUPPORT),
-    ]  # fmt: skip
+        _among(0, (socket.AF_INET, socket.AF_INET6), _EAFNOSUPPORT),
+        [*stream, _refuse(_EAFNOSUPPORT)],
+        _among(2, _PROTOCOLS, _EAFNOSUPPORT),
+    ]
 
 
 def program(machine: str, pid: int, *, network: bool) -> bytes:
@@ -104,19 +139,30 @@ def program(machine: str, pid: int, *, network: bool) -> bytes:
     if machine not in _MACHINES:
         raise KeyError(machine)
     at = _MACHINES.index(machine)
-    steps = [_step(_LOAD, _NUMBER)]
-    for numbers, error in ((_REFUSED, _EPERM), (_UNKNOWN, _ENOSYS)):
-        for pair in numbers.values():
-            if pair[at] >= 0:
-                steps += [_step(_EQUAL, pair[at], 0, 1), _refuse(error)]
-    steps += [
-        _step(_EQUAL, _CLONE[at], 0, 4), _argument(0),
-        _step(_BITS, _CLONE_THREAD, 0, 1), _step(_RETURN, _ALLOW), _refuse(_EPERM),
+    thread = [_argument(0), _step(_BITS, _CLONE_THREAD, 1, 0), _refuse(_EPERM)]
+    no_ulp = [
+        _argument(1), _step(_EQUAL, socket.IPPROTO_TCP, 0, 3),
+        _argument(2), _step(_EQUAL, _TCP_ULP, 0, 1), _refuse(_EPERM),
     ]  # fmt: skip
-    steps += _only(_KILL[at], 0, pid) + _only(_TGKILL[at], 0, pid)
-    steps += _only(_PRLIMIT[at], 2, 0)  # without new limits: it only reads
-    steps += _sockets(_SOCKET[at], network)
-    return b"".join([*steps, _step(_RETURN, _ALLOW)])
+    cases: tuple[tuple[tuple[int, int], Sequence[Sequence[bytes]]], ...] = (
+        *((pair, ()) for pair in _ALLOWED.values()),
+        (_OPEN, [_without(1, _TO_WRITE, _EACCES)]),
+        (_OPENAT, [_without(2, _TO_WRITE, _EACCES)]),
+        (_FCNTL, [_among(1, _FCNTLS)]),
+        (_IOCTL, [_among(1, _IOCTLS)]),
+        (_CLONE, [thread, _without(0, _CLONE_NAMESPACES)]),
+        (_KILL, [_among(0, (pid,))]),
+        (_TGKILL, [_among(0, (pid,))]),
+        (_PRLIMIT, [_among(0, (0, pid)), _null(2)]),  # without new limits: it only reads
+        (_SOCKET, _sockets(network=network)),
+        (_SENDTO, [_without(3, _FAST_OPEN)]),
+        (_SETSOCKOPT, [no_ulp]),
+    )
+    steps = [_step(_LOAD, _NUMBER)]
+    for pair, checks in cases:
+        steps += _case(pair[at], checks)
+    unknown = [_step(_AT_LEAST, _NEWER, 0, 1), _refuse(_ENOSYS), _refuse(_EPERM)]
+    return b"".join([*steps, *unknown])
 
 
 def confine(*, network: bool) -> None:

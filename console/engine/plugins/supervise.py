@@ -9,8 +9,9 @@ import msgspec
 
 from console.clock import Clock
 from console.config.document import Plugin as Settings
+from console.engine.plugins import landlock
 from console.engine.plugins.manifest import Bundle, find
-from console.engine.plugins.process import PluginProcess
+from console.engine.plugins.process import PluginProcess, held
 from console.engine.plugins.protocol import MAX_HOSTS, Answer
 from console.errors import PluginError
 from console.fleet.history import KEEP_S, Ring
@@ -30,6 +31,9 @@ MAX_SERIES = 64
 """Numbers that are kept of one host."""
 UNIT = 1000.0
 """What one means in the half floats of a ring: values from 0.06 to 65 million keep three digits."""
+
+PORTS = "it may connect to any port"
+"""What a kernel whose Landlock knows no ports does not hold of a plugin that was granted one."""
 
 Views = Callable[[], Mapping[str, HostView]]
 
@@ -55,7 +59,7 @@ class Supervised:
         self._panels: dict[str, tuple[Panel, ...]] = {}
         self._rings: dict[str, dict[str, Ring]] = {}  # by host and whole name
         self._stopped = ""
-        self._bare = False  # it was told that the kernel holds it less than it could
+        self._bare = False  # it was told that the kernel holds no ports
 
     # -- what faces see
 
@@ -102,6 +106,8 @@ class Supervised:
                 await self._live(bundle)
             except PluginError as error:
                 reason = clean(error.message, 400)
+            except Exception as error:  # noqa: BLE001,RUF100  # else the last panel stands for ever
+                reason = _defect(error)
             if self._around.clock.mono() - began > CALM_S:
                 failures = 0
             if failures >= len(PAUSES):
@@ -114,13 +120,17 @@ class Supervised:
             await asyncio.sleep(pause)
 
     async def _bundle(self) -> Bundle | None:
-        """Its files, when they are those that were pinned; else None, and it is told."""
+        """Its files, when they are those that were pinned; else None, and it is told.
+
+        None too where this kernel would not hold the plugin.
+        """
         try:
             if not self._settings.sha256:
                 raise PluginError(
                     "has no sha256 in the configuration",
                     hint=f"`watchfloor plugins pin {self.name}` prints what to add.",
                 )
+            held()
             bundle = await asyncio.to_thread(find, self.name, self._around.within)
             if bundle.sha256 != self._settings.sha256:
                 raise PluginError(
@@ -130,17 +140,21 @@ class Supervised:
         except PluginError as error:
             self._stop("plugin.refused", f"not loaded: {error}", reason=clean(str(error), 400))
             return None
+        except Exception as error:  # noqa: BLE001,RUF100
+            reason = _defect(error)
+            self._stop("plugin.refused", f"not loaded: {reason}", reason=reason)
+            return None
         return bundle
 
     async def _live(self, bundle: Bundle) -> None:
         """Start it and ask until it does something wrong. Always raises."""
         process = PluginProcess(bundle, dict(self._settings.settings), self._settings.connect)
         try:
+            if held() < landlock.PORTS_FROM and process.network and not self._bare:
+                self._bare = True
+                self._tell("plugin.less-confined", missing=PORTS)
             await process.start()
             self._tell("plugin.started", version=bundle.manifest.version)
-            if process.landlock < 4 and not self._bare:
-                self._bare = True
-                self._tell("plugin.less-confined", missing=_missing(process.landlock))
             while True:
                 for hosts in self._questions():
                     at = self._around.clock.wall()
@@ -193,7 +207,6 @@ def _bare(panels: tuple[Panel, ...] | None) -> list[Panel] | None:
     return [msgspec.structs.replace(panel, at=0.0) for panel in panels]
 
 
-def _missing(version: int) -> str:
-    """What a kernel with this version of Landlock does not hold."""
-    ports = "it may connect to any port, if it was granted one"
-    return ports if version else f"it may read what this user may read, and {ports}"
+def _defect(error: Exception) -> str:
+    """What is no fault of the plugin's, in one line."""
+    return clean(f"a defect of Watchfloor: {type(error).__name__}: {error}", 400)

@@ -60,7 +60,7 @@ async def trial(
             slowest = max(slowest, time.monotonic() - began)
     except PluginError as error:
         last = process.printed.strip().rpartition("\n")[2]
-        hint = f"It printed: {clean(last)}" if last else ""
+        hint = f"It printed: {clean(last)}" if last else error.hint
         raise PluginError(error.message, where=bundle.name, hint=hint) from error
     finally:
         await process.kill()

@@ -60,9 +60,8 @@ def _item(item: Item, look: Look, history: HistoryOf, width: int, now: float) ->
     label: Cell = [(f"  {clip(item.label, LABEL - 1):{LABEL}}", "dim")]
     if isinstance(item, Gauge):
         room = max(8, min(BAR, width - LABEL - 24))
-        words = item.text or ("not known" if item.percent is None else f"{item.percent:.0f}%")
         bar = look.bar(item.percent, room)
-        yield [*label, (bar, style or "accent"), (f" {sign}{words}", style)]
+        yield [*label, (bar, style or "accent"), (f" {sign}{item.told}", style)]
     elif isinstance(item, Row):
         yield [*label, (sign + (item.value or "-"), style if item.value else "dim")]
 

@@ -101,8 +101,9 @@ def test_check_runs_it_and_prints_its_panel(
 
     def panels(self, at, hosts):
         return [Panel(host=h.name, title="a title", items=(
-            Row(label="label", value="value", severity="warn"), Gauge(label="g", percent=50),
-            Note(text="a note"))) for h in hosts]
+            Row(label="label", value="value", severity="warn"),
+            Gauge(label="g", percent=50, text="left"),
+            Plot(label="over time", series="number"), Note(text="a note"))) for h in hosts]
     """
     write(own, body, name="mine")
     argv = configured(tmp_path, "")
@@ -110,7 +111,8 @@ def test_check_runs_it_and_prints_its_panel(
     out = capsys.readouterr()
     assert "workstation: a title" in out.out
     assert "value  WARNING" in out.out
-    assert "50%" in out.out
+    assert "50% left" in out.out
+    assert "over time                  (a plot of plugin.mine.number, which only" in out.out
     assert "workstation number = 7" in out.out
     assert "plugin: I am asked" in out.err
     assert run([*argv, "plugins", "check", "mine", "--json"]) == 0
@@ -157,6 +159,6 @@ def test_check_grants_no_network_unless_it_is_told_to(
         assert "gets nothing" in out.err
         assert "vLLM" not in out.out
         assert run([*argv, "--connect", f"127.0.0.1:{port}"]) == 0
-        assert "43.0% used" in capsys.readouterr().out
+        assert "43% used" in capsys.readouterr().out
         assert run([*argv, "--connect", "evil.example:80"]) == 2
         assert "is not ADDRESS:PORT" in capsys.readouterr().err

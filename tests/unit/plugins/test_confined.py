@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
+import resource
 import socket
+import threading
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -16,12 +18,12 @@ from console.engine.plugins import landlock
 from console.engine.plugins.manifest import read
 from console.engine.plugins.process import PluginProcess
 from console.errors import PluginError
-from console.model.panel import PluginHost, Row
+from console.model.panel import Gauge, Plot, PluginHost, Row
 from tests.support.plugins import HEAD, doing, write
 
 HOST = PluginHost(name="gpu01", address="192.0.2.1", state="LIVE")
 LANDLOCK = landlock.version()
-needs_landlock = pytest.mark.skipif(not LANDLOCK, reason="this kernel has no Landlock")
+pytestmark = pytest.mark.skipif(not LANDLOCK, reason="no plugin runs without Landlock")
 
 
 @asynccontextmanager
@@ -164,7 +166,6 @@ async def test_no_file_is_made_changed_or_removed(tmp_path: Path, code: str) -> 
     assert sorted(os.listdir(tmp_path)) == ["kept.txt", "plugins"]
 
 
-@needs_landlock
 @pytest.mark.parametrize("what", [".ssh", ".ssh/id", "/proc/self/environ", "/etc/passwd", "/"])
 async def test_nothing_of_this_user_is_read(tmp_path: Path, what: str) -> None:
     home = tmp_path / ".ssh"
@@ -175,7 +176,6 @@ async def test_nothing_of_this_user_is_read(tmp_path: Path, what: str) -> None:
     assert "PermissionError" in await refused(tmp_path / "plugins", f"x = {verb}({path!r})")
 
 
-@needs_landlock
 async def test_the_library_of_python_is_all_that_can_be_imported(tmp_path: Path) -> None:
     assert await said(tmp_path, "import json, http.client, ssl, decimal; x = 'fine'") == "fine"
     for name in ("textual", "asyncssh", "console.engine.session", "console.config.loader"):
@@ -207,6 +207,110 @@ async def test_only_a_granted_port_can_be_reached_even_past_python(tmp_path: Pat
         assert "PermissionError" in message
 
 
+@pytest.mark.parametrize(
+    ("code", "said_"),
+    [
+        ("socket.socket().sendto(b'out', 0x20000000, ('127.0.0.1', {port}))", "PermissionError"),
+        ("x = socket.socket(); x.sendmsg([b'out'], [], 0x20000000, ('127.0.0.1', {port}))",
+         "PermissionError"),
+        ("socket.socket(2, 1, 262).connect(('127.0.0.1', {port}))", "Address family"),
+        ("socket.socket(2, 1, 256)", "Address family"),
+        ("socket.socket(2, 3, 6)", "Address family"),
+        ("socket.socket().setsockopt(6, 31, b'smc')", "PermissionError"),
+    ],
+)  # fmt: skip
+async def test_no_way_around_the_ports(tmp_path: Path, code: str, said_: str) -> None:
+    """Fast open, multipath and others carry bytes to a port that Landlock was never asked about."""
+    with socket.create_server(("127.0.0.1", 0)) as shut:
+        shut.settimeout(0)
+        code = code.format(port=shut.getsockname()[1])
+        assert said_ in await refused(tmp_path, code, connect=("127.0.0.1:9",))
+        with pytest.raises(BlockingIOError):
+            shut.accept()
+
+
+async def test_the_limits_of_another_process_stay(tmp_path: Path) -> None:
+    """The filter sees pointers in halves: the new limits lie where the lower one is zero."""
+    code = f"""
+        import ctypes, resource, struct
+        libc = ctypes.CDLL(None, use_errno=True)
+        libc.mmap.restype = ctypes.c_void_p
+        libc.mmap.argtypes = [ctypes.c_void_p, *[ctypes.c_size_t] * 5]
+        at = libc.mmap(1 << 32, 4096, 3, 0x100022, (1 << 64) - 1, 0)
+        assert at == 1 << 32
+        ctypes.memmove(at, struct.pack("QQ", 9, 9), 16)
+        libc.prlimit.argtypes = [ctypes.c_int, ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p]
+        x = [libc.prlimit(pid, resource.RLIMIT_NOFILE, new, None)
+             for pid in (0, os.getpid(), {os.getpid()}) for new in (at, None)]
+        x = x, resource.getrlimit(resource.RLIMIT_NOFILE)
+    """
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    assert await said(tmp_path, code) == "([-1, 0, -1, 0, -1, -1], (32, 32))"
+    assert resource.getrlimit(resource.RLIMIT_NOFILE) == before
+
+
+async def test_what_python_needs_works(tmp_path: Path) -> None:
+    """The filter names what is allowed; this is what plugins do all day."""
+    code = """
+        import concurrent.futures, decimal, hashlib, http.client, json, locale, logging, platform
+        import queue, random, secrets, select, selectors, sqlite3, ssl, threading, zoneinfo, zlib
+        import datetime, glob, resource, statistics, urllib.request, uuid, xml.etree.ElementTree
+        with concurrent.futures.ThreadPoolExecutor(4) as pool:
+            assert sum(pool.map(abs, range(100))) == 4950
+        waited = threading.Event(); threading.Timer(0.01, waited.set).start(); waited.wait(2)
+        queue.Queue().put(1); time.sleep(0.001); datetime.datetime.now().astimezone()
+        select.epoll().close(); selectors.DefaultSelector().close(); select.select([], [], [], 0)
+        read, write_ = os.pipe(); os.set_blocking(read, False); os.write(write_, b'x')
+        assert select.poll() and os.read(read, 9) == b'x' and not os.isatty(read)
+        sqlite3.connect(':memory:').execute('select 1'); ssl.create_default_context()
+        secrets.token_hex(4); uuid.uuid4(); bytearray(64 << 20)
+        assert os.stat('/dev/null') and glob.glob('/usr/lib/*') and open('/dev/null').read() == ''
+        resource.getrusage(resource.RUSAGE_SELF); os.getloadavg; os.cpu_count(); os.uname()
+        with socket.create_connection(('localhost', {port}), 2) as link:
+            link.sendall(b'hello'); x = link.makefile('rb').readline()
+    """
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+
+        def serve() -> None:
+            taken, _ = server.accept()
+            with taken:
+                taken.sendall(taken.recv(9) + b" back\n")
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        try:
+            granted = (f"localhost:{port}",)
+            shown = await said(tmp_path, code.replace("{port}", str(port)), connect=granted)
+        finally:
+            with socket.socket() as last:  # lets the server go where the plugin never came
+                last.connect_ex(("127.0.0.1", port))
+            thread.join()
+    assert shown == "b'hello back\\n'"
+
+
+async def test_a_number_that_is_none_costs_no_other(tmp_path: Path) -> None:
+    body = """
+    def collect(self, at, hosts):
+        for n, value in enumerate((float("nan"), float("inf"), 1e300, -1e300, 5.0)):
+            yield Sample(host="gpu01", name=f"n{n}", value=value)
+
+    def panels(self, at, hosts):
+        shares = (float("nan"), 1e300, 98.44)
+        gauges = [Gauge(label="g", percent=share, text="left") for share in shares]
+        return [Panel(host="gpu01", title="t", items=(*gauges, Plot(label="p", series="n4",
+                                                                    top=1e300)))]
+    """
+    async with running(write(tmp_path, body)) as process:
+        answer = await process.ask(1.0, [HOST])
+    assert [(sample.name, sample.value) for sample in answer.samples] == [("n4", 5.0)]
+    *gauges, plot = answer.panels["gpu01"][0].items
+    told = [gauge.told for gauge in gauges if isinstance(gauge, Gauge)]
+    assert told == ["not known", "100% left", "98.4% left"]
+    assert isinstance(plot, Plot)
+    assert plot.top is None
+
+
 async def test_a_grant_is_nothing_to_a_plugin_that_asks_for_none(tmp_path: Path) -> None:
     folder = write(tmp_path, doing("socket.socket()"))
     with pytest.raises(PluginError, match="Address family"):
@@ -225,6 +329,7 @@ async def test_a_grant_is_nothing_to_a_plugin_that_asks_for_none(tmp_path: Path)
         ("x = 1 / 0", r"main.py:\d+: ZeroDivisionError"),
         ("raise KeyboardInterrupt", "ended by SIGINT"),
         ("return [Panel(host='gpu99', title='t')]", "gpu99.*not asked about"),
+        ("os.kill(os.getpid(), 35)", "ended by signal 35"),
         ("return [Panel(host='gpu01', title='t')] * 9", "more than 4 panels"),
         ("return [Panel(host='gpu01', title='x' * 400_000)]", "more than 256 KiB"),
         ("return ['nonsense']", "outside the protocol"),

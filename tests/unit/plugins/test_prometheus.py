@@ -5,8 +5,13 @@ from __future__ import annotations
 import math
 import re
 import socket
+import subprocess
+import sys
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -108,7 +113,7 @@ def test_vllm_in_numbers() -> None:
     assert low == 1000.0, "half of the thirty new ones are under 1 s"
     assert 2000 < high < 2500
     shown = [*items(second, page, ())]
-    assert Gauge(label="KV cache", percent=43.0, text="43.0% used") in shown
+    assert Gauge(label="KV cache", percent=43.0, text="used") in shown
     assert Row(label="requests waiting", value="2", severity="warn") in shown
     assert Row(label="generated tokens", value="400 a second") in shown
     assert not [item for item in shown if isinstance(item, Note)]
@@ -209,6 +214,104 @@ def test_a_server_that_drips_is_left_in_time(start: bytes) -> None:
             over.set()
             thread.join()
         assert time.monotonic() - began < 3
+
+
+@contextmanager
+def answering(*pieces: bytes) -> Iterator[tuple[int, list[int]]]:
+    """A server that sends these pieces, and then the last one until it is left; what it sent."""
+    sent = [0]
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            taken, _ = listener.accept()
+            with taken:
+                try:
+                    taken.recv(9999)
+                    for piece in pieces:
+                        taken.sendall(piece)
+                    while len(pieces[-1]) > 1000:
+                        taken.sendall(pieces[-1])
+                        sent[0] += len(pieces[-1])
+                except OSError:
+                    pass
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield listener.getsockname()[1], sent
+        thread.join()
+
+
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        ((b"-1\r\n", b"a" * (1 << 20)), "no size"),
+        ((b"0x10\r\n", b"a" * 16), "no size"),
+        ((b"1_0\r\n", b"a" * 16), "no size"),
+        ((b"\r\n",), "no size"),
+        ((b"1000000000\r\n",), "no size"),
+        ((b"5;" + b"x" * 300 + b"\r\n",), "no size"),
+        ((b"FFFFFFFF\r\n", b"a" * (1 << 20)), "larger than 4 MiB"),
+        ((b"5\r\nab",), "cut off"),
+    ],
+)
+def test_a_piece_of_a_strange_size_is_not_read(body: tuple[bytes, ...], reason: str) -> None:
+    """http.client reads a piece of size -1 to its end, which never comes."""
+    with answering(CHUNKED, *body) as (port, sent), pytest.raises(FetchError, match=reason):
+        fetch(f"http://127.0.0.1:{port}/metrics", 20.0)
+    assert sent[0] < 16 << 20, "what the kernel holds, and no more"
+
+
+def test_a_page_in_pieces_is_read_whole() -> None:
+    pieces = b"4\r\na 1\n\r\n6;x=y\r\nbb 22\n\r\n0\r\n\r\n"
+    with answering(CHUNKED, pieces) as (port, _):
+        assert fetch(f"http://127.0.0.1:{port}/metrics") == "a 1\nbb 22\n"
+
+
+@pytest.mark.parametrize(
+    "value", ["1e300", "-1e300", "nan", "+Inf", "1e15\nvllm:num_requests_running 1e15"]
+)
+def test_numbers_beyond_all_measure_are_left_out(value: str) -> None:
+    text = f"vllm:num_requests_running {value}\nvllm:num_requests_waiting 2\n"
+    text += f"vllm:kv_cache_usage_perc {value}\n" * 2
+    numbers = measure(read(text, NAMES), None, 0)
+    assert [(s.name, s.value) for s in samples("h", numbers)] in (
+        [("waiting", 2.0)],
+        [("running", 1e15), ("waiting", 2.0)],
+    )
+
+
+def test_one_page_that_takes_all_memory_costs_no_other() -> None:
+    """In a process with a limit of memory, as plugins have one: four million empty lines."""
+    code = """
+import resource, sys
+sys.path.insert(0, sys.argv[1])
+from console.extend import PluginHost, Setup
+from plugins.prometheus.main import Metrics
+targets = {name: f"http://127.0.0.1:{port}/" for name, port in zip(("bad", "good"), sys.argv[2:])}
+plugin = Metrics(Setup(settings={"targets": targets}))
+hosts = [PluginHost(name=name, address="x", state="LIVE") for name in targets]
+used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (used + (40 << 20),) * 2)
+print([(sample.host, sample.value) for sample in plugin.collect(1.0, hosts)])
+print(next(plugin.panels(1.0, hosts)).items)
+"""
+    size = 4 << 20
+    head = f"HTTP/1.1 200 OK\r\nContent-Length: {size}\r\n\r\n".encode()
+    good = b"HTTP/1.1 200 OK\r\n\r\nvllm:num_requests_running 3\n"
+    root = str(Path(__file__).resolve().parents[3])
+    with answering(head, b"\n" * size) as (bad_port, _), answering(good) as (good_port, _):
+        done = subprocess.run(
+            [sys.executable, "-c", code, root, str(bad_port), str(good_port)],
+            check=False,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+    assert done.stdout.startswith("[('good', 3.0)]"), done
+    assert "cannot be read: MemoryError" in done.stdout
 
 
 def test_the_page_of_the_plugins_names_every_known_server() -> None:

@@ -12,13 +12,16 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from console.clock import SystemClock
 from console.config.document import Plugin
 from console.engine.plugins import supervise
 from console.engine.plugins.manifest import read
+from console.engine.plugins.supervise import Around, Supervised
 from console.engine.session import LocalEngine
 from console.model.event import Event
 from console.model.host import HostState
 from console.model.panel import Note, Row
+from console.model.view import HostView
 from tests.support.plugins import HEAD, doing, write
 from tests.support.scripted import ScriptedTransport, frame, host
 
@@ -198,6 +201,38 @@ async def test_many_hosts_are_asked_about_in_portions(tmp_path: Path) -> None:
     async with running(engine_with(folder, *names)) as engine:
         await until(lambda: all(engine.panels(name)[0].at for name in names))
         assert engine.panels(names[-1])[0].title == "50"
+
+
+@pytest.mark.usefixtures("_fast")
+async def test_a_defect_of_the_console_stands_in_the_panel_and_does_not_end_the_plugin(
+    tmp_path: Path,
+) -> None:
+    """Nothing shows an old panel as if it were of now, whatever goes wrong."""
+    folder = write(tmp_path, COUNT)
+    events: list[Event] = []
+    views = {"a": HostView(spec=host("a"))}
+    broken = False
+
+    def now() -> dict[str, HostView]:
+        if broken:
+            raise LookupError("the views are gone")
+        return views
+
+    around = Around(SystemClock(), now, events.append, lambda: None, [tmp_path])
+    settings = Plugin(enabled=True, sha256=read(folder).sha256, interval_s=1.0)
+    plugin = Supervised("trial", settings, ["a"], around)
+    task = asyncio.create_task(plugin.run())
+    try:
+        await until(lambda: plugin.panels("a")[0].at)
+        broken = True
+        await until(lambda: [event for event in events if event.kind == "plugin.stopped"])
+        assert "a defect of Watchfloor: LookupError: the views" in plugin.panels("a")[0].stopped
+        broken = False
+        await until(lambda: plugin.panels("a")[0].at)
+        assert not task.done()
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
 
 
 async def test_too_many_names_of_numbers_end_it(tmp_path: Path) -> None:
