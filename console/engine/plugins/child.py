@@ -1,7 +1,8 @@
-"""The process of one plugin. Started by path, as ``python -I -S -B child.py FOLDER_OF_MSGSPEC``.
+"""The process of one plugin, started by path.
 
-It loads what it needs of the console, gives everything else up, and only then runs the plugin's
-first line, which came as bytes over standard input: the bytes whose digest was compared.
+``python -I -S -B child.py FOLDER_OF_MSGSPEC PID_OF_CONSOLE``. It loads what it needs of the
+console, gives everything else up, and only then runs the plugin's first line, which came as bytes
+over standard input: the bytes whose digest was compared.
 """
 
 import importlib
@@ -139,7 +140,7 @@ def confine(connect: Sequence[str]) -> None:
     for what, value in ((_DEATH_SIGNAL, signal.SIGKILL), (_NO_NEW_PRIVILEGES, 1)):
         if libc.prctl(what, word(value), word(0), word(0), word(0)) != 0:
             raise OSError(ctypes.get_errno(), "prctl")
-    if os.getppid() == 1:
+    if os.getppid() != int(sys.argv[2]):  # it ended before the death signal was asked for
         raise OSError(0, "the console is gone")
     os.nice(NICE)
     _limits()

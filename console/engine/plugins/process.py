@@ -74,7 +74,7 @@ class PluginProcess:
             env["LD_LIBRARY_PATH"] = os.environ["LD_LIBRARY_PATH"]
         try:
             self._process = await asyncio.create_subprocess_exec(
-                sys.executable, "-I", "-S", "-B", str(_CHILD), _BESIDE,
+                sys.executable, "-I", "-S", "-B", str(_CHILD), _BESIDE, str(os.getpid()),
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.PIPE,

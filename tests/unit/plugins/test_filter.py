@@ -8,10 +8,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import msgspec
 import pytest
 
-from console.engine.plugins import seccomp
+from console.engine.plugins import landlock, process, seccomp
 from console.engine.plugins.manifest import read
+from console.engine.plugins.protocol import Start
 from tests.support.plugins import doing, write
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -127,6 +129,27 @@ def test_a_kernel_without_landlock_runs_no_plugin(tmp_path: Path) -> None:
     assert "no Landlock" in done.stderr
     assert "Linux 5.13" in done.stderr
     assert not done.stdout
+
+
+@pytest.mark.skipif(not landlock.version(), reason="no plugin runs without Landlock")
+@pytest.mark.parametrize("gone", [False, True])
+def test_one_whose_console_ended_meanwhile_does_not_start(gone: bool) -> None:
+    """Whoever takes it over then, which need not be process 1, and the console may be that one."""
+    files = {"main.py": b"class P:\n    def __init__(self, setup): pass\n"}
+    start = Start(
+        package="plugin_a", entry="main:P", kinds=(), files=files, settings={}, connect=()
+    )
+    console = os.getpid() + gone
+    child = str(ROOT / "console" / "engine" / "plugins" / "child.py")
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", "-B", child, process._BESIDE, str(console)],
+        check=False,
+        input=msgspec.json.encode(start) + b"\n",
+        capture_output=True,
+        timeout=60,
+    )
+    assert (b"the console is gone" in done.stdout) is gone, done
+    assert done.returncode == gone
 
 
 def test_the_session_says_that_it_is_refused_and_the_process_refuses_by_itself(
