@@ -6,23 +6,26 @@ import gzip
 import json
 import os
 import re
+import tempfile
+import tracemalloc
 import zlib
 from collections.abc import Callable
 from contextlib import closing, suppress
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from console.clock import ManualClock
-from console.engine import picture, reading
+from console.engine import picture, reading, unpacking
 from console.engine.reading import Reading
-from console.engine.recording import MAX_LINE, RecordingError
+from console.engine.recording import MAX_LINE, MAX_VALUES, RecordingError
 from console.engine.replay import ReplayEngine
-from tests.support.recordings import BEGIN, INCIDENT, event, write
-from tests.support.still_engine import poisoned, view
+from console.model.host import HostState
+from tests.support.recordings import BEGIN, INCIDENT, Moment, event, write
+from tests.support.still_engine import listener, poisoned, view
 
 POISON = "\x1b]52;c;AAAA\x07\u202e\ud800\r\n"
 
@@ -91,23 +94,84 @@ def test_a_packed_recording_cut_off_plays_too(tmp_path: Path) -> None:
         (lambda line: b'{"at":1,"host":"gpu01","set":{"fast":7}}\n', "fast"),
         (lambda line: b'{"at":1,"host":"gpu01","set":{"since":-1}}\n', "time cannot be"),
         (lambda line: b'{"at":1,"host":"gpu01","set":{"state":"WEIRD"}}\n', "WEIRD"),
-        (lambda line: b'{"at":1,"events":[{"kind":"x","host":"a","at":1e300}]}\n', "time|float"),
         (lambda line: b'{"at":1,"x":' + b"[" * 100_000 + b"]" * 100_000 + b"}\n", "nested deeper"),
-        (lambda line: b'{"at":1,"x":"' + b"a" * MAX_LINE + b'"}\n', "longer than"),
+        (lambda line: b'{"at":1,"x":7}\n', "unknown field"),
+        (lambda line: b'{"at":1,"set":["' + b"a" * MAX_LINE + b'"]}\n', "longer than"),
+        (lambda line: b'{"at":1,"set":[' + b"1," * MAX_VALUES + b"1]}\n", "values"),
     ],
 )
-def test_damage_ends_the_replay_before_it_and_is_named(
+def test_damage_is_named_and_forgotten_with_the_next_keyframe(
     tmp_path: Path, change: Callable[[bytes], bytes], why: str
 ) -> None:
     lines = small(tmp_path / "whole")
     ticks = [n for n, line in enumerate(lines) if b'"tick"' in line]
-    place = ticks[2] + 1  # the first line of the fourth tick
+    keys = [n for n, line in enumerate(lines) if b'"key":true' in line]
+    of_one = [n for n, line in enumerate(lines) if b'"host":"gpu01","set"' in line]
+    place = next(n for n in of_one if n > ticks[2])
     lines[place] = change(lines[place])
     (tmp_path / "bad").write_bytes(b"".join(lines))
     engine = play(tmp_path / "bad")
-    assert engine.ends.startswith(f"line {place + 1} is damaged: "), engine.ends
-    assert re.search(why, engine.ends), engine.ends
-    assert engine.end - engine.begin == 140.0
+    assert engine.ends == ""
+    assert engine.damage.startswith(f"line {place + 1} "), engine.damage
+    assert re.search(why, engine.damage), engine.damage
+    assert engine.end - engine.begin == 280.0
+    with closing(Reading(tmp_path / "bad")) as opened:
+        engine = ReplayEngine(opened, clock=ManualClock(), paused=True)
+        for tick, end in enumerate(ticks):
+            states = {view.name: view.state for view in engine.snapshot().hosts}
+            spoilt = place < end and not any(place < key < end for key in keys)
+            assert (states["gpu01"] is HostState.STALE) == spoilt, tick
+            engine.step(1)
+        assert [one.seq for one in engine.events()] == [1, 2, 3, 4, 5]
+
+
+def test_a_line_of_one_host_hides_nothing_of_another(tmp_path: Path) -> None:
+    moments: list[Moment] = []
+    for n in range(6):
+        seen = view("gpu01", listeners=tuple(listener(port) for port in range(20 + n)))
+        moments.append((float(n), [seen, view("gpu02", frame_at=BEGIN + n)], [event(n + 1)]))
+    write(tmp_path / "whole", moments)
+    lines = (tmp_path / "whole").read_bytes().splitlines(keepends=True)
+    place = [n for n, line in enumerate(lines) if b'"host":"gpu01","set"' in line][2]
+    head = lines[place].partition(b',"set"')[0]
+    for bad in (
+        head + b',"set":{"processes":"' + b"a" * (2 * MAX_LINE) + b'"}}\n',
+        head + b',"set":{"listeners":7}}\n',
+        head + b',"set":{"spec":{"name":"gpu02","address":""}}}\n',
+        head + b',"se',
+    ):
+        lines[place] = bad.rstrip(b"\n") + b"\n"
+        (tmp_path / "bad").write_bytes(b"".join(lines))
+        with closing(Reading(tmp_path / "bad")) as opened:
+            engine = ReplayEngine(opened, at=BEGIN + 5, clock=ManualClock(), paused=True)
+            hurt, other = engine.snapshot().hosts
+            assert other.state is HostState.LIVE
+            assert other.frame_at == BEGIN + 5
+            assert hurt.state is HostState.STALE
+            assert f"line {place + 1} of the recording is damaged" in hurt.reason
+            assert len(hurt.listeners) == 21
+            assert len(engine.events()) == 6
+            assert engine.ends == ""
+            assert engine.damage
+
+
+def test_a_damaged_event_keeps_the_numbers_of_the_others(tmp_path: Path) -> None:
+    lines = small(tmp_path / "whole")
+    at = [n for n, line in enumerate(lines) if b'"events"' in line]
+    lines[at[1]] = b'{"at":%d,"events":[{"kind":7},{"kind":"x","host":"a","at":1}]}\n' % BEGIN
+    lines[at[2]] = b'{"at":%d,"events":[{"a":%s}]}\n' % (BEGIN, b"[" * 50 + b"1.5e400" + b"]" * 50)
+    (tmp_path / "bad").write_bytes(b"".join(lines))
+    with closing(Reading(tmp_path / "bad")) as opened:
+        straight = ReplayEngine(opened, clock=ManualClock(), paused=True)
+        for _ in range(5):
+            straight.step(1)
+            straight.snapshot()
+        kinds = [one.kind for one in straight.events()]
+    assert kinds == ["auth.failed", "replay.damaged", "x", "replay.damaged", *["auth.failed"] * 2]
+    with closing(Reading(tmp_path / "bad")) as opened:
+        engine = ReplayEngine(opened, at=BEGIN + 280, clock=ManualClock(), paused=True)
+        assert [one.seq for one in engine.events()] == [1, 2, 3, 4, 5, 6]
+        assert [one.kind for one in engine.events()] == kinds
 
 
 @pytest.mark.parametrize(
@@ -141,11 +205,47 @@ def test_things_that_are_no_file(tmp_path: Path) -> None:
             Reading(path)
 
 
-def test_bombs_are_defused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reading, "MAX_PLAIN", 4 << 20)
-    (tmp_path / "zeros.gz").write_bytes(gzip.compress(b"0" * (5 << 20)))
-    with pytest.raises(RecordingError, match="unpacks to more"):
+def test_what_is_no_recording_is_not_unpacked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pack = zlib.compressobj(9, zlib.DEFLATED, 31)
+    bomb = b"".join(pack.compress(bytes(1 << 20)) for _ in range(64)) + pack.flush()
+    (tmp_path / "zeros.gz").write_bytes(bomb)
+    taken: list[int] = []
+    real = tempfile.TemporaryFile
+
+    def watched(**more: Any) -> IO[bytes]:
+        file: IO[bytes] = real(**more)
+        write = file.write
+        monkeypatch.setattr(file, "write", lambda data: taken.append(len(data)) or write(data))
+        return file
+
+    monkeypatch.setattr(unpacking.tempfile, "TemporaryFile", watched)
+    with pytest.raises(RecordingError, match="not a recording"):
         Reading(tmp_path / "zeros.gz")
+    assert taken == []
+    small(tmp_path / "whole")
+    (tmp_path / "whole.gz").write_bytes(gzip.compress((tmp_path / "whole").read_bytes()))
+    Reading(tmp_path / "whole.gz").close()
+    assert sum(taken) == (tmp_path / "whole").stat().st_size
+
+
+def test_bombs_are_defused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(unpacking, "FREELY", 1 << 20)
+    head = b'{"watchfloor":"recording","version":1,"hosts":["a"]}\n'
+    (tmp_path / "zeros.gz").write_bytes(gzip.compress(head + b"0" * (5 << 20)))
+    with pytest.raises(RecordingError, match="unpacks to more than 200 times its size"):
+        Reading(tmp_path / "zeros.gz")
+    noise = os.urandom(1 << 20).hex().encode()
+    (tmp_path / "noise.gz").write_bytes(gzip.compress(head + noise))
+    monkeypatch.setattr(unpacking, "RESERVE", 1 << 60)
+    with pytest.raises(RecordingError, match=r"cannot be unpacked into .*would stay free") as told:
+        Reading(tmp_path / "noise.gz")
+    assert "TMPDIR" in told.value.hint
+    monkeypatch.setattr(unpacking, "MAX_PLAIN", 1 << 20)
+    with pytest.raises(RecordingError, match="unpacks to more than 0 GiB"):
+        Reading(tmp_path / "noise.gz")
+    monkeypatch.undo()
     lines = small(tmp_path / "whole")
     pack = zlib.compressobj(9, zlib.DEFLATED, 31)
     twice = pack.compress(b"".join(lines)) + pack.flush()
@@ -162,8 +262,30 @@ def test_bombs_are_defused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
 def test_too_many_rows_are_damage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(picture, "MAX_ROWS", 1)
     small(tmp_path / "whole")
-    with pytest.raises(RecordingError, match="more than 1 rows"):
-        play(tmp_path / "whole")
+    engine = play(tmp_path / "whole")
+    assert {host.state for host in engine.snapshot().hosts} == {HostState.STALE}
+    assert "more than 1 rows" in engine.damage
+
+
+def test_the_bound_of_memory_means_what_it_says(tmp_path: Path) -> None:
+    """Rows that are short as text take much more than their text."""
+    names = [f"h{n}" for n in range(8)]
+    head = {"watchfloor": "recording", "version": 1, "at": BEGIN, "hosts": names}
+    lines = [json.dumps(head), json.dumps({"at": BEGIN, "key": True})]
+    row = [300, 300, "ab", 300, "cd", "ef", "gh", 300, 300, 300, "ij", "kl", "mn", False, "op"]
+    rows = [[n, *row] for n in range(4000)]
+    for name in names:
+        line = {"at": BEGIN, "host": name, "set": {"processes": {"all": rows}}}
+        lines.append(json.dumps(line, separators=(",", ":")))
+    lines.append(json.dumps({"at": BEGIN, "tick": {}}))
+    (tmp_path / "r").write_text("\n".join(lines) + "\n")
+    with closing(Reading(tmp_path / "r")) as opened:
+        tracemalloc.start()
+        engine = ReplayEngine(opened, clock=ManualClock(), paused=True)
+        taken = tracemalloc.get_traced_memory()[0]
+        tracemalloc.stop()
+        assert all(len(host.processes) == 4000 for host in engine.snapshot().hosts)
+        assert taken < engine._picture._total < 4 * taken
 
 
 def test_time_that_goes_back_stands_still_in_the_replay(tmp_path: Path) -> None:
