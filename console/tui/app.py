@@ -51,6 +51,8 @@ EngineFactory = Callable[[AskPassphrase], Engine]
 LOOK_S = 0.1
 AGES_S = 1.0
 EVENTS_A_LOOK = 200
+REST = 4
+"""Between two paintings of a view there is at least this many times what one costs."""
 
 
 class ConsoleApp(Replaying, Takeout, LayoutActions, Overviews, inherit_bindings=False):
@@ -83,6 +85,7 @@ class ConsoleApp(Replaying, Takeout, LayoutActions, Overviews, inherit_bindings=
         self.report = ""  # where the traceback of a crash was written
         self._version = -1
         self._painted = 0.0
+        self._rest_s = 0.0  # what the last painting costs, with its rest
         self._after = 0
         present.follow(self.engine.now)
         self.begin_replay(self.engine)
@@ -119,20 +122,26 @@ class ConsoleApp(Replaying, Takeout, LayoutActions, Overviews, inherit_bindings=
         await self.engine.stop()
 
     def look_at_engine(self) -> None:
-        """See whether anything is new; paint at most twice a second, ages once."""
+        """See whether anything is new; paint at most twice a second, ages once.
+
+        A view that takes long rests ``REST`` times as long, so that keys come through whatever a
+        host sends.
+        """
         now = time.monotonic()
         if self.went_back():
             self._after = 0
         self._take_events()
         snapshot = self.engine.snapshot()
         due = self._paint_s if snapshot.version != self._version else max(AGES_S, self._paint_s)
-        if now - self._painted < due:
+        if now - self._painted < max(due, self._rest_s):
             return
         self._version = snapshot.version
         self._painted = now
         views = [screen for screen in self.screen_stack if isinstance(screen, WatchScreen)]
         if views and views[-1].ready:  # also below a question or the help: it must not look frozen
+            begun = time.thread_time()
             views[-1].show(snapshot)
+            self._rest_s = (1 + REST) * (time.thread_time() - begun)
 
     def look_at_terminal(self) -> None:
         """End where nobody can see it any more."""

@@ -30,6 +30,16 @@ def test_a_brute_force_is_one_row_that_counts_and_stays_on_top() -> None:
     assert shown.endswith("  since 01-01 00:00:10")
 
 
+def test_rows_stand_by_when_they_happened_whatever_came_late() -> None:
+    rows = EventRows(10)
+    rows.add(event("kernel.xid", at, str(at), xid=int(at)) for at in (30.0, 10.0, 20.0))
+    assert [row.last.at for row in rows.rows()] == [30.0, 20.0, 10.0]
+    rows.add([event("auth.failed", 40.0, user="a", source="x")])
+    rows.add([event("auth.failed", 25.0, user="b", source="x")])
+    first = rows.rows()[0]
+    assert (first.count, first.first_at, first.last.at) == (2, 25.0, 40.0)
+
+
 def test_refusals_of_one_user_name_that_user() -> None:
     rows = EventRows(10)
     rows.add(event("auth.failed", float(n), user="root", source="a") for n in range(3))

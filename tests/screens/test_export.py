@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import io
 import json
 import os
+import threading
+import time
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from console.model.host import Host, HostState
 from console.tui.style.look import Look
 from console.tui.tables.table_model import Column, TableModel
+from console.tui.takeaway import takeout
 from console.tui.takeaway.export import (
     ExportError,
     as_csv,
@@ -24,6 +29,10 @@ from console.tui.takeaway.export import (
     take,
     target,
 )
+from tests.screens.conftest import make_app, settle
+from tests.screens.replaying import seat
+from tests.screens.test_tables import command, until
+from tests.support.still_engine import StillEngine, view
 
 LOOK = Look()
 ROW = tuple[str, "float | None", float, float]
@@ -157,6 +166,74 @@ def test_a_full_disk_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     with pytest.raises(ExportError, match="No space left on device"):
         store(tmp_path / "x.csv", "x")
     assert list(tmp_path.iterdir()) == []
+
+
+async def test_an_export_says_of_each_row_how_old_it_is(tmp_path: Path) -> None:
+    spec = Host(name="b", address="192.0.2.1", site="fra", environment="prod")
+    engine = StillEngine(
+        view("a", listeners=()), view("b", HostState.DOWN, spec=spec, reason="gone")
+    )
+    app = make_app(engine)
+    async with app.run_test(size=(160, 40)) as pilot:
+        await settle(pilot)
+        await command(pilot, f"export {tmp_path}/x.csv")
+        await until(pilot, "written:")
+        live, down = csv.DictReader((tmp_path / "x.csv").read_text().splitlines())
+        assert (live["HOST STATE"], down["HOST STATE"]) == ("LIVE", "DOWN")
+        assert float(down["HOST AGE s"]) > 0
+        assert (live["GPU MEM"], live["GPU MEM %"]) == ("320G/640G", "50")
+        assert (live["WORST"], live["WORST RANK"], down["SITE"]) == ("-", "0", "fra prod")
+        assert float(live["EGRESS B/s"]) > 1e6
+        assert down["CPU %"], "the last number, which the state beside it tells as old"
+        await pilot.press("enter")
+        await settle(pilot)
+        await command(pilot, "processes")
+        await command(pilot, f"export {tmp_path}/y.json")
+        await until(pilot, "y.json")
+        rows = json.loads((tmp_path / "y.json").read_text())["rows"]
+        assert rows[0]["host"]["name"] == "a"
+        assert rows[0]["host"]["state"] == "LIVE"
+        assert rows[0]["host"]["age_s"] > 0
+
+
+async def test_an_export_of_the_past_says_so(tmp_path: Path) -> None:
+    async with seat(33) as there:
+        there.app.settings = dataclasses.replace(there.app.settings, state=tmp_path)
+        await there.type(f"export {tmp_path}/x.json")
+        await until(there.pilot, "written:")
+        whole = json.loads((tmp_path / "x.json").read_text())
+        now = time.strftime("%Y-%m-%dT%H", time.gmtime())
+        assert whole["recording"] is True
+        assert whole["exported"].startswith(now)
+        assert whole["at"] == time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(there.engine.now()))
+        assert not whole["at"].startswith(now)
+        await there.type("export")
+        await until(there.pilot, "watchfloor-replay-hosts-")
+        (path,) = (tmp_path / "exports").iterdir()
+        assert path.name[len("watchfloor-replay-hosts-") :][:8] == whole["at"][:10].replace("-", "")
+        assert "RECORDED AT UTC" in path.read_text()
+
+
+async def test_a_huge_table_is_written_down_beside_the_loop(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(takeout, "AT_ONCE", 3)
+    threads: list[bool] = []
+
+    def seen(*args: object, **more: object) -> str:
+        threads.append(threading.current_thread() is threading.main_thread())
+        return "x"
+
+    monkeypatch.setattr(takeout, "as_csv", seen)
+    app = make_app(StillEngine(*(view(f"h{n}") for n in range(4))))
+    async with app.run_test(size=(160, 40)) as pilot:
+        await settle(pilot)
+        await command(pilot, f"export {tmp_path}/x.csv")
+        await until(pilot, "written:")
+        app._fleet.table.filter("host=h1")
+        await command(pilot, f"export {tmp_path}/y.csv")
+        await until(pilot, "y.csv")
+    assert threads == [False, True]
 
 
 def test_tab_completes_folders_and_what_could_be_written(tmp_path: Path) -> None:

@@ -89,6 +89,19 @@ def stays(text: str, **row: object) -> bool:
         ("!@nyc", {"places": "fra"}),
         ('say"hi"', {"cmdline": 'say"hi"x'}),
         ("!", {"cmdline": "a!"}),
+        ("! nginx", {"cmdline": "vllm"}),
+        ("egress > 100M", {"egress": 101 * 2**20}),
+        ("egress >100M vllm", {"egress": 101 * 2**20, "cmdline": "vllm"}),
+        ("egress> 100M", {"egress": 101 * 2**20}),
+        ("! egress >= 100M", {"egress": 99 * 2**20}),
+        ('command = "a b"', {"cmdline": "a b"}),
+        ("command ~ ^v", {"cmdline": "vllm"}),
+        ("vllm ~lm", {"cmdline": "vllm"}),
+        ("pid != 7", {"pid": 8}),
+        ("pid=7,8", {"pid": 8}),
+        ("command=a,VLLM", {"cmdline": "vllm"}),
+        ("command=a,b", {"cmdline": "a,b"}),
+        ('command="a,b"', {"cmdline": "a,b"}),
     ],
 )
 def test_a_row_that_the_filter_means_stays(text: str, row: dict[str, object]) -> None:
@@ -113,6 +126,11 @@ def test_a_row_that_the_filter_means_stays(text: str, row: dict[str, object]) ->
         ("@fr", {"places": "fra"}),
         ("@gpu-*", {"places": "fra"}),
         ('"serve --port"', {"cmdline": "--port serve"}),
+        ("! nginx", {"cmdline": "nginx"}),
+        ("egress > 100M", {"egress": 99 * 2**20}),
+        ("pid!=7,8", {"pid": 8}),
+        ('command="a,b"', {"cmdline": "a"}),
+        ("command!=a,b", {"cmdline": "a,b"}),
     ],
 )
 def test_a_row_that_it_does_not_mean_goes(text: str, row: dict[str, object]) -> None:
@@ -162,7 +180,7 @@ def test_any_text_filters_or_is_a_mistake(text: str) -> None:
         compile_filter(sound(text, FIELDS), FIELDS)
 
 
-@given(st.text('ab" !~@=', max_size=30))
+@given(st.text('ab" !~@=<>', max_size=30))
 def test_terms_can_be_written_down_and_read_again(text: str) -> None:
     found = terms(text)
     assert terms(" ".join(map(str, found))) == found

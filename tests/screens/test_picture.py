@@ -9,7 +9,7 @@ import pytest
 
 from console.tui.takeaway.picture import picture
 from tests.screens.conftest import make_app, settle
-from tests.support.still_engine import StillEngine, view
+from tests.support.still_engine import StillEngine, process, view
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMITTED = sorted((ROOT / "docs/images").glob("*.svg"))
@@ -36,6 +36,22 @@ async def test_a_picture_fetches_nothing() -> None:
     assert "gpu01" in svg
     assert svg.count("<svg ") == 1
     assert '<svg xml:space="preserve"' in svg, "blanks before a text are a part of it"
+
+
+async def test_what_a_host_says_of_fonts_hides_no_rows() -> None:
+    rows = (
+        process(1, "aaa", 90.0, cmdline="@font-face{"), process(666, "xmrig", 80.0),
+        process(8, "zzz", 60.0, cmdline="} font-family: Fira Code, monospace"),
+    )  # fmt: skip
+    app = make_app(StillEngine(view("gpu01", processes=rows)))
+    async with app.run_test(size=(160, 30)) as pilot:
+        await settle(pilot)
+        await pilot.press("enter", "3")
+        await settle(pilot)
+        svg = picture(app, "processes")
+    check(svg.replace("@font-face{", ""))
+    for words in ("@font-face{", "xmrig", "Fira"):
+        assert words in svg, words
 
 
 def test_readme_shows_a_picture_that_is_there() -> None:

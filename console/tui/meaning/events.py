@@ -103,7 +103,7 @@ class EventRows:
 
     def rows(self) -> list[Row]:
         """The rows, newest first: by when they happened, not by when they were told."""
-        return sorted(self._rows[::-1], key=lambda row: -row.last.at)
+        return sorted(self._rows, key=lambda row: row.last.at)[::-1]
 
 
 def _same(event: Event) -> Hashable:

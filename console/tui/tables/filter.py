@@ -42,6 +42,7 @@ _HEAD = re.compile(r"(!?)(?:([A-Za-z_][\w./-]*)(>=|<=|!=|[<>=~])|([~@])|)")
 _BETWEEN = re.compile(r"[ _./-]")
 _NAME = re.compile(r"[A-Za-z_][\w./-]*")
 _SIGN = re.compile(r"(>=|<=|!=|[<>=])(.*)|~", re.DOTALL)
+_SIGNS = (">", "<", "=", "~")
 _SEVERAL = re.compile(r"[|,]")
 _MOST_SHOWN = 8
 """Values of a field that are named where none of them is the one asked for."""
@@ -163,21 +164,18 @@ def _joined(found: list[Term]) -> list[Term]:
     while waiting:
         term = waiting.pop()
         after = waiting[-1] if waiting else None
-        if after is not None and str(term) == "!" and not after.head.startswith("!"):
+        if after is None:
+            out.append(term)
+        elif str(term) == "!" and not after.head.startswith("!"):
             waiting[-1] = after._replace(head=f"!{after.head}")
-            continue
-        if after is not None and not term.quoted and _NAME.fullmatch(term.value):
-            sign = None if after.quoted else _SIGN.fullmatch(str(after))
-            if term.head in ("", "!") and sign is not None:
-                del waiting[-1]
-                head, rest = f"{term.head}{term.value}{sign[1] or '~'}", sign[2] or ""
-                if not rest and waiting:
-                    value = waiting.pop()
-                    rest = value.value if value.quoted and not value.head else str(value)
-                    out.append(Term(head, rest, value.quoted and not value.head))
-                    continue
-                term = Term(head, rest, False)
-        out.append(term)
+        elif term.head[-1:] in _SIGNS and not (term.value or term.quoted or after.head):
+            out.append(Term(term.head, waiting.pop().value, after.quoted))
+        elif term.head in ("", "!") and not term.quoted and _NAME.fullmatch(term.value) and (
+            sign := None if after.quoted else _SIGN.fullmatch(str(after))
+        ):  # fmt: skip
+            waiting[-1] = Term(f"{term.head}{term.value}{sign[1] or '~'}", sign[2] or "", False)
+        else:
+            out.append(term)
     return out
 
 
