@@ -17,7 +17,9 @@ from console.engine.plugins.manifest import find
 from console.tui.app import ConsoleApp
 from console.tui.settings import Settings
 from console.tui.style.look import Look
-from tests.support.plugins import model_server, vllm
+from tests.support.plugins import confinable, model_server, vllm
+
+pytestmark = confinable
 
 ROOT = Path(__file__).resolve().parents[2]
 

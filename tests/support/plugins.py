@@ -9,6 +9,10 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import pytest
+
+from console.engine.plugins import landlock
+
 HEAD = """\
 import os, socket, sys, time
 from console.extend import Gauge, Note, Panel, Plot, Row, Sample
@@ -127,3 +131,7 @@ vllm:request_success_total{{{label},finished_reason="length"}} 0.0
 vllm:e2e_request_latency_seconds_sum{{{label}}} {done * 0.9}
 {buckets}vllm:e2e_request_latency_seconds_count{{{label}}} {done}.0
 """
+
+
+confinable = pytest.mark.skipif(not landlock.version(), reason="no plugin runs without Landlock")
+"""For tests in which a plugin really runs."""

@@ -12,7 +12,7 @@ from platformdirs import user_data_path
 from console.cli.main import run
 from console.config.loader import load
 from console.engine.plugins.manifest import find
-from tests.support.plugins import doing, model_server, vllm, write
+from tests.support.plugins import confinable, doing, model_server, vllm, write
 
 
 @pytest.fixture
@@ -63,6 +63,7 @@ def test_list_says_why_each_is_loaded_or_not(
     assert str(own) in out.err
 
 
+@confinable
 def test_what_pin_prints_is_a_configuration_that_lets_it_run(
     tmp_path: Path, own: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -91,6 +92,7 @@ def test_show_names_files_network_and_digest(own: Path, capsys: pytest.CaptureFi
     assert out.count("\nfile ") == len(find("prometheus").files)
 
 
+@confinable
 def test_check_runs_it_and_prints_its_panel(
     tmp_path: Path, own: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -119,6 +121,7 @@ def test_check_runs_it_and_prints_its_panel(
     assert json.loads(capsys.readouterr().out)["panels"][0]["title"] == "a title"
 
 
+@confinable
 def test_check_of_one_that_fails_says_why(
     tmp_path: Path, own: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -148,6 +151,7 @@ def test_the_lines_of_pin_are_toml_for_every_plugin_that_ships(
     assert table["sha256"] == find("prometheus").sha256
 
 
+@confinable
 def test_check_grants_no_network_unless_it_is_told_to(
     tmp_path: Path, own: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

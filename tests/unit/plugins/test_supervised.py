@@ -22,8 +22,10 @@ from console.model.event import Event
 from console.model.host import HostState
 from console.model.panel import Note, Row
 from console.model.view import HostView
-from tests.support.plugins import HEAD, doing, write
+from tests.support.plugins import HEAD, confinable, doing, write
 from tests.support.scripted import ScriptedTransport, frame, host
+
+pytestmark = confinable
 
 FAST = (0.01, 0.02)
 COUNT = """
