@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.recordings import INCIDENT
+from tests.support.terminal import Terminal
 
 ROOT = Path(__file__).resolve().parents[2]
 CONSOLE = (sys.executable, "-m", "console")
@@ -68,6 +69,22 @@ def test_lines_of_a_recording() -> None:
     assert {one["state"] for one in objects if one["type"] == "host"} >= {"LIVE", "DOWN", "STALE"}
 
 
+def test_a_recording_that_was_cut_off_is_told_by_the_screens_too(tmp_path: Path) -> None:
+    packed = INCIDENT.read_bytes()
+    for name, data, status in (
+        ("whole.gz", packed, 0),
+        ("cut.gz", packed[: len(packed) // 2], 1),
+    ):
+        (tmp_path / name).write_bytes(data)
+        env = {**os.environ, "TERM": "xterm-256color", "HOME": str(tmp_path)}
+        with Terminal([*CONSOLE, "replay", str(tmp_path / name)], env) as terminal:
+            terminal.wait_for("REPLAY")
+            terminal.press("q")
+            code, shown = terminal.rest()
+        assert code == status, shown[-400:]
+        assert ("ends before its time: it was cut off" in shown) == bool(status)
+
+
 def test_what_is_wrong_is_said_with_the_next_step(tmp_path: Path) -> None:
     (tmp_path / "new").write_text('{"watchfloor":"recording","version":9}\n')
     for argv, code, words in (
@@ -75,6 +92,7 @@ def test_what_is_wrong_is_said_with_the_next_step(tmp_path: Path) -> None:
         (("replay", __file__), 1, "not a recording of Watchfloor"),
         (("replay", str(tmp_path / "new")), 1, "version 9, this console reads version 1"),
         (("replay", str(INCIDENT), "--at", "noon"), 2, "is no moment"),
+        (("replay", str(INCIDENT), "--at", "9:00"), 2, "is outside the recording"),
         (("replay", str(INCIDENT), "--speed", "0"), 2, "between 0.1 and 100"),
         (("watch", "--seconds", "1", "--record", str(INCIDENT)), 2, "never replaces one"),
         (("--record", str(tmp_path / "x"), "status"), 2, "--record goes with"),

@@ -68,6 +68,13 @@ async def _seek(hand: Any) -> None:
         begin, end = there.engine.begin, there.engine.end
         await there.type("seek +5s")
         assert there.engine.position == begin + 15
+        assert "UTC, 0:15 from the begin" in there.shown
+        await there.type("seek 0:20")  # as the bar counts
+        assert there.engine.position == begin + 20
+        assert "UTC, 0:20 from the begin" in there.shown
+        await there.type("seek 9:00")
+        assert there.engine.position == begin + 20
+        assert "'9:00' is outside the recording" in there.shown
         await there.type("seek 50%")
         assert there.engine.position == pytest.approx((begin + end) / 2)
         await there.type("seek 21:53:00")
@@ -76,6 +83,21 @@ async def _seek(hand: Any) -> None:
         assert "'soon' is no moment. Write +30s" in there.shown
         await there.pilot.press("colon", *"seek", "space", "s", "tab")
         assert there.app.screen.typed.value == ":seek start"  # type: ignore[attr-defined]
+
+
+async def _speed(hand: Any) -> None:
+    async with seat(10) as there:
+        await there.type("speed 4")
+        assert there.engine.speed == 4
+        assert "4x" in there.shown
+        await there.type("speed 0.5x")
+        assert there.engine.speed == 0.5
+        for wrong in ("0", "101", "fast", "nan"):
+            await there.type(f"speed {wrong}")
+            assert there.engine.speed == 0.5
+            assert f"'{wrong}' is no pace: write 0.1 to 100" in there.shown
+        await there.pilot.press("colon", *"speed", "space", "1", "tab")
+        assert there.app.screen.typed.value.startswith(":speed 1")  # type: ignore[attr-defined]
 
 
 CASES = {
@@ -87,5 +109,6 @@ CASES = {
     "replay.minute-on": _minute,
     "replay.minute-back": _minute,
     "replay.seek": _seek,
+    "replay.speed": _speed,
 }
 """By the id of the action."""

@@ -34,6 +34,21 @@ async def test_a_host_of_the_incident() -> None:
         assert "svc-deploy" in row
 
 
+async def test_what_is_not_recorded_says_so() -> None:
+    async with seat(33, size=(120, 40)) as there:
+        there.app.open_host("store-fra-1", "processes")
+        await settle(there.pilot)
+        assert "not recorded: the screen of this host was not open then" in there.shown
+        assert "on its way" not in there.shown
+        there.app.open_host("store-fra-1", "panels")
+        await settle(there.pilot)
+        assert "Not recorded: what plugins show is not kept" in there.shown
+        assert "docs/plugins.md" not in there.shown
+        there.app.open_host("h100-fra-1", "processes")
+        await settle(there.pilot)
+        assert "not recorded" not in there.shown
+
+
 @pytest.mark.parametrize("size", [(20, 5), (40, 10), (80, 24), (400, 60)])
 async def test_the_bar_fits(size: tuple[int, int]) -> None:
     async with seat(10, size=size) as there:
@@ -52,7 +67,7 @@ async def test_nothing_moves_a_live_console() -> None:
             await pilot.press(key)
         await pilot.press(*":seek", "enter")
         await settle(pilot)
-        assert "no command :seek in this view" in text(app)
+        assert ":seek is not for this view: it is for a recording" in text(app)
         assert "REPLAY" not in text(app)
 
 

@@ -124,9 +124,10 @@ ACTIONS: tuple[Action, ...] = (
     Action("replay.slower", "less_than_sign", "half as fast"),
     Action("replay.minute-on", "right_curly_bracket", "a minute on"),
     Action("replay.minute-back", "left_curly_bracket", "a minute back"),
+    Action("replay.speed", "", "another pace", verb="speed", takes="0.1 to 100"),
     Action(
         "replay.seek", "", "go to a moment of the recording",
-        verb="seek", takes="+30s | -1m | 12:30:05 | 50%",
+        verb="seek", takes="+30s | -1m | 0:20 | 12:30:05 | 50%",
     ),
     # -- everywhere
     Action("app.help", "question_mark,f1", "help for this view", "help", "help"),

@@ -155,6 +155,83 @@ def test_a_seek_in_small_looks_shows_nothing_in_between(long: Path) -> None:
         assert engine.snapshot().at == BEGIN + 598.0
 
 
+@pytest.fixture(scope="module")
+def eventful(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A keyframe after 400 lines of events, and 400 samples of a host."""
+    path = tmp_path_factory.mktemp("eventful") / "r"
+    moments: list[Moment] = []
+    for n in range(400):
+        fast = Fast(cpu_pct=float(n % 100))
+        moments.append((0.1 * n, [view("gpu01", fast=fast, frame_at=BEGIN + n)], [event(n + 1)]))
+    moments.append((70.0, [view("gpu01", frame_at=BEGIN + 400)], [event(401)]))
+    write(path, moments)
+    return path
+
+
+def test_a_jump_reads_events_from_before_it_in_small_looks(
+    eventful: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with closing(Reading(eventful)) as opened:
+        assert len(opened.index.key_ticks) == 2
+        engine = ReplayEngine(opened, clock=ManualClock(), paused=True, patience_s=0.0)
+        read: list[int] = []
+        real = opened.read
+        monkeypatch.setattr(opened, "read", lambda place: read.append(place) or real(place))
+        engine.seek(engine.end)
+        assert read == []
+        looks = 0
+        while engine.seeking:
+            before = len(read)
+            engine.snapshot()
+            looks += 1
+            assert len(read) - before <= 1
+        assert looks > len(read) > 390
+        assert [one.seq for one in engine.events(0, 1000)] == list(range(1, 402))
+
+
+def test_a_seek_right_after_a_seek_shows_where_it_went(eventful: Path) -> None:
+    with closing(Reading(eventful)) as opened:
+        engine = ReplayEngine(opened, clock=ManualClock(), paused=True, patience_s=0.0)
+        engine.seek(engine.end)
+        engine.snapshot()
+        engine.seek(opened.index.at[-2])  # the tick before the keyframe that is being read
+        while engine.seeking:
+            engine.snapshot()
+        shown = engine.snapshot()
+        assert shown.at == opened.index.wall[-2]
+        assert shown.hosts[0].frame_at == BEGIN + 399
+
+
+def test_history_is_read_in_small_looks(eventful: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with closing(Reading(eventful)) as opened:
+        engine = ReplayEngine(
+            opened, at=opened.index.at[-1], clock=ManualClock(), paused=True, patience_s=0.0
+        )
+        read: list[int] = []
+        real = opened.numbers
+        monkeypatch.setattr(opened, "numbers", lambda place: read.append(place) or real(place))
+        engine.snapshot()
+        assert engine.history("gpu01", "cpu_pct", 3600).points
+        assert len(read) == 1
+        for _ in range(500):
+            engine.history("gpu01", "cpu_pct", 3600)
+        whole = engine.history("gpu01", "cpu_pct", 3600)
+        assert len(read) == len(opened.index.fast["gpu01"]) == 401
+    with closing(Reading(eventful)) as opened:
+        at_once = ReplayEngine(opened, at=opened.index.at[-1], clock=ManualClock(), paused=True)
+        assert at_once.history("gpu01", "cpu_pct", 3600) == whole
+
+
+def test_of_one_tick_the_last_sample_counts(tmp_path: Path) -> None:
+    """However often a host speaks in a tick, one sample of it is read again."""
+    write(tmp_path / "r", [(float(n), [view("gpu01", since=n)], []) for n in range(3)])
+    lines = (tmp_path / "r").read_bytes().splitlines(keepends=True)
+    head = b'{"at":%d,"host":"gpu01","set":{"fast":{"cpu_pct":1.0}}}\n' % BEGIN
+    (tmp_path / "r").write_bytes(b"".join([*lines[:-2], head * 500, *lines[-2:]]))
+    with closing(Reading(tmp_path / "r")) as opened:
+        assert len(opened.index.fast["gpu01"]) <= 3
+
+
 def test_going_back_is_told_and_events_after_it_are_gone(reading: Reading) -> None:
     engine = ReplayEngine(reading, at=reading.index.at[-1], paused=True, clock=ManualClock())
     engine.snapshot()
@@ -185,8 +262,9 @@ def test_history_is_there_right_after_a_seek(reading: Reading) -> None:
     [
         ("+30s", 130), ("-1m", 40), ("-1h", 0), ("+90", 190), ("50%", 500), ("100%", 1000),
         ("start", 0), ("end", 1000), ("22:15:00", 100), ("22:15", 100), ("2023-11-14", 0),
-        ("2023-11-14T22:15:10", 110), ("2023-11-14T23:15:10+01:00", 110), ("03:00", 1000),
-        ("22:13:00", 0),
+        ("2023-11-14T22:15:10", 110), ("2023-11-14T23:15:10+01:00", 110), ("22:13", 0),
+        ("0:00", 0), ("0:20", 20), ("03:00", 180), ("16:40", 1000), ("0:16:40", 1000),
+        ("+1h", 1000), ("22:15Z", 100),
     ],
 )  # fmt: skip
 def test_moments_as_a_person_writes_them(text: str, at: float) -> None:
@@ -195,8 +273,28 @@ def test_moments_as_a_person_writes_them(text: str, at: float) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "soon", "+", "25:00", "-1x", "200", "nan%", "2023-99-99", "9" * 50]
+    "text", ["", "soon", "+", "25:61", "-1x", "200", "nan%", "2023-99-99", "9" * 50]
 )
 def test_what_is_no_moment_is_refused(text: str) -> None:
     with pytest.raises(UsageError, match="no moment"):
         moment(text, 0, 100, 50)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["16:41", "22:13:00", "22:30:01", "1:00:00", "0:05Z", "2023-11-13", "2023-11-14T22:13:00",
+     "2030-01-01T00:00:00", "999:59"],
+)  # fmt: skip
+def test_a_moment_outside_the_recording_is_named(text: str) -> None:
+    begin = 1_700_000_000.0  # 2023-11-14 22:13:20 UTC
+    with pytest.raises(UsageError, match="is outside the recording") as told:
+        moment(text, begin, begin + 1000, begin + 100)
+    assert "from 2023-11-14 22:13:20 to 2023-11-14 22:30:00 UTC" in told.value.hint
+    assert "16:40 long" in told.value.hint
+
+
+def test_a_time_of_day_wins_over_a_length_and_midnight_is_passed() -> None:
+    begin = 1_700_005_000.0  # 2023-11-14 23:36:40 UTC
+    assert moment("0:20", begin, begin + 7200, begin) == begin + 1400 + 1200
+    assert moment("1:10", begin, begin + 7200, begin) == begin + 1400 + 4200
+    assert moment("1:50", begin, begin + 7200, begin) == begin + 110
