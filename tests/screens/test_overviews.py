@@ -184,7 +184,41 @@ async def test_heat_cursor_follows_its_host_and_scrolls() -> None:
         assert screen.map.cursor == "gpu299", "it is the same host, in another place"
         made.show(*hosts[:50])
         await settle(pilot)
-        assert screen.map.cursor == "gpu000", "its host is gone"
+        assert screen.map.cursor == "gpu049", "its host is gone, and that place"
+
+
+async def test_enter_never_opens_the_host_that_came_under_the_cursor(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    hosts = [view(f"gpu{n:02}") for n in range(6)]
+    made = StillEngine(*hosts)
+    app = make_app(made)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        await pilot.press("H", "right", "right", "right")
+        screen = app.screen
+        assert isinstance(screen, HeatScreen)
+        assert screen.map.cursor == "gpu03"
+        made.show(*(view(h.name, gpus=()) if h.name == "gpu03" else h for h in hosts))
+        app.paint_soon()
+        await settle(pilot)
+        assert screen.map.cursor == "gpu04", "the next one, not the first"
+        await pilot.press("enter")
+        await settle(pilot)
+        assert app.screen is screen
+        assert "gpu03 has just left the map" in text(app)
+        await pilot.press("enter")
+        await settle(pilot)
+        assert text(app).startswith(" gpu04 ")
+        await pilot.press("escape")
+        monkeypatch.setattr("console.tui.widgets.heat_map.AIM_S", 0.0)  # a moment later
+        made.show(*hosts[:4])
+        app.paint_soon()
+        await settle(pilot)
+        assert screen.map.cursor == "gpu03"
+        await pilot.press("enter")
+        await pilot.pause()
+        assert text(app).startswith(" gpu03 "), "after a while what is there is meant"
 
 
 async def test_heat_of_a_fleet_without_gpus() -> None:

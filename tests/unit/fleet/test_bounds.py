@@ -16,9 +16,11 @@ from console.fleet import data, tables
 from console.fleet.data import HostData
 from console.fleet.decode import END_OF_TIME, MAX_FACTS_SIZE, decode
 from console.fleet.pace import BURST, frame_cost
+from console.fleet.scrub import MAX_NUMBER
 from console.headless.document import encode
 from console.headless.plain import event_line, table
 from console.headless.watch import Lines
+from console.model.frame import MAX_TEXT
 from console.model.host import HostState
 from console.text import clean
 from tests.support.scripted import HOST_ID, ScriptedTransport, frame, host, xor
@@ -58,6 +60,34 @@ def test_no_event_is_large_and_none_has_a_strange_date(known: dict[str, Any], at
         return
     assert len(msgspec.json.encode(event.facts)) <= MAX_FACTS_SIZE + 100
     assert 0 <= event.at < END_OF_TIME
+
+
+@given(facts)
+def test_facts_are_text_numbers_and_truth_alone(known: dict[str, Any]) -> None:
+    """What reads them may compare, hash and write them."""
+    try:
+        (event,) = read(e=[{"kind": "kernel.xid", "at": 1, "facts": known}]).e
+    except ProtocolError:
+        return
+    for value in event.facts.values():
+        assert value is None or isinstance(value, str | int | float)
+        assert not isinstance(value, str) or len(value) <= MAX_TEXT
+        assert isinstance(value, str | None) or abs(value) <= MAX_NUMBER
+
+
+def test_lists_and_maps_in_facts_become_text() -> None:
+    known = {"xid": [79], "a": {"b": [1, None], "c": True}, "n": 1e300, "t": "x", "f": False}
+    (event,) = read(e=[{"kind": "kernel.xid", "at": 1, "facts": known}]).e
+    assert event.facts == {"xid": "79", "a": "b 1, None, c True", "n": None, "t": "x", "f": False}
+    assert len({*event.facts.values()}) == 5, "all can be hashed"
+
+
+def test_a_time_of_a_gpu_that_cannot_be_is_none() -> None:
+    got = read(
+        g=[{"index": 0, "last_xid": 79, "last_xid_at": 1e18}, {"index": 1, "last_xid_at": 5}]
+    )
+    assert [each.last_xid_at for each in got.g] == [None, 5.0]
+    assert got.g[0].last_xid == 79
 
 
 def test_what_was_left_out_of_facts_is_said() -> None:

@@ -122,7 +122,7 @@ def test_too_many_events_are_cut_and_counted() -> None:
 
 
 @pytest.mark.parametrize(
-    "kind", ["host.key-changed", "console.defect", "store.moved", "demo.stage"]
+    "kind", ["host.key-changed", "console.defect", "store.moved", "demo.stage", "plugin.given-up"]
 )
 def test_what_only_the_console_knows_no_host_can_say(kind: str) -> None:
     forged = {"kind": kind, "at": 5.0, "key": "x", "facts": {"with": "gpu02"}, "cursor": "s=1"}

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from console.model.event import Event
-from console.model.words import refusals, severity, together
+from console.model.words import refusals, sentence, severity, share, span, together, utc
 
 
 def event(kind: str, **facts: Any) -> Event:
@@ -37,3 +39,23 @@ def test_a_login_without_a_key_is_a_warning() -> None:
     assert severity(event("auth.accepted", method="publickey", refused_before=1)) == "warn"
     assert severity(event("auth.sudo", doubted=True)) == "warn"
     assert severity(event("auth.sudo", doubted="")) == "info"
+
+
+@pytest.mark.parametrize("odd", [[79], {"a": 1}, [[]], 1e308, None, True, "79"])
+def test_no_fact_is_taken_on_trust(odd: Any) -> None:
+    names = ("xid", "to", "pid", "gpu", "user", "source", "refused_before", "doubted", "method")
+    for kind in ("kernel.xid", "host.state", "auth.accepted", "auth.sudo", "gpu.process.new"):
+        strange = event(kind, **dict.fromkeys(names, odd))
+        assert severity(strange) in ("info", "warn", "bad")
+        assert sentence(strange)
+        assert together([strange, strange])
+
+
+def test_times_and_shares_that_are_none() -> None:
+    assert utc(0) == "00:00:00"
+    assert utc(1e18) == utc(float("nan")) == "--:--:--"
+    assert utc(1e18, "%Y-%m-%d") == "--------"
+    assert span(float("inf")) == span(float("nan")) == "-"
+    assert share(1e19, 5e-324) is None
+    assert share(1.0, 0.0) is share(None, 8.0) is share(1.0, float("inf")) is None
+    assert share(1.0, 4.0) == 25.0

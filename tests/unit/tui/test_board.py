@@ -7,6 +7,7 @@ from typing import Any
 from console.model.host import HostState
 from console.model.view import FleetSnapshot, HostView
 from console.tui.meaning.board import Board, busiest, silence, state_severity, states
+from console.tui.meaning.lately import Odd
 from tests.support.still_engine import gpu, view
 
 NOW = 1_700_000_000.0
@@ -73,3 +74,13 @@ def test_busiest_are_live_hosts_with_gpus() -> None:
     assert [item.host for item in found] == ["busy", "idle"]
     assert (found[0].load, found[0].heat, found[0].memory) == (99.0, 81.0, 50.0)
     assert states(snapshot(*hosts))[HostState.LIVE] == 3
+
+
+def test_what_happened_lately_is_told_beside_what_is_wrong_now() -> None:
+    odd = Odd(4, NOW - 90, "login after 40 refused", "login of svc from 203.0.113.77")
+    down = well("gw", state=HostState.DOWN, reason="no route to host", since=NOW - 5)
+    for host, words in ((well("gw"), []), (down, ["gw DOWN"])):
+        found = Board().wrong(snapshot(host), NOW, nobody, lambda view: [odd])
+        assert [item.words for item in found] == [*words, "gw login after 40 refused"]
+        assert (found[-1].severity, found[-1].since) == ("warn", NOW - 90)
+        assert found[-1].detail == "login of svc from 203.0.113.77"

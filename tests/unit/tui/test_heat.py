@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import msgspec
 import pytest
 
@@ -34,6 +36,11 @@ def limited(index: int, watts: float, limit: float | None) -> Gpu:
         (gpu(0, 10.0, temp_c=87.0), TEMPERATURE, "8", "heat8"),
         (limited(0, 350.0, 700.0), POWER, "5", "heat5"),
         (limited(0, 350.0, None), POWER, "·", "dim"),
+        (limited(0, 1e19, 5e-324), POWER, "·", "dim"),
+        (gpu(0, 10.0, mem_used_mib=1e19, mem_total_mib=5e-324), MEMORY, "·", "dim"),
+        (gpu(0, math.nan), USE, "·", "dim"),
+        (gpu(0, math.inf), USE, "9", "heat9"),
+        (gpu(0, -1e300), USE, "0", "heat0"),
         (gpu(0, 10.0, util_pct=None), USE, "·", "dim"),
         (gpu(0, 10.0, lost="GPU is lost"), USE, "X", "bad"),
         (gpu(0, 10.0, last_xid=79), USE, "!", "bad"),
