@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from console.engine import recorder, recording
+from console.engine import pieces, recorder, recording
 from console.engine.reading import Reading
 from console.engine.recorder import Full, Recorded, Writer
 from console.engine.recording import CHUNK, Change, applied, changes, spec_of
@@ -206,6 +206,21 @@ async def test_an_engine_is_recorded_until_its_end(tmp_path: Path) -> None:
     assert len(kept) > 5
     (host,) = engine.snapshot().hosts
     assert host == as_read(busy._hosts[0])
+    reading.close()
+
+
+async def test_what_fits_into_no_line_is_told_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pieces, "LINE", 700)  # of what a host holds, a GPU's inventory is longest
+    busy = await recorded(tmp_path / "r", limit=1 << 30, until=lambda engine: bool(engine.seen))
+    told = [(one.kind, one.host, one.facts["field"]) for one in busy.seen]
+    assert ("record.left-out", "gpu01", "gpus") in told
+    assert len(told) == len(set(told))
+    reading = Reading(tmp_path / "r")
+    engine = ReplayEngine(reading, at=reading.index.at[-1])
+    assert (engine.ends, engine.damage) == ("", "")
+    assert engine.snapshot().hosts[0].listeners == busy._hosts[0].listeners
     reading.close()
 
 
