@@ -19,7 +19,7 @@ FIND = """\
                          biggest first. H shows all GPUs of the fleet
  a process               Enter on a host, 3, then / and a word; t: its parents
  the newest listener     E, then /listener.new: of all hosts, newest first.
-                         Of one host: Enter, 4, then :sort since
+                         Of one host: Enter, 4, then :sort since up (down: the oldest)
  a number over time      P; left and right for another number, up for hours
  any action by its words ^P
 """
@@ -36,11 +36,13 @@ FILTER = """\
  vllm        rows with this word           !vllm    rows without it
  "two words" as they stand                 temp>80  a value; > < >= <= = !=
  ~gpu-[0-9]  a regular expression          name~^g  in one field
- state=down|stale  one of several          @fra     site, zone, group or tag; @gpu-*
+ state=down,stale  one of several, or |    @fra     site, zone, group or tag; @gpu-*
  Fields are called as their column: GPU MEM is gpumem. Numbers are written as the
  screen prints them: egress>1.5M  mem>50%  power>300W  age>5m
- Terms are joined by and. A wrong field name shows the right ones.
- Enter keeps the filter, Esc ends it.
+ Numbers of a host that is DOWN, REFUSED or NEW-KEY are old: no comparison fits them.
+ Terms are joined by and. A wrong field name shows the right ones; where no row is
+ left, the comparison that none fits is named with the values that there are.
+ Enter keeps the filter, Esc ends it; / again: letters replace it, arrows edit it.
 """
 COLUMNS = """\
  GPUS        one bar a GPU, how busy it is, and the mean; a cross: GPU lost.
@@ -51,6 +53,8 @@ COLUMNS = """\
  ON GPU      processes that hold a GPU
  LISTEN      listening sockets; UNDECL: those the inventory does not declare
  EGRESS      bytes a second that leave the host, all interfaces
+ :sort COLUMN [up|down] begins at the first row; s and S keep the cursor on its row.
+ Dim numbers of a host that is not LIVE are the last that were seen.
 """
 WORDS = """\
  DECLARED    whether the inventory names this listener in `listeners`; a dash where
