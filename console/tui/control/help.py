@@ -48,8 +48,9 @@ COLUMNS = """\
  GPUS        one bar a GPU, how busy it is, and the mean; a cross: GPU lost.
              Sorted by the busiest GPU
  WORST       worst of: GPU lost, Xid, memory errors (ECC), remapping, throttling;
-             then a process that took a GPU since this console began, then
-             listeners that are not declared
+             then a process that took a GPU since this console began; then, for half
+             an hour, a login after refused ones, sudo by who came in so, opened
+             weights, ten refused logins; then listeners that are not declared
  ON GPU      processes that hold a GPU
  LISTEN      listening sockets; UNDECL: those the inventory does not declare
  EGRESS      bytes a second that leave the host, all interfaces
