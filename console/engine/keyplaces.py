@@ -70,7 +70,7 @@ class KeyPlaces:
 
     def of_event(self, event: Event) -> Event:
         """The same for an event that the console made itself; that of a host stays as it is."""
-        if not event.facts or not event.kind.startswith(OWN_KINDS):
+        if not event.facts or (event.host and not event.kind.startswith(OWN_KINDS)):
             return event
         told = {
             name: self.without(value) if isinstance(value, str) else value

@@ -205,6 +205,8 @@ class Picture:
         self.damage = self.damage or words
         reason = f"{words}; what you see of this host is from before it"
         for name in hosts:
+            if name in self._spoilt:
+                continue
             self._spoilt.add(name)
             view = self.views[name]
             self.views[name] = msgspec.structs.replace(view, state=HostState.STALE, reason=reason)

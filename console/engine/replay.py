@@ -21,6 +21,8 @@ from console.model.view import FleetSnapshot
 NO_LIMIT = math.inf
 PATIENCE_S = 0.05
 """So long one look may read, for screens: a seek in a large recording takes several looks."""
+ASKED_S = 3.0
+"""So long after somebody asked for it, a history that is not whole yet is read on."""
 
 
 class ReplayEngine:
@@ -56,6 +58,7 @@ class ReplayEngine:
         self._picture = Picture(reading.header.hosts, reading.where)
         self._log = EventLog()
         self._histories: dict[str, tuple[History, int]] = {}  # and how many lines it has taken
+        self._asked: dict[str, float] = {}  # hosts whose history was asked for, and when
         self._left = patience_s  # of this look, for histories
         self._made = FleetSnapshot()
         self._shown = -1  # tick of ``_made``
@@ -236,8 +239,10 @@ class ReplayEngine:
         self._move(self._patience)
         hidden = self._sought or self._lines is not None
         self._left = self._patience - (time.perf_counter() - begun)
-        for host in () if self.seeking else [*self._histories]:
-            if self._left > 0:
+        for host, asked in () if self.seeking else [*self._asked.items()]:
+            if begun - asked > ASKED_S:
+                del self._asked[host]
+            elif self._left > 0:
                 self._history(host)
         if not hidden and self._tick != self._shown:
             at = self._index.wall[self._tick]
@@ -255,6 +260,7 @@ class ReplayEngine:
 
     def history(self, host: str, name: str, seconds: float) -> Series:
         """One number over the hour before the position, as far as it was recorded and is read."""
+        self._asked[host] = time.perf_counter()
         step, points = self._history(host).series(name, self.now() - min(seconds, KEEP_S))
         return Series(host=host, name=name, step_s=step, points=points)
 

@@ -68,9 +68,11 @@ def test_a_recording_names_no_key(tmp_path: Path) -> None:
         kind="host.state", host="gpu01", at=BEGIN, facts={"to": "REFUSED", "reason": reason}
     )
     own = Event(kind="auth.sudo", host="gpu01", at=BEGIN, facts={"command": "cat /etc/motd"})
+    refused = {"reason": f"{home}/plugins/x is not pinned"}
+    plugin = Event(kind="plugin.refused", host="", at=BEGIN, facts=refused)
     writer = Writer(tmp_path / "r")
     writer.begin(BEGIN, ["gpu01"], f"{home}/fleet.toml")
-    writer.tick(BEGIN, FleetSnapshot(hosts=(seen,)), [told, own], 0)
+    writer.tick(BEGIN, FleetSnapshot(hosts=(seen,)), [told, own, plugin], 0)
     writer.tick(BEGIN + 1, FleetSnapshot(hosts=(later,)), [], 0)
     writer.end(BEGIN + 1, "done")
     text = (tmp_path / "r").read_text()

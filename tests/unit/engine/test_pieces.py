@@ -104,7 +104,8 @@ def test_all_of_a_host_fits_with_its_gpus(monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_what_cannot_be_cut_is_left_out_and_named(tmp_path: Path) -> None:
     text = WIDE[:400]
-    gpus = tuple(GpuStatic(index=n, **dict.fromkeys(_TEXTS, text)) for n in range(MAX_GPUS))
+    texts: dict[str, Any] = dict.fromkeys(_TEXTS, text)
+    gpus = tuple(GpuStatic(index=n, **texts) for n in range(MAX_GPUS))
     nics = tuple(NicFacts(name=text, addresses=(text,) * 4) for _ in range(MAX_NICS))
     big = view("gpu01", inventory=Inventory(gpus=gpus, nics=nics), gpus=())
     writer = Writer(tmp_path / "r")

@@ -217,10 +217,15 @@ def test_what_is_no_recording_is_not_unpacked(
     def watched(**more: Any) -> IO[bytes]:
         file: IO[bytes] = real(**more)
         write = file.write
-        monkeypatch.setattr(file, "write", lambda data: taken.append(len(data)) or write(data))
+
+        def noted(data: bytes) -> int:
+            taken.append(len(data))
+            return write(data)
+
+        monkeypatch.setattr(file, "write", noted)
         return file
 
-    monkeypatch.setattr(unpacking.tempfile, "TemporaryFile", watched)
+    monkeypatch.setattr(tempfile, "TemporaryFile", watched)
     with pytest.raises(RecordingError, match="not a recording"):
         Reading(tmp_path / "zeros.gz")
     assert taken == []

@@ -168,6 +168,17 @@ def eventful(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+def note(patch: pytest.MonkeyPatch, opened: Reading, name: str, places: list[int]) -> None:
+    """Let ``places`` know which lines are read by that method."""
+    real = getattr(opened, name)
+
+    def noted(place: int) -> object:
+        places.append(place)
+        return real(place)
+
+    patch.setattr(opened, name, noted)
+
+
 def test_a_jump_reads_events_from_before_it_in_small_looks(
     eventful: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -175,8 +186,7 @@ def test_a_jump_reads_events_from_before_it_in_small_looks(
         assert len(opened.index.key_ticks) == 2
         engine = ReplayEngine(opened, clock=ManualClock(), paused=True, patience_s=0.0)
         read: list[int] = []
-        real = opened.read
-        monkeypatch.setattr(opened, "read", lambda place: read.append(place) or real(place))
+        note(monkeypatch, opened, "read", read)
         engine.seek(engine.end)
         assert read == []
         looks = 0
@@ -208,8 +218,7 @@ def test_history_is_read_in_small_looks(eventful: Path, monkeypatch: pytest.Monk
             opened, at=opened.index.at[-1], clock=ManualClock(), paused=True, patience_s=0.0
         )
         read: list[int] = []
-        real = opened.numbers
-        monkeypatch.setattr(opened, "numbers", lambda place: read.append(place) or real(place))
+        note(monkeypatch, opened, "numbers", read)
         engine.snapshot()
         assert engine.history("gpu01", "cpu_pct", 3600).points
         assert len(read) == 1
