@@ -21,7 +21,7 @@ from console.model.view import FleetSnapshot
 NO_LIMIT = math.inf
 PATIENCE_S = 0.05
 """So long one look may read, for screens: a seek in a large recording takes several looks."""
-ASKED_S = 3.0
+ASKED_S = 15.0
 """So long after somebody asked for it, a history that is not whole yet is read on."""
 
 

@@ -209,9 +209,7 @@ def denials(view: HostView, section: Section) -> list[str]:
     ]
 
 
-def nothing(
-    view: HostView, section: Section, *, forgotten: int = 0, recorded: bool = False
-) -> str:
+def nothing(view: HostView, section: Section, *, forgotten: int = 0, recorded: bool = False) -> str:
     """Why a table has no rows: not connected, not allowed to look, or really nothing there.
 
     ``forgotten`` events of the host are no longer held. ``recorded``: a replay shows it.
