@@ -15,7 +15,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from console.model.event import Event
 from console.model.host import Host, HostState
+from console.tui.meaning.events import EventRows
+from console.tui.screens.event_table import event_table
 from console.tui.style.look import Look
 from console.tui.tables.table_model import Column, TableModel
 from console.tui.takeaway import takeout
@@ -234,6 +237,18 @@ async def test_a_huge_table_is_written_down_beside_the_loop(
         await command(pilot, f"export {tmp_path}/y.csv")
         await until(pilot, "y.csv")
     assert threads == [False, True]
+
+
+def test_a_row_without_a_name_is_numbered() -> None:
+    events = EventRows(5)
+    events.add([Event(kind="kernel.xid", host="a", at=1.0, facts={"xid": 79})])
+    section = event_table(events)
+    table = TableModel(section.columns, section.key, str)
+    table.update(events.rows(), 0.0)
+    (row,) = json.loads(as_json(take(table), LOOK, "events", "host:a", 2.0))["rows"]
+    assert row["id"] == 1
+    assert row["values"]["time"] == "1970-01-01T00:00:01Z"
+    assert row["values"]["level"] == row["shown"]["level"] == "bad"
 
 
 def test_tab_completes_folders_and_what_could_be_written(tmp_path: Path) -> None:

@@ -180,6 +180,19 @@ def test_any_text_filters_or_is_a_mistake(text: str) -> None:
         compile_filter(sound(text, FIELDS), FIELDS)
 
 
+@given(st.text('ab()[]{}|*+?.\\^$-,019:<>=!PpLi&~#_"@ ', max_size=40))
+def test_why_no_row_is_left_can_always_be_told(text: str) -> None:
+    column: Column[str] = Column("a", "A", 8, lambda r, look: [(r, "")], lambda r: r)
+    count: Column[str] = Column("b", "B", 8, lambda r, look: [], lambda r: 1.0, unit="")
+    model = TableModel((column, count), str, str, fields={PLACES: Field(lambda row: "x\ny")})
+    model.update(["q", "r"], 0.0)
+    try:
+        model.set_filter(text, 0.0)
+    except FilterError:
+        return
+    assert model.order or model.nothing().startswith("no row matches")
+
+
 @given(st.text('ab" !~@=<>', max_size=30))
 def test_terms_can_be_written_down_and_read_again(text: str) -> None:
     found = terms(text)

@@ -28,6 +28,7 @@ def event_table(events: EventRows, *, hosts: bool = False) -> Section:
         NOTHING,
         key=lambda row: row,
         text=lambda row: f"{row.last.host} {row.last.kind} {row.words()}",
+        name=lambda row: row.words(),
         needs=lambda row: severity(row.last) != INFO,
     )
 

@@ -184,7 +184,7 @@ def lacking(text: str, fields: Mapping[str, Field], passing: Sequence[int], rows
 
     ``passing`` counts, for each term, the rows that pass it.
     """
-    for term, rows_left in zip(terms(text), passing, strict=True):
+    for term, rows_left in zip(terms(text), passing, strict=False):
         found = _HEAD.fullmatch(term.head)
         if rows_left or found is None or found[1] or not (found[2] or found[4] == PLACES):
             continue

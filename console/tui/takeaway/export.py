@@ -97,12 +97,12 @@ def as_json(
         ],
         "rows": [
             {
-                "id": _id(key),
+                "id": _id(key, number),
                 "values": {c.id: _value(c, row) for c in taken.columns},
                 "shown": {c.id: _shown(c, row, look) for c in taken.columns},
                 **({"host": {c.id: _raw(c, row) for c in stamps}} if stamps else {}),
             }
-            for key, row in taken.rows
+            for number, (key, row) in enumerate(taken.rows, 1)
         ],
     }
     return json.dumps(whole, ensure_ascii=True, indent=1, allow_nan=False) + "\n"
@@ -175,8 +175,11 @@ def store(path: Path, text: str, *, make: bool = False) -> None:
         ) from None
 
 
-def _id(key: Any) -> str | int:
-    return key if isinstance(key, int) else clean(str(key), LONGEST_VALUE)
+def _id(key: Any, number: int) -> str | int:
+    """The key of a row; its number where the key is nothing that can be written down."""
+    if isinstance(key, str):
+        return clean(key, LONGEST_VALUE)
+    return key if isinstance(key, int) else number
 
 
 def _utc(at: float) -> str:
