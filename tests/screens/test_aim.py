@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
 import pytest
 from textual.events import Click
@@ -10,9 +11,12 @@ from textual.widgets.input import Selection
 
 from console.model.host import Host, HostState
 from console.model.view import FleetSnapshot
+from console.tui.meaning.newcomers import Newcomers
 from console.tui.overviews import subject
 from console.tui.screens.host import HostScreen
+from console.tui.screens.network_tables import Heard, listeners
 from console.tui.style.look import Look
+from console.tui.tables.table_model import TableModel
 from console.tui.widgets.line_table import LineTable
 from tests.screens.conftest import make_app, settle, text
 from tests.screens.test_tables import command, fleet, head, until
@@ -163,6 +167,33 @@ async def test_numbers_of_a_host_out_of_reach_are_unknown_to_filters_and_orders(
         for way in ("up", "down"):
             await command(pilot, f"sort cpu {way}")
             assert set(table.model.order[:2]) == {"live", "stale"}, way
+
+
+def test_listeners_sort_by_since_both_ways_and_what_was_there_before_is_the_oldest() -> None:
+    section = listeners(Newcomers())
+    now = time.time()
+    rows = [
+        Heard(name, "tcp", "::", 1, "-", name, 1, 0, "root", None, since)
+        for name, since in (("before", None), ("hour", now - 3600), ("new", now - 5))
+    ]
+    model = TableModel(section.columns, section.key, str)
+    model.update(rows, 0.0)
+    model.sort_by("since", down=False, now=0.0)
+    assert model.order == ["new", "hour", "before"]
+    model.sort_by("since", down=True, now=0.0)
+    assert model.order == ["before", "hour", "new"]
+
+
+async def test_tab_completes_the_path_of_an_export(tmp_path: Path) -> None:
+    (tmp_path / "reports").mkdir()
+    app = make_app(fleet())
+    async with app.run_test(size=WIDE) as pilot:
+        await settle(pilot)
+        await pilot.press("colon")
+        typed = app.screen.typed  # type: ignore[attr-defined]
+        typed.value = f":export {tmp_path}/rep"
+        await pilot.press("tab")
+        assert typed.value == f":export {tmp_path}/reports/"
 
 
 async def test_a_command_of_a_host_says_on_the_fleet_to_open_one() -> None:
