@@ -229,7 +229,8 @@ class Navigation(ThemedApp):
         if not command.verb:
             return
         line = f":{command.verb} {command.rest}".rstrip()
-        self.typed_before = [t for t in self.typed_before if t != line][-RECALLED + 1 :] + [line]
+        others = [typed for typed in self.typed_before if typed != line]
+        self.typed_before = [*others[-RECALLED + 1 :], line]
         try:
             action = resolve(command, self.offered())
         except CommandError as error:
