@@ -82,7 +82,7 @@ class Maker:
             return {str(self.value(args[0])): self.value(args[1]) for _ in range(3)}
         plain = {bool: (True, False), int: INTS, float: FLOATS, str: TEXTS, Any: ALL}
         if kind in plain:
-            return pick(plain[kind])  # type: ignore[arg-type]  # a sequence of one kind each
+            return pick(plain[kind])
         if issubclass(kind, Enum):
             return pick(list(kind))
         return self.struct(kind)
@@ -105,7 +105,7 @@ class Maker:
             )
             for n in range(3)
         )
-        rows: dict[str, tuple[Any, ...]] = {
+        rows: dict[str, Any] = {
             PLACES[wire]: tuple(self.struct(kind) for _ in range(3))
             for wire, kind in TABLES.items()
         }
@@ -241,7 +241,7 @@ def test_words_of_numbers(value: float, low: float, high: float) -> None:
         bottom, top = scale(name, min(low, high), max(low, high))
         assert 0 <= level(value, (bottom, top), 40) < 40
     for said in (words_of.span, words_of.size, words_of.rate, words_of.number):
-        assert said(value)  # type: ignore[operator]  # each takes one number
+        assert said(value)
     assert len(words_of.utc(value)) == 8
     assert moment(value)
     part = words_of.share(low, high)

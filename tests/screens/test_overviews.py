@@ -198,14 +198,15 @@ async def test_enter_never_opens_the_host_that_came_under_the_cursor(
         await pilot.press("H", "right", "right", "right")
         screen = app.screen
         assert isinstance(screen, HeatScreen)
-        assert screen.map.cursor == "gpu03"
+        heat = screen.map
+        assert heat.cursor == "gpu03"
         made.show(*(view(h.name, gpus=()) if h.name == "gpu03" else h for h in hosts))
         app.paint_soon()
         await settle(pilot)
-        assert screen.map.cursor == "gpu04", "the next one, not the first"
+        assert heat.cursor == "gpu04", "the next one, not the first"
         await pilot.press("enter")
         await settle(pilot)
-        assert app.screen is screen
+        assert isinstance(app.screen, HeatScreen)
         assert "gpu03 has just left the map" in text(app)
         await pilot.press("enter")
         await settle(pilot)
@@ -215,7 +216,7 @@ async def test_enter_never_opens_the_host_that_came_under_the_cursor(
         made.show(*hosts[:4])
         app.paint_soon()
         await settle(pilot)
-        assert screen.map.cursor == "gpu03"
+        assert heat.cursor == "gpu03"
         await pilot.press("enter")
         await pilot.pause()
         assert text(app).startswith(" gpu03 "), "after a while what is there is meant"
