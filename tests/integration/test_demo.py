@@ -19,6 +19,8 @@ from console.engine.protocol import Engine
 from console.model.event import Event
 from console.model.host import HostState
 from console.model.view import FleetSnapshot, HostView
+from console.tui.meaning import facts
+from console.tui.meaning.newcomers import Newcomers
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -59,6 +61,13 @@ class Seen:
     def source(self, kind: str) -> set[str]:
         return {event.facts["source"] for event in self.of("gw-fra-1", kind)}
 
+    def worst(self, host: str) -> str:
+        """What the row of a host says first, as far as events told of it."""
+        known = Newcomers()
+        known.see(self.events)
+        view = self.host(host)
+        return facts.trouble(view, known.of(view), known.lately(view))[2]
+
 
 def gpu_ecc(seen: Seen) -> bool:
     counters = seen.host("h100-fra-1").gpus[3].counters
@@ -87,6 +96,7 @@ EVIDENCE: dict[str, Callable[[Seen], object]] = {
     "brute-force-success": lambda s: (
         s.source("auth.accepted") == {"203.0.113.77"}
         and s.of("gw-fra-1", "auth.sudo", "svc-deploy")
+        and s.worst("gw-fra-1") == "login after 40 refused"
         and any(row.user == "svc-deploy" for row in s.host("gw-fra-1").sessions)
     ),
     "new-listener": lambda s: (
@@ -96,6 +106,7 @@ EVIDENCE: dict[str, Callable[[Seen], object]] = {
     "gpu-stranger": gpu_stranger,
     "weights-opened": lambda s: (
         s.of("store-fra-1", "weights.opened")
+        and s.worst("store-fra-1") == "rclone opened weights"
         and any(row.name == "rclone" for row in s.host("store-fra-1").openers)
     ),
     "weights-egress": lambda s: s.most_egress.get("198.51.100.23", 0) > 1e9,

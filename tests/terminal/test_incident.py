@@ -66,6 +66,16 @@ def test_help_says_how_to_find_what_matters(terminal: Tmux) -> None:
     terminal.wait("Enter open", gone="where to find")
 
 
+def test_the_break_in_and_the_theft_stand_in_their_rows_and_w_finds_them(terminal: Tmux) -> None:
+    terminal.wait(r"(?m)^gw-fra-1 .*▲ login after 40", r"(?m)^store-fra-1 .*▲ rclone opened")
+    terminal.press("g")
+    terminal.press("w")
+    terminal.press("Enter")
+    terminal.wait(
+        r"(?m)^ gw-fra-1 ", "needs a look", "after 40 refused logins", "sudo by svc-deploy"
+    )
+
+
 def test_the_biggest_process_of_the_busiest_gpu(terminal: Tmux) -> None:
     terminal.press("H")
     shown = terminal.wait("36 GPUs of 5 hosts")
