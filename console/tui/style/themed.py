@@ -4,7 +4,7 @@ from pathlib import Path
 
 from textual.app import App
 from textual.command import CommandPalette
-from textual.widgets import Input
+from textual.widgets import Input, OptionList
 
 from console.errors import ConfigError
 from console.tui.control.palette import SearchScreen
@@ -15,6 +15,7 @@ from console.tui.style import theme_css
 from console.tui.style.look import Look
 from console.tui.style.theme import Theme
 from console.tui.style.theme_files import AUTO, Stamp, ThemeFiles
+from console.tui.widgets.strips import plain_scroll_bar
 
 LOOK_AT_FILE_S = 1.0
 LONGEST_SEARCH = 200
@@ -152,7 +153,11 @@ class ThemedApp(App[None]):
             palette.call_after_refresh(self._tame, palette)
 
     def _tame(self, palette: CommandPalette) -> None:
-        """What is typed has an end, and does not blink for who wants nothing that moves."""
+        """What is typed has an end and does not blink for who wants nothing that moves; the scroll
+        bar is one that the terminal can draw.
+        """
+        for hits in palette.query(OptionList):
+            plain_scroll_bar(hits, self.look)
         for line in palette.query(Input):
             line.max_length = LONGEST_SEARCH
             if self.look.reduced_motion:
