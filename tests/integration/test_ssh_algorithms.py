@@ -52,8 +52,13 @@ async def test_a_server_with_weak_algorithms_only_is_refused(
     with Sshd(tmp_path / "a", authorized=[user.public], extra=extra) as server:
         host = server.host("gpu01", key=str(user.path), transport=kind)
         made = Transports({}, timing=TIMING, starter=lambda host: Start("cat"))
-        with pytest.raises(ConnectError) as caught:
-            await made.open(host, RecordingSink())
+        for _ in range(5):
+            with pytest.raises(ConnectError) as caught:
+                await made.open(host, RecordingSink())
+            # Both sides notice. A server that resets the connection before our side has read its
+            # offer is told as a lost connection, and on a busy machine that happens.
+            if caught.value.message != "the connection was lost":
+                break
         await made.close()
     assert type(caught.value) is ConnectError
     assert "no common algorithms" in caught.value.message
