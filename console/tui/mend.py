@@ -2,9 +2,13 @@
 
 from functools import lru_cache
 
+from rich.segment import Segment
 from textual._styles_cache import StylesCache
 from textual.color import Color
 from textual.style import Style
+
+SPLITS = 512
+"""Segments that are remembered as cut in two; a screen of rows under the help has a hundred."""
 
 
 @lru_cache(1024)
@@ -25,3 +29,13 @@ def let_closed_views_go() -> None:
     lines of the last thousand widgets: some hundred megabytes after an hour of opening hosts.
     """
     StylesCache.get_inner_outer = _by_colours  # type: ignore[assignment,method-assign]
+
+
+def forget_old_splits() -> None:
+    """Remember fewer segments that were cut where something lay over them.
+
+    The library keeps sixteen thousand, each with the row that it was cut from. Rows that change
+    twice a second are never cut again, so that this would be ten megabytes more in a day.
+    """
+    cut = Segment.__dict__["_split_cells"].__func__.__wrapped__
+    setattr(Segment, "_split_cells", classmethod(lru_cache(SPLITS)(cut)))  # noqa: B010  # of another type

@@ -5,8 +5,10 @@ from __future__ import annotations
 import gc
 import weakref
 
+from rich.segment import Segment
 from textual.widget import Widget
 
+from console.tui.mend import SPLITS
 from tests.screens.conftest import make_app, settle
 from tests.support.still_engine import StillEngine, view
 
@@ -32,3 +34,15 @@ async def test_nothing_of_closed_views_is_kept() -> None:
         gc.collect()
         kept = [ref() for ref in left if ref() is not None]
         assert kept == []
+
+
+async def test_few_cut_segments_are_remembered() -> None:
+    app = make_app(StillEngine(view("a")))
+    async with app.run_test(size=(100, 24)) as pilot:
+        await settle(pilot)
+        for number in range(SPLITS * 2):
+            words = f"row …{number} of many"
+            first, second = Segment(words).split_cells(5)
+            assert (first.text, second.text) == (words[:5], words[5:])
+        remembered = Segment._split_cells.cache_info()
+        assert remembered.currsize <= SPLITS == remembered.maxsize

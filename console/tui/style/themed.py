@@ -9,7 +9,7 @@ from textual.widgets import Input, OptionList
 from console.errors import ConfigError
 from console.tui.control.palette import SearchScreen
 from console.tui.environ import colourless, colours, fitting_theme
-from console.tui.mend import let_closed_views_go
+from console.tui.mend import forget_old_splits, let_closed_views_go
 from console.tui.screens.base import WatchScreen
 from console.tui.style import theme_css
 from console.tui.style.look import Look
@@ -30,6 +30,7 @@ class ThemedApp(App[None]):
     def __init__(self, look: Look, *, theme: str = AUTO, own_themes: Path | None = None) -> None:
         """``theme`` is a name or "auto"; ``own_themes`` the folder of the person's own."""
         let_closed_views_go()
+        forget_old_splits()
         self.look = look
         super().__init__(ansi_color=True)
         self.theme = "ansi-dark"  # whose rules convert nothing; all its colours are replaced
