@@ -1,6 +1,7 @@
 """Defects of the library that this console cannot live with, mended from outside."""
 
 from functools import lru_cache
+from typing import Any
 
 from rich.segment import Segment
 from textual._styles_cache import StylesCache
@@ -38,4 +39,5 @@ def forget_old_splits() -> None:
     twice a second are never cut again, so that this would be ten megabytes more in a day.
     """
     cut = Segment.__dict__["_split_cells"].__func__.__wrapped__
-    setattr(Segment, "_split_cells", classmethod(lru_cache(SPLITS)(cut)))  # noqa: B010  # of another type
+    bounded: Any = lru_cache(SPLITS)(cut)
+    Segment._split_cells = classmethod(bounded)  # type: ignore[assignment]
