@@ -6,7 +6,7 @@ from console.model.words import utc
 from console.tui.plot.draw import Curve, chart, kind_of, level
 from console.tui.plot.fold import Window
 from console.tui.plot.names import reading
-from console.tui.style.look import Cell, Look, Piece
+from console.tui.style.look import Cell, Look
 
 AXES = 2
 """Lines below the plot: the axis, and the times."""
@@ -95,11 +95,3 @@ def _tick(over: Window) -> tuple[float, str]:
         if step / over.column_s >= len(utc(0, form)) + 3:
             return float(step), form
     return whole, "%m-%d"
-
-
-def legend_row(pieces: Sequence[tuple[str, int, str]]) -> Cell:
-    """Texts in columns: each with its width and style."""
-    out: list[Piece] = []
-    for words, width, style in pieces:
-        out += [(f"{words:{width}.{width}}", style), (" ", "")]
-    return out
