@@ -10,21 +10,9 @@ from console.errors import ConnectError
 from console.ssh.connect import Timing
 from console.ssh.transport import Start, Transports
 from tests.support.sink import RecordingSink
-from tests.support.sshd import KeyPair, Sshd, make_key, need_openssh, program
+from tests.support.sshd import KeyPair, Sshd, program
 
 TIMING = Timing(connect=10, login=5, command=5, close=1)
-
-
-@pytest.fixture
-def user(tmp_path: Path) -> KeyPair:
-    need_openssh()
-    return make_key(tmp_path / "user")
-
-
-@pytest.fixture(params=["asyncssh", "openssh"])
-def kind(request: pytest.FixtureRequest) -> str:
-    name: str = request.param
-    return name
 
 
 def offered(what: str) -> set[str]:

@@ -18,22 +18,10 @@ from console.ssh.channel import NARRATION_LIMIT, WINDOW
 from console.ssh.connect import Timing
 from console.ssh.transport import Start, Transports
 from tests.support.sink import RecordingSink
-from tests.support.sshd import KeyPair, Sshd, free_port, make_key, need_openssh
+from tests.support.sshd import KeyPair, Sshd, free_port
 
 SHORT = Timing(connect=3, login=2, command=5, close=1)
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
-
-
-@pytest.fixture
-def user(tmp_path: Path) -> KeyPair:
-    need_openssh()
-    return make_key(tmp_path / "user")
-
-
-@pytest.fixture(params=["asyncssh", "openssh"])
-def kind(request: pytest.FixtureRequest) -> str:
-    name: str = request.param
-    return name
 
 
 @contextlib.asynccontextmanager

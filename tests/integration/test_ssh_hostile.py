@@ -5,7 +5,6 @@ import contextlib
 import os
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
-from pathlib import Path
 
 import pytest
 
@@ -15,25 +14,13 @@ from console.ssh.connect import Timing
 from console.ssh.scan import fetch_host_key
 from console.ssh.transport import Start, Transports
 from tests.support.sink import RecordingSink
-from tests.support.sshd import KeyPair, make_key, need_openssh
+from tests.support.sshd import KeyPair
 
 SHORT = Timing(connect=5, login=3, command=3, close=1)
 MSG_DISCONNECT, MSG_KEXINIT, MSG_GROUP = 1, 20, 31
 CURVE = "curve25519-sha256"
 GROUP_EXCHANGE = "diffie-hellman-group-exchange-sha256"
 NEGATIVE = b"\x80" + b"\0" * 255
-
-
-@pytest.fixture
-def user(tmp_path: Path) -> KeyPair:
-    need_openssh()
-    return make_key(tmp_path / "user")
-
-
-@pytest.fixture(params=["asyncssh", "openssh"])
-def kind(request: pytest.FixtureRequest) -> str:
-    name: str = request.param
-    return name
 
 
 def string(data: bytes) -> bytes:

@@ -59,12 +59,6 @@ def site(tmp_path: Path) -> Iterator[Site]:
         yield Site(tmp_path, stack)
 
 
-@pytest.fixture(params=["asyncssh", "openssh"])
-def kind(request: pytest.FixtureRequest) -> str:
-    name: str = request.param
-    return name
-
-
 async def opened(made: Transports, host: Host) -> tuple[Link, RecordingSink]:
     sink = RecordingSink()
     link = await made.open(host, sink)

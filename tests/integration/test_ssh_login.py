@@ -21,7 +21,7 @@ from console.model.link import AskPassphrase
 from console.ssh.connect import Timing
 from console.ssh.transport import Start, Transports
 from tests.support.sink import RecordingSink
-from tests.support.sshd import Agent, KeyPair, Sshd, make_key, need_openssh
+from tests.support.sshd import Agent, KeyPair, Sshd, make_key
 
 ECHO = Start("echo hello; echo oops >&2; exec cat", b"first\n")
 QUICK = Timing(connect=15, login=15, command=10, close=1)
@@ -29,18 +29,6 @@ QUICK = Timing(connect=15, login=15, command=10, close=1)
 
 def start_echo(host: Host) -> Start:
     return ECHO
-
-
-@pytest.fixture
-def user(tmp_path: Path) -> KeyPair:
-    need_openssh()
-    return make_key(tmp_path / "user")
-
-
-@pytest.fixture(params=["asyncssh", "openssh"])
-def kind(request: pytest.FixtureRequest) -> str:
-    name: str = request.param
-    return name
 
 
 @pytest.fixture(autouse=True)

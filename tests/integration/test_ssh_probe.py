@@ -6,7 +6,6 @@ import sys
 from pathlib import Path
 
 import msgspec
-import pytest
 
 from console.errors import ProbeError
 from console.model.frame import Frame
@@ -15,21 +14,9 @@ from console.ssh.connect import Timing
 from console.ssh.payload import payload
 from console.ssh.transport import Transports
 from tests.support.sink import RecordingSink
-from tests.support.sshd import KeyPair, Sshd, make_key, need_openssh
+from tests.support.sshd import KeyPair, Sshd
 
 TIMING = Timing(close=1.5)
-
-
-@pytest.fixture
-def user(tmp_path: Path) -> KeyPair:
-    need_openssh()
-    return make_key(tmp_path / "user")
-
-
-@pytest.fixture(params=["asyncssh", "openssh"])
-def kind(request: pytest.FixtureRequest) -> str:
-    name: str = request.param
-    return name
 
 
 def runs(pid: int) -> bool:
