@@ -145,7 +145,8 @@ class WatchScreen(Screen[None]):
     """A view of the newest snapshot. Subclasses say what to draw; nothing is pushed into them."""
 
     CSS = "WatchScreen { layers: base over; } #keys { dock: bottom; }"
-    PLACES: tuple[str, ...] = ()
+    KIND: ClassVar[str]
+    """What its place is called, which says whose actions are offered."""
 
     def __init__(self, look: Look) -> None:
         super().__init__()
@@ -189,7 +190,7 @@ class WatchScreen(Screen[None]):
     @property
     def place(self) -> Place:
         """What opens this view again."""
-        return Place(self.PLACES[0] if self.PLACES else "fleet")
+        return Place(self.KIND)
 
     def compose(self) -> ComposeResult:
         """Bar, body, typed line, keys."""

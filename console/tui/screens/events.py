@@ -19,7 +19,7 @@ KEPT = 500
 class EventsScreen(WatchScreen):
     """The events of the fleet, newest first. Enter opens the host of one."""
 
-    PLACES = ("events", "app")
+    KIND = "events"
     BINDINGS = bindings("events")
 
     def __init__(self, look: Look, past: list[Event]) -> None:

@@ -65,7 +65,7 @@ _STRESS = {"bad": "bold", "warn": "bold"}
 class FleetScreen(WatchScreen):
     """All hosts."""
 
-    PLACES = ("fleet", "app")
+    KIND = "fleet"
     BINDINGS = bindings("fleet")
     CSS = """
     #events { height: 6; border-top: solid $edge; }

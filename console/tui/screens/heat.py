@@ -17,7 +17,7 @@ from console.tui.widgets.lines import Bar
 class HeatScreen(WatchScreen):
     """All GPUs at once. Arrows move from host to host, Enter opens one."""
 
-    PLACES = ("heat", "app")
+    KIND = "heat"
     BINDINGS = bindings("heat")
     AUTO_FOCUS = ""  # keys belong to the screen, not to the hidden typed line
     CSS = "#scale { height: 2; dock: bottom; }"
@@ -39,7 +39,7 @@ class HeatScreen(WatchScreen):
     @property
     def place(self) -> Place:
         """What opens this view again."""
-        return Place("heat", (self.number,))
+        return Place(self.KIND, (self.number,))
 
     def body(self) -> ComposeResult:
         """The map, and what its signs mean."""

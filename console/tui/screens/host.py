@@ -51,7 +51,7 @@ HistoryOf = Callable[[str, str, float], Series]
 class HostScreen(WatchScreen):
     """Everything about one host."""
 
-    PLACES = ("host", "app")
+    KIND = "host"
     BINDINGS = bindings("host")
     CSS = """
     #tabs { height: 1; } #section { height: auto; max-height: 5; }
@@ -90,7 +90,7 @@ class HostScreen(WatchScreen):
     @property
     def place(self) -> Place:
         """This host, at the tab in view."""
-        return Place("host", (self.host, self.tab))
+        return Place(self.KIND, (self.host, self.tab))
 
     def body(self) -> ComposeResult:
         """Tabs, what the section is, and the page or table."""

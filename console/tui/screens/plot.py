@@ -38,7 +38,7 @@ LEAST = 6
 class PlotScreen(WatchScreen):
     """One number. ``hosts`` in the order in which they were named; six are drawn."""
 
-    PLACES = ("plot", "app")
+    KIND = "plot"
     BINDINGS = bindings("plot")
 
     def __init__(self, look: Look, engine: Engine, number: str, hosts: Sequence[str]) -> None:
@@ -57,7 +57,7 @@ class PlotScreen(WatchScreen):
     @property
     def place(self) -> Place:
         """What opens this view again."""
-        return Place("plot", (self.number, *self.hosts))
+        return Place(self.KIND, (self.number, *self.hosts))
 
     def body(self) -> ComposeResult:
         """One picture."""

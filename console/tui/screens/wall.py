@@ -56,7 +56,7 @@ class WallScreen(WatchScreen):
     ``mono`` is the clock of the rotation.
     """
 
-    PLACES = ("wall",)
+    KIND = "wall"
     BINDINGS = bindings("wall")
     AUTO_FOCUS = ""  # keys belong to the screen, not to the hidden typed line
     CSS = """
