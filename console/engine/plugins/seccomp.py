@@ -4,22 +4,20 @@ It holds what Landlock does not: starting processes, signals to the console (sam
 shared with other programs, sockets that Landlock does not look at, opening a file to write, other
 processes' limits and priorities, another user. Only what is named here is allowed, so a call that
 a new kernel brings is refused too. The refusal of ``open`` to make or empty a file, the machine's
-own number and its second table of calls are those of the sensor of tier 2.
+own number and its second table of calls are those of the sensor of tier 2, as are the ways to
+write a filter down and to load it.
 """
 
-import ctypes
 import os
 import platform
 import socket
-import struct
 from collections.abc import Iterable, Sequence
 
-from console.hostside.sensor.confine import make_nothing
+from console.hostside.sensor.confine import load, make_nothing, refuse, step
 
-_SET_SECCOMP, _FILTER = 22, 2  # of prctl(2)
 _LOAD, _EQUAL, _AT_LEAST, _BITS, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
 _AND = 0x54
-_ALLOW, _ERRNO = 0x7FFF0000, 0x00050000
+_ALLOW = 0x7FFF0000
 _EPERM, _EACCES, _ENOSYS, _EAFNOSUPPORT = 1, 13, 38, 97
 _NUMBER, _ARGUMENTS = 0, 16  # in struct seccomp_data
 _MACHINES = ("x86_64", "aarch64")
@@ -76,57 +74,43 @@ _FAST_OPEN = 0x20000000  # of send(2): connects without connect(2), past Landloc
 _TCP_ULP = 31  # of setsockopt(2): puts another protocol into a socket of TCP
 
 
-class _Program(ctypes.Structure):
-    """struct sock_fprog."""
-
-    _fields_ = (("length", ctypes.c_ushort), ("code", ctypes.c_char_p))
-
-
-def _step(code: int, value: int, yes: int = 0, no: int = 0) -> bytes:
-    return struct.pack("=HBBI", code, yes, no, value)
-
-
-def _refuse(error: int) -> bytes:
-    return _step(_RETURN, _ERRNO | error)
-
-
 def _argument(number: int, *, high: bool = False) -> bytes:
     """Load one half of an argument, the low one unless ``high``; this byte order is checked."""
-    return _step(_LOAD, _ARGUMENTS + 8 * number + 4 * high)
+    return step(_LOAD, _ARGUMENTS + 8 * number + 4 * high)
 
 
 def _case(call: int, checks: Iterable[Sequence[bytes]]) -> list[bytes]:
     """Allow ``call`` where it passes all checks, each of which refuses by itself."""
-    steps = [step for check in checks for step in check] + [_step(_RETURN, _ALLOW)]
-    return [_step(_EQUAL, call, 0, len(steps)), *steps] if call >= 0 else []
+    steps = [one for check in checks for one in check] + [step(_RETURN, _ALLOW)]
+    return [step(_EQUAL, call, 0, len(steps)), *steps] if call >= 0 else []
 
 
 def _among(argument: int, values: Sequence[int], error: int = _EPERM) -> list[bytes]:
     """Refuse unless the argument, a number of 32 bits for the kernel too, is one of these."""
     left = range(len(values), 0, -1)
-    tests = [_step(_EQUAL, value, over, 0) for value, over in zip(values, left, strict=True)]
-    return [_argument(argument), *tests, _refuse(error)]
+    tests = [step(_EQUAL, value, over, 0) for value, over in zip(values, left, strict=True)]
+    return [_argument(argument), *tests, refuse(error)]
 
 
 def _without(argument: int, bits: int, error: int = _EPERM) -> list[bytes]:
     """Refuse where the argument has any of these bits."""
-    return [_argument(argument), _step(_BITS, bits, 0, 1), _refuse(error)]
+    return [_argument(argument), step(_BITS, bits, 0, 1), refuse(error)]
 
 
 def _null(argument: int) -> list[bytes]:
     """Refuse unless the argument is a null pointer: both halves, for one may be zero by choice."""
-    zero = [_step(_EQUAL, 0, 1, 0), _refuse(_EPERM)]
+    zero = [step(_EQUAL, 0, 1, 0), refuse(_EPERM)]
     return [_argument(argument), *zero, _argument(argument, high=True), *zero]
 
 
 def _sockets(*, network: bool) -> list[list[bytes]]:
     """TCP over IP where there is ``network``; no other socket at all."""
     if not network:
-        return [[_refuse(_EAFNOSUPPORT)]]
-    stream = [_argument(1), _step(_AND, _SOCKET_TYPE), _step(_EQUAL, socket.SOCK_STREAM, 1, 0)]
+        return [[refuse(_EAFNOSUPPORT)]]
+    stream = [_argument(1), step(_AND, _SOCKET_TYPE), step(_EQUAL, socket.SOCK_STREAM, 1, 0)]
     return [
         _among(0, (socket.AF_INET, socket.AF_INET6), _EAFNOSUPPORT),
-        [*stream, _refuse(_EAFNOSUPPORT)],
+        [*stream, refuse(_EAFNOSUPPORT)],
         _among(2, _PROTOCOLS, _EAFNOSUPPORT),
     ]
 
@@ -139,10 +123,10 @@ def program(machine: str, pid: int, *, network: bool) -> bytes:
     if machine not in _MACHINES:
         raise KeyError(machine)
     at = _MACHINES.index(machine)
-    thread = [_argument(0), _step(_BITS, _CLONE_THREAD, 1, 0), _refuse(_EPERM)]
+    thread = [_argument(0), step(_BITS, _CLONE_THREAD, 1, 0), refuse(_EPERM)]
     no_ulp = [
-        _argument(1), _step(_EQUAL, socket.IPPROTO_TCP, 0, 3),
-        _argument(2), _step(_EQUAL, _TCP_ULP, 0, 1), _refuse(_EPERM),
+        _argument(1), step(_EQUAL, socket.IPPROTO_TCP, 0, 3),
+        _argument(2), step(_EQUAL, _TCP_ULP, 0, 1), refuse(_EPERM),
     ]  # fmt: skip
     cases: tuple[tuple[tuple[int, int], Sequence[Sequence[bytes]]], ...] = (
         *((pair, ()) for pair in _ALLOWED.values()),
@@ -158,10 +142,10 @@ def program(machine: str, pid: int, *, network: bool) -> bytes:
         (_SENDTO, [_without(3, _FAST_OPEN)]),
         (_SETSOCKOPT, [no_ulp]),
     )
-    steps = [_step(_LOAD, _NUMBER)]
+    steps = [step(_LOAD, _NUMBER)]
     for pair, checks in cases:
         steps += _case(pair[at], checks)
-    unknown = [_step(_AT_LEAST, _NEWER, 0, 1), _refuse(_ENOSYS), _refuse(_EPERM)]
+    unknown = [step(_AT_LEAST, _NEWER, 0, 1), refuse(_ENOSYS), refuse(_EPERM)]
     return b"".join([*steps, *unknown])
 
 
@@ -171,10 +155,4 @@ def confine(*, network: bool) -> None:
     To be called before there are threads.
     """
     make_nothing()
-    code = program(platform.machine(), os.getpid(), network=network)
-    filled = _Program(len(code) // 8, code)
-    libc = ctypes.CDLL(None, use_errno=True)
-    word = ctypes.c_ulong
-    if libc.prctl(_SET_SECCOMP, word(_FILTER), ctypes.byref(filled), word(0), word(0)) != 0:
-        number = ctypes.get_errno()
-        raise OSError(number, f"the kernel takes no filter: {os.strerror(number)}")
+    load(program(platform.machine(), os.getpid(), network=network))

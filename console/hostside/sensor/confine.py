@@ -35,22 +35,24 @@ class _Program(ctypes.Structure):
     _fields_ = (("length", ctypes.c_ushort), ("code", ctypes.c_char_p))
 
 
-def _step(code: int, value: int, yes: int = 0, no: int = 0) -> bytes:
+def step(code: int, value: int, yes: int = 0, no: int = 0) -> bytes:
+    """A struct sock_filter; ``yes`` and ``no`` are how many of the next ones a test skips."""
     return struct.pack("=HBBI", code, yes, no, value)
 
 
-def _refuse(error: int) -> bytes:
-    return _step(_RETURN, _ERRNO | error)
+def refuse(error: int) -> bytes:
+    """Let the call fail with this error number."""
+    return step(_RETURN, _ERRNO | error)
 
 
 def _flags(number: int, argument: int) -> list[bytes]:
     """Refuse call ``number`` where its argument has one of the flags that make; else allow it."""
     return [
-        _step(_EQUAL, number, 0, 4),
-        _step(_LOAD, _ARGUMENTS + 8 * argument),  # its low half, on machines of this byte order
-        _step(_BITS, MAKES, 0, 1),
-        _refuse(_EROFS),
-        _step(_RETURN, _ALLOW),
+        step(_EQUAL, number, 0, 4),
+        step(_LOAD, _ARGUMENTS + 8 * argument),  # its low half, on machines of this byte order
+        step(_BITS, MAKES, 0, 1),
+        refuse(_EROFS),
+        step(_RETURN, _ALLOW),
     ]
 
 
@@ -61,17 +63,17 @@ def program(machine: str) -> bytes:
     openat2 cannot be looked at, so it does not exist, and libraries use openat.
     """
     arch, (plain, creat, openat, openat2) = _MACHINES[machine]
-    steps = [_step(_LOAD, _ARCH), _step(_EQUAL, arch, 1, 0), _refuse(_EPERM)]
-    steps += [_step(_LOAD, _NUMBER)]
+    steps = [step(_LOAD, _ARCH), step(_EQUAL, arch, 1, 0), refuse(_EPERM)]
+    steps += [step(_LOAD, _NUMBER)]
     if machine == "x86_64":  # the second table of calls, with 32-bit addresses
-        steps += [_step(_AT_LEAST, 0x40000000, 0, 1), _refuse(_EPERM)]
-    steps += [_step(_EQUAL, openat2, 0, 1), _refuse(_ENOSYS)]
+        steps += [step(_AT_LEAST, 0x40000000, 0, 1), refuse(_EPERM)]
+    steps += [step(_EQUAL, openat2, 0, 1), refuse(_ENOSYS)]
     if creat >= 0:
-        steps += [_step(_EQUAL, creat, 0, 1), _refuse(_EROFS)]
+        steps += [step(_EQUAL, creat, 0, 1), refuse(_EROFS)]
     if plain >= 0:
         steps += _flags(plain, 1)
     steps += _flags(openat, 2)
-    return b"".join([*steps, _step(_RETURN, _ALLOW)])
+    return b"".join([*steps, step(_RETURN, _ALLOW)])
 
 
 def make_nothing() -> None:
@@ -82,7 +84,14 @@ def make_nothing() -> None:
     machine = platform.machine()
     if machine not in _MACHINES or sys.byteorder != "little":
         raise OSError(_ENOSYS, f"the calls of {machine} are not known")
-    code = program(machine)
+    load(program(machine))
+
+
+def load(code: bytes) -> None:
+    """Add this filter to what holds already; OSError with the reason where that cannot be.
+
+    For this process and its children, and for good.
+    """
     filled = _Program(len(code) // 8, code)
     libc = ctypes.CDLL(None, use_errno=True)
     word = ctypes.c_ulong

@@ -28,11 +28,9 @@ def call(*what):
         raise OSError(ctypes.get_errno(), "")
 """
 NO_LANDLOCK = """
-libc.prctl(38, 1, 0, 0, 0)
-steps = [seccomp._step(0x20, 0), seccomp._step(0x35, 444, 0, 2), seccomp._step(0x35, 447, 1, 0),
-         seccomp._refuse(errno.ENOSYS), seccomp._step(6, 0x7FFF0000)]
-code = b"".join(steps)
-assert libc.prctl(22, 2, ctypes.byref(seccomp._Program(len(steps), code)), 0, 0) == 0
+from console.hostside.sensor.confine import load, refuse, step
+load(step(0x20, 0) + step(0x35, 444, 0, 2) + step(0x35, 447, 1, 0) + refuse(errno.ENOSYS)
+     + step(6, 0x7FFF0000))
 assert landlock.version() == 0
 """
 
