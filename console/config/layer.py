@@ -12,6 +12,8 @@ from console.errors import ConfigError
 from console.text import clean
 
 Table = dict[str, Any]
+LONGEST = 100
+"""Letters of a word that are compared with others: what is longer is no slip of a finger."""
 
 
 class Layer(msgspec.Struct, frozen=True):
@@ -34,7 +36,7 @@ def wrong(layer: Layer, path: KeyPath, message: str, hint: str = "") -> ConfigEr
 
 def nearest(word: str, words: Iterable[str]) -> str:
     """A hint with the word that was probably meant, or empty."""
-    close = difflib.get_close_matches(word, list(words), n=1, cutoff=0.5)
+    close = difflib.get_close_matches(word[:LONGEST], list(words), n=1, cutoff=0.5)
     return f"Did you mean {close[0]!r}?" if close else ""
 
 

@@ -4,7 +4,6 @@ Nothing of a file reaches the library as text: each value is taken apart here, a
 attributes that are known go on.
 """
 
-import difflib
 import os
 import re
 import stat
@@ -17,6 +16,7 @@ from typing import Any
 from rich.color import Color
 from rich.style import Style
 
+from console.config.layer import nearest
 from console.errors import ConfigError
 from console.text import clean
 
@@ -142,7 +142,7 @@ def read(path: Path) -> dict[str, Any]:
             raise ConfigError(
                 f"a theme has no {clean(key, 40)!r}",
                 where=where,
-                hint=_nearest(key, KEYS),
+                hint=nearest(key, KEYS),
             )
         if key in LISTS:
             many = LISTS[key]
@@ -209,17 +209,12 @@ def _colour(text: str, key: str, path: Path, also: Iterable[str] = ()) -> str:
 
 
 def _wrong(path: Path, key: str, value: str, right: Iterable[str], hint: str = "") -> ConfigError:
-    near = hint or _nearest(value, right)
+    near = hint or nearest(value, right)
     if not near and key != "base":
         near = f"A colour is #rrggbb, {DEFAULT}, or one of: {', '.join(ANSI)}."
     return ConfigError(
         f"{key}: {clean(value, 40)!r} is not known", where=clean(str(path), 300), hint=near
     )
-
-
-def _nearest(word: str, right: Iterable[str]) -> str:
-    near = difflib.get_close_matches(word[:60], list(right), 1, 0.5)
-    return f"Did you mean {near[0]!r}?" if near else ""
 
 
 def _text(path: Path, where: str) -> str:

@@ -1,11 +1,11 @@
 """Which themes there are: those shipped and the person's own, and what changed in a file."""
 
-import difflib
 import os
 import re
 from functools import cache
 from pathlib import Path
 
+from console.config.layer import nearest
 from console.errors import ConfigError
 from console.resources import shipped
 from console.text import clean
@@ -55,8 +55,7 @@ class ThemeFiles:
             if name in SHIPPED:
                 return shipped("themes") / f"{name}.toml"
         known = self.names()
-        near = difflib.get_close_matches(name[:60], known, 1, 0.4)
-        hint = f"Did you mean {near[0]!r}?" if near else f"Known: {', '.join((AUTO, *known))}."
+        hint = nearest(name, known) or f"Known: {', '.join((AUTO, *known))}."
         raise ConfigError(f"no theme is called {clean(name, 40)!r}", hint=hint)
 
     def load(self, name: str) -> Theme:
