@@ -6,7 +6,6 @@ import importlib
 import os
 import re
 import sys
-import tempfile
 import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -122,7 +121,10 @@ def _checked(verb: Verb, args: argparse.Namespace) -> int:
 
 
 def _defect(defect: Exception) -> int:
-    _say(f"watchfloor: a defect of its own: {type(defect).__name__}; see {_report()}")
+    from console.tui.crash import keep
+
+    report = keep(traceback.format_exc())  # without the values of variables
+    _say(f"watchfloor: a defect of its own: {type(defect).__name__}; see {report}")
     return DEFECT
 
 
@@ -131,18 +133,6 @@ def _say(text: str) -> None:
         sys.stderr.write(text + "\n")
     except OSError:
         pass
-
-
-def _report() -> str:
-    """Write the traceback, without the values of variables, where only this user may read it."""
-    told = traceback.format_exc()
-    try:
-        handle, path = tempfile.mkstemp(prefix="watchfloor-crash-", suffix=".txt")
-        with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace") as file:
-            file.write(told)
-    except OSError:
-        return f"here, as no file can be written:\n{told}"
-    return path
 
 
 def _flush() -> None:

@@ -30,9 +30,9 @@ from console.tui.control.palette import Palette  # noqa: E402
 from console.tui.control.replaying import Replaying  # noqa: E402
 from console.tui.crash import (  # noqa: E402
     CRASHED,
+    keep,
     rare_collections,
     refuse_dumb_terminal,
-    write_traceback,
 )
 from console.tui.hangup import LOOK_AT_TERMINAL_S, gone, terminal  # noqa: E402
 from console.tui.meaning import present  # noqa: E402
@@ -82,7 +82,7 @@ class ConsoleApp(Replaying, Takeout, LayoutActions, Overviews, inherit_bindings=
         self.engine = make(self.ask_passphrase)
         self._scrub = ScrubFilter()
         self._terminal = terminal()
-        self.report = ""  # where the traceback of a crash was written
+        self.report = ""  # where the traceback of a crash is
         self._version = -1
         self._painted = 0.0
         self._rest_s = 0.0  # what the last painting costs, with its rest
@@ -281,7 +281,7 @@ class ConsoleApp(Replaying, Takeout, LayoutActions, Overviews, inherit_bindings=
     def _fatal_error(self) -> None:
         """Keep the traceback for who mends it, without the values of variables."""
         if not self.report:  # what follows the first on the way out says less
-            self.report = write_traceback(traceback.format_exc())
+            self.report = keep(traceback.format_exc())
         self._close_messages_no_wait()
 
 

@@ -5,14 +5,22 @@ import os
 import sys
 import tempfile
 
+from console.text import clean_lines
+
 CRASHED = 70
 
 
-def write_traceback(text: str) -> str:
-    """Write ``text`` into a new file that only this user may read; returns its path."""
-    handle, path = tempfile.mkstemp(prefix="watchfloor-crash-", suffix=".txt")
-    with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace") as file:
-        file.write(text)
+def keep(told: str) -> str:
+    """Write a traceback into a new file that only this user may read; returns its path.
+
+    Where no file can be written: words that say so, with the traceback.
+    """
+    try:
+        handle, path = tempfile.mkstemp(prefix="watchfloor-crash-", suffix=".txt")
+        with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace") as file:
+            file.write(told)
+    except OSError:
+        return f"here, as no file can be written:\n{clean_lines(told)}"
     return path
 
 

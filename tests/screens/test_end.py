@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from console.tui.crash import write_traceback
+from console.tui.crash import keep
 from console.tui.environ import scrub
 from tests.support.terminal import Terminal
 
@@ -90,8 +90,20 @@ def test_a_terminal_that_cannot_draw_is_told_what_to_use(term: str) -> None:
     assert "\x1b" not in done.stdout + done.stderr
 
 
+def test_a_crash_without_room_for_a_file_is_told_whole() -> None:
+    full = "import tempfile; tempfile.tempdir = '/nonexistent'\n"
+    env = {**os.environ, "TERM": "xterm-256color"}
+    with Terminal([sys.executable, "-c", full + CRASHING], env) as terminal:
+        status, shown = terminal.rest()
+    assert status == 70
+    assert "no file can be written" in shown
+    assert "RuntimeError: the engine is broken" in shown
+    assert "hunter2-passphrase" not in shown
+    assert re.search(r"\\x1b\[\?1049l", repr(shown)), "the terminal is as it was"
+
+
 def test_two_crashes_never_share_a_file() -> None:
-    first, second = write_traceback("a"), write_traceback("b")
+    first, second = keep("a"), keep("b")
     try:
         assert first != second
         assert Path(first).read_text("utf-8") == "a"

@@ -274,7 +274,10 @@ def test_a_defect_leaves_a_report_and_70(
     assert report.stat().st_mode & 0o077 == 0
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "none"))
     assert main.run(["config", "show"]) == main.DEFECT
-    assert "no file can be written" in capsys.readouterr().err
+    said = capsys.readouterr()
+    assert "no file can be written" in said.err
+    assert "RuntimeError: a secret" in said.err
+    assert "\x1b" not in said.err, "nothing that the terminal obeys"
 
 
 def test_the_version() -> None:
