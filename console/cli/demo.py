@@ -4,7 +4,7 @@ import argparse
 import math
 from typing import Any
 
-from console.cli.status import record_flag
+from console.cli.status import number, record_flag
 
 HELP = "watch an embedded fleet of eight hosts on this machine"
 ABOUT = """\
@@ -64,14 +64,14 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _seconds(text: str) -> float:
-    value = float(text)
+    value = number(text)
     if not math.isfinite(value) or value < 0:
         raise argparse.ArgumentTypeError("must be a number of seconds")
     return value
 
 
 def _speed(text: str) -> float:
-    value = float(text)
+    value = number(text)
     if not 0.1 <= value <= 20:
         raise argparse.ArgumentTypeError("must be between 0.1 and 20")
     return value

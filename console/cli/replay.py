@@ -6,6 +6,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from console.cli.status import number
+
 if TYPE_CHECKING:
     from console.engine.reading import Reading
 
@@ -102,7 +104,7 @@ def _read(file: Path) -> "Reading":
 
 
 def _speed(text: str) -> float:
-    value = float(text)
+    value = number(text)
     if not math.isfinite(value) or not 0.1 <= value <= 100:
         raise argparse.ArgumentTypeError("must be between 0.1 and 100")
     return value

@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import math
 import sys
 from pathlib import Path
 from typing import Any
@@ -53,9 +54,20 @@ def record_flag(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(records=True)
 
 
+def number(text: str) -> float:
+    """The number in ``text``; nan, which lies in no range, for anything else.
+
+    The caller then tells its range, where argparse would tell the name of a function.
+    """
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
+
+
 def seconds(text: str) -> float:
     """A number of seconds above zero."""
-    value = float(text)
+    value = number(text)
     if not 0 < value <= 86_400 * 30:
         raise argparse.ArgumentTypeError("must be above 0 and at most thirty days")
     return value

@@ -5,7 +5,7 @@ import math
 import sys
 from typing import Any
 
-from console.cli.status import flags_after_verb
+from console.cli.status import flags_after_verb, number
 from console.errors import UsageError
 
 ABOUT = """\
@@ -34,7 +34,7 @@ def add(sub: Any) -> None:
 
 def every(text: str) -> float:
     """Seconds that a page stays."""
-    value = float(text)
+    value = number(text)
     if not math.isfinite(value) or not 2 <= value <= 3600:
         raise argparse.ArgumentTypeError("must be between 2 and 3600 seconds")
     return value

@@ -94,6 +94,10 @@ def test_what_is_wrong_is_said_with_the_next_step(tmp_path: Path) -> None:
         (("replay", str(INCIDENT), "--at", "noon"), 2, "is no moment"),
         (("replay", str(INCIDENT), "--at", "9:00"), 2, "is outside the recording"),
         (("replay", str(INCIDENT), "--speed", "0"), 2, "between 0.1 and 100"),
+        (("replay", str(INCIDENT), "--speed", "x"), 2, "between 0.1 and 100"),
+        (("wall", "--every", "x"), 2, "between 2 and 3600"),
+        (("watch", "--seconds", "x"), 2, "above 0"),
+        (("demo", "--speed", "x"), 2, "between 0.1 and 20"),
         (("watch", "--seconds", "1", "--record", str(INCIDENT)), 2, "never replaces one"),
         (("--record", str(tmp_path / "x"), "status"), 2, "--record goes with"),
     ):
