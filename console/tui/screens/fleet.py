@@ -83,7 +83,7 @@ class FleetScreen(WatchScreen):
         model = TableModel(
             columns(self.newcomers),
             lambda view: view.name,
-            text,
+            lambda view: text(view, self.newcomers),
             fields=dict(FIELDS),
             needs=lambda view: needs_look(
                 view, self.newcomers.of(view), self.newcomers.lately(view)

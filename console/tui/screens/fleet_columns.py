@@ -18,13 +18,14 @@ from console.tui.tables.units import RATE, TEXT
 GAUGES = 8
 
 
-def text(view: HostView) -> str:
+def text(view: HostView, newcomers: Newcomers) -> str:
     """What words of the filter look at."""
     spec = view.spec
     parts = (
         spec.name, spec.address, view.state.value, view.reason, spec.site, spec.zone,
         spec.environment, spec.owner, spec.risk, *spec.groups, *spec.tags,
-        *(gpu.static.name for gpu in view.gpus[:1]), facts.trouble(view)[2],
+        *(gpu.static.name for gpu in view.gpus[:1]),
+        _worst(view, newcomers.of(view), newcomers.lately(view))[0],
     )  # fmt: skip
     return " ".join(parts)
 
@@ -102,13 +103,21 @@ def _heat(view: HostView, look: Look) -> Cell:
     return [(number(degrees, 0, "°" if not look.ascii_only else "C"), load_style(degrees, 80, 88))]
 
 
+def _worst(
+    view: HostView, new: Sequence[GpuProcess] = (), lately: Sequence[Odd] = ()
+) -> tuple[str, str]:
+    """The worst about a host in words, and its severity; of this workstation, its risks first."""
+    if view.workstation and (risks := facts.risks(view)):
+        return f"{len(risks)} risks: {', '.join(risks)}", "warn"
+    _, severity, words = facts.trouble(view, new, lately)
+    return words, severity
+
+
 def _trouble(
     view: HostView, look: Look, new: Sequence[GpuProcess] = (), lately: Sequence[Odd] = ()
 ) -> Cell:
-    if view.workstation and (risks := facts.risks(view)):
-        return [(f"{look.mark('warn')} {len(risks)} risks: {', '.join(risks)}", "warn")]
-    rank, severity, words = facts.trouble(view, new, lately)
-    if not rank:
+    words, severity = _worst(view, new, lately)
+    if not words:
         return [("-", "dim")]
     mark = f"{look.mark(severity)} " if severity else ""
     return [(mark + words, severity)]
@@ -218,7 +227,7 @@ def columns(newcomers: Newcomers) -> tuple[Column[HostView], ...]:
         return float(facts.trouble(view, newcomers.of(view), newcomers.lately(view))[0])
 
     def told(view: HostView) -> Value:
-        return facts.trouble(view, newcomers.of(view), newcomers.lately(view))[2] or "-"
+        return _worst(view, newcomers.of(view), newcomers.lately(view))[0] or "-"
 
     return tuple(
         _while_known(

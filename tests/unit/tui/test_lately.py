@@ -12,7 +12,7 @@ from console.model.view import HostView
 from console.tui.meaning import facts, present
 from console.tui.meaning.lately import LATELY_S, MANY, MOST, Lately
 from console.tui.meaning.newcomers import Newcomers
-from console.tui.screens.fleet_columns import columns, needs_look
+from console.tui.screens.fleet_columns import columns, needs_look, text
 from console.tui.style.look import Look
 from tests.support.still_engine import listener, view
 
@@ -129,6 +129,7 @@ def test_the_row_the_search_and_the_page_know_of_it() -> None:
     assert worst.cell(host, Look()) == [("▲ login after 40 refused", "warn")]
     assert worst.told is not None
     assert worst.told(host) == "login after 40 refused"
+    assert "login after 40 refused" in text(host, new), "a filter finds what the row says"
     (first, *_) = facts.suspects(host, (), lately)
     assert first == (
         f"login of svc from {BURGLAR} by password after 40 refused logins from the same address, "
@@ -142,3 +143,8 @@ def test_the_risks_of_the_workstation_are_no_news() -> None:
     desk = view("desk", workstation=True, gpus=(), facts={"screen lock": "no"})
     assert facts.risks(desk)
     assert not needs_look(desk)
+    (worst,) = (column for column in columns(Newcomers()) if column.id == "worst")
+    ((shown, _),) = worst.cell(desk, Look())
+    assert worst.told is not None
+    assert worst.told(desk) == shown.removeprefix("▲ "), "an export says what is shown"
+    assert "risks: " in text(desk, Newcomers())
