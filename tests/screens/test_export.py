@@ -24,6 +24,7 @@ from console.tui.tables.table_model import Column, TableModel
 from console.tui.takeaway import takeout
 from console.tui.takeaway.export import (
     ExportError,
+    Taken,
     as_csv,
     as_json,
     as_line,
@@ -223,9 +224,9 @@ async def test_a_huge_table_is_written_down_beside_the_loop(
     monkeypatch.setattr(takeout, "AT_ONCE", 3)
     threads: list[bool] = []
 
-    def seen(*args: object, **more: object) -> str:
+    def seen(taken: Taken, look: Look, *, recorded: float | None = None) -> str:
         threads.append(threading.current_thread() is threading.main_thread())
-        return "x"
+        return as_csv(taken, look, recorded=recorded)
 
     monkeypatch.setattr(takeout, "as_csv", seen)
     app = make_app(StillEngine(*(view(f"h{n}") for n in range(4))))
@@ -237,6 +238,8 @@ async def test_a_huge_table_is_written_down_beside_the_loop(
         await command(pilot, f"export {tmp_path}/y.csv")
         await until(pilot, "y.csv")
     assert threads == [False, True]
+    whole, one = ((tmp_path / name).read_text().splitlines() for name in ("x.csv", "y.csv"))
+    assert (len(whole), len(one)) == (1 + 4, 1 + 1), "written whole, and the rows in view alone"
 
 
 def test_a_row_without_a_name_is_numbered() -> None:
