@@ -79,10 +79,8 @@ class Tmux:
         """Press keys by tmux's names: ``Enter``, ``Escape``, ``Tab``, ``C-p``, ``x``."""
         for key in keys:
             self._tmux("send-keys", key)
-            if (
-                key == "Escape"
-            ):  # what follows at once would be Alt and that key, as on any terminal
-                time.sleep(ESCAPE_S)
+            if key == "Escape":
+                time.sleep(ESCAPE_S)  # what follows at once is Alt and that key on any terminal
 
     def write(self, text: str) -> None:
         """Type text as it is."""
