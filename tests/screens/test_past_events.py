@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+
+from console.model.event import Event
+from console.model.view import HostView
+from console.tui.screens.host import HostScreen
 from tests.screens.conftest import make_app, settle, text
 from tests.support.still_engine import StillEngine, view
 
@@ -36,3 +41,22 @@ async def test_the_events_tab_says_what_is_no_longer_held() -> None:
         shown = text(app)
         assert "41 older events are no longer held" in shown
         assert "Nothing has happened" not in shown
+
+
+async def test_what_happens_on_others_draws_no_row_of_this_host(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    engine = StillEngine(view("gpu01"), view("noisy"))
+    app = make_app(engine)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await settle(pilot)
+        app.open_host("gpu01", "events")
+        await settle(pilot)
+        screen = app.screen
+        assert isinstance(screen, HostScreen)
+        drawn: list[HostView] = []
+        monkeypatch.setattr(screen, "_draw", drawn.append)
+        screen.show_events([Event(kind="listener.new", host="noisy", at=1.0, key="tcp/[::]:1")])
+        assert drawn == []
+        screen.show_events([Event(kind="listener.new", host="gpu01", at=1.0, key="tcp/[::]:1")])
+        assert len(drawn) == 1

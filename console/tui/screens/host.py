@@ -1,4 +1,4 @@
-"""One host: overview, GPUs, processes, network, inventory, events; built when first seen."""
+"""One host, in a tab for each kind of what is known of it; built when first seen."""
 
 import time
 from collections.abc import Callable, Hashable
@@ -133,8 +133,9 @@ class HostScreen(WatchScreen):
 
     def show_events(self, events: list[Event]) -> None:
         """Take new events of any host; those of this one are kept."""
-        self._events.add(event for event in events if event.host == self.host)
-        if self.tab == "events" and events and self._view is not None:
+        mine = [event for event in events if event.host == self.host]
+        self._events.add(mine)
+        if self.tab == "events" and mine and self._view is not None:
             self._draw(self._view)
 
     def forget_events(self) -> None:
