@@ -1,4 +1,4 @@
-"""The part of the application that opens plots, the heat map and the wall board."""
+"""The part of the application that opens plots, the heat map, all events and the wall board."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING

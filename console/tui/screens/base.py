@@ -1,4 +1,4 @@
-"""What both screens share: the bar at the top, the bar of keys, and the line of the filter."""
+"""What all views share: the bar at the top, the bar of keys, and the line that is typed into."""
 
 import time
 from collections.abc import Callable, Sequence
