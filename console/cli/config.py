@@ -59,6 +59,7 @@ def run_show(args: argparse.Namespace) -> int:
 def run_validate(args: argparse.Namespace) -> int:
     """Check the configuration; an error is raised, what may be meant is a warning."""
     from console.cli.common import configured, counted
+    from console.cli.plugins import not_loaded
     from console.config.warn import findings
     from console.ssh.keycheck import findings as key_findings
     from console.tui.control.keys import Keys
@@ -67,11 +68,29 @@ def run_validate(args: argparse.Namespace) -> int:
         args.config = args.file
     config = configured(args)
     keys = Keys(config.keys).problems
-    for text in [*findings(config), *keys, *key_findings(config.hosts)]:
+    screens = [*_looks(config), *keys, *not_loaded(config)]
+    for text in [*findings(config), *screens, *key_findings(config.hosts)]:
         sys.stderr.write(f"watchfloor: warning: {text}\n")
     where = ", ".join(config.files) or "no file, defaults only"
     sys.stdout.write(f"valid: {counted(len(config.hosts), 'host')} ({where})\n")
     return 0
+
+
+def _looks(config: "Config") -> Iterator[str]:
+    """What the screens would say of the theme and the layout to begin with."""
+    from console.cli.common import screen_settings
+    from console.errors import ConfigError
+    from console.tui.style.theme_files import AUTO, ThemeFiles
+    from console.tui.tables.layout import Layouts
+
+    look = screen_settings(config)
+    if look.theme != AUTO:
+        try:
+            ThemeFiles(look.own_themes).load(look.theme)
+        except ConfigError as error:
+            yield f"ui.theme: {error}"
+    if problem := Layouts(look.state and look.state / "layouts.toml", look.layout).problem:
+        yield f"ui.layout: {problem}"
 
 
 def run_schema(args: argparse.Namespace) -> int:

@@ -5,6 +5,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from console.config.loader import Config
     from console.engine.plugins.manifest import Bundle
     from console.model.panel import Panel
 
@@ -48,10 +49,40 @@ def add(sub: Any) -> None:
 def run_list(args: argparse.Namespace) -> int:
     """Print one line a plugin."""
     from console.cli.common import configured
-    from console.engine.plugins.manifest import folders, places, read
+    from console.engine.plugins.manifest import places
+
+    rows = _rows(configured(args))
+    if args.json:
+        import msgspec
+
+        document = {"version": 1, "places": [str(place) for place in places()], "plugins": rows}
+        sys.stdout.write(msgspec.json.encode(document).decode() + "\n")
+        return 0
+    for row in rows:
+        about = row["reason"] or row.get("words", "")
+        told = f"{row['name']:16} {row.get('version', ''):8} {row['state']:8} {about}"
+        sys.stdout.write(f"{told}\n")
+    sys.stderr.write("".join(f"watchfloor: looked in {place}\n" for place in places()))
+    return 0
+
+
+def not_loaded(config: "Config") -> list[str]:
+    """What to tell of every plugin that is enabled and will not be loaded."""
+    enabled = {name for name, settings in config.plugins.items() if settings.enabled}
+    if not enabled:
+        return []
+    return [
+        f"plugins.{row['name']}: {row['reason'].rstrip('.')}. `watchfloor plugins list` shows all."
+        for row in _rows(config)
+        if row["name"] in enabled and row["state"] != "on"
+    ]
+
+
+def _rows(config: "Config") -> list[dict[str, str]]:
+    """Every plugin that is there or configured, and whether it is loaded."""
+    from console.engine.plugins.manifest import folders, read
     from console.errors import PluginError
 
-    config = configured(args)
     rows: list[dict[str, str]] = []
     for name, folder in folders().items():
         row = {"name": name, "folder": str(folder), "version": "", "words": "", "sha256": ""}
@@ -65,18 +96,7 @@ def run_list(args: argparse.Namespace) -> int:
         rows.append(row | _state(bundle, config.plugins.get(name)))
     for name in sorted(set(config.plugins) - {row["name"] for row in rows}):
         rows.append({"name": name, "state": "missing", "reason": "is configured, but not there"})
-    if args.json:
-        import msgspec
-
-        document = {"version": 1, "places": [str(place) for place in places()], "plugins": rows}
-        sys.stdout.write(msgspec.json.encode(document).decode() + "\n")
-        return 0
-    for row in rows:
-        about = row["reason"] or row.get("words", "")
-        told = f"{row['name']:16} {row.get('version', ''):8} {row['state']:8} {about}"
-        sys.stdout.write(f"{told}\n")
-    sys.stderr.write("".join(f"watchfloor: looked in {place}\n" for place in places()))
-    return 0
+    return rows
 
 
 def _state(bundle: "Bundle", settings: Any) -> dict[str, str]:

@@ -207,6 +207,26 @@ def test_validate_warns_on_standard_error(fleet: str) -> None:
     assert done.stderr == f"watchfloor: {want}\n"
 
 
+def test_validate_says_what_the_screens_and_the_plugins_would(tmp_path: Path) -> None:
+    file = tmp_path / "looks.toml"
+    home = {name: str(tmp_path / name) for name in ("XDG_CONFIG_HOME", "XDG_STATE_HOME")}
+    file.write_text(
+        "[ui]\ntheme = 'nosuch'\nlayout = 'none'\n[plugins.x]\nenabled = true\n"
+        "[plugins.off]\nenabled = false\n[plugins.prometheus]\nenabled = true\n"
+        f"sha256 = '{'0' * 64}'\n",
+        encoding="utf-8",
+    )
+    done = watchfloor("config", "validate", str(file), env=home)
+    assert (done.returncode, done.stdout) == (0, f"valid: 0 hosts ({file})\n")
+    assert "warning: ui.theme: no theme is called 'nosuch'" in done.stderr
+    assert "warning: ui.layout: no layout is called 'none'" in done.stderr
+    assert "warning: plugins.x: is configured, but not there" in done.stderr
+    assert "warning: plugins.prometheus: its files are not those" in done.stderr
+    assert "plugins.off" not in done.stderr
+    file.write_text("[ui]\ntheme = 'mono'\n[plugins.off]\nenabled = false\n", encoding="utf-8")
+    assert watchfloor("config", "validate", str(file), env=home).stderr == ""
+
+
 def test_a_million_hosts_are_refused_before_they_are_made(fleet: str) -> None:
     text = "[[hosts]]\nname = 'gpu[1-1000000]'\naddress = '{name}'\n"
     Path(fleet).write_text(text, encoding="utf-8")
