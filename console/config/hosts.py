@@ -8,13 +8,12 @@ import msgspec
 
 from console.config import ranges
 from console.config.hostcheck import faults, jump_fault
-from console.config.layer import Layer, Table, nearest, wrong
+from console.config.layer import PROJECT, Layer, Table, nearest, wrong
 from console.config.origin import Origin
 from console.errors import ConfigError
 from console.model.host import Host
 from console.text import clean
 
-PROJECT = "project"
 _TEMPLATE = re.compile(r"\{([^{}]*)\}")
 
 Sourced = dict[str, tuple[Any, Origin]]

@@ -12,6 +12,8 @@ from console.errors import ConfigError
 from console.text import clean
 
 Table = dict[str, Any]
+PROJECT = "project"
+"""Name of the layer whose file merely lies in the working directory."""
 LONGEST = 100
 """Letters of a word that are compared with others: what is longer is no slip of a finger."""
 

@@ -16,8 +16,8 @@ import msgspec
 from console.config.check import unshowable, worded
 from console.config.document import SETTINGS, Plugin, Ui
 from console.config.files import read_layer
-from console.config.hosts import PROJECT, Entry, Fleet, build
-from console.config.layer import Layer, nearest
+from console.config.hosts import Entry, Fleet, build
+from console.config.layer import PROJECT, Layer, nearest
 from console.config.origin import Origin
 from console.config.plugins import merged
 from console.errors import ConfigError, UsageError

@@ -7,12 +7,11 @@ from typing import Any
 import msgspec
 
 from console.config.document import Plugin
-from console.config.layer import Layer, wrong
+from console.config.layer import PROJECT, Layer, wrong
 from console.config.origin import Origin
 from console.errors import UsageError
 from console.model.address import parts
 
-PROJECT = "project"
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,31}")
 
 
