@@ -108,7 +108,8 @@ def _worst(
 ) -> tuple[str, str]:
     """The worst about a host in words, and its severity; of this workstation, its risks first."""
     if view.workstation and (risks := facts.risks(view)):
-        return f"{len(risks)} risks: {', '.join(risks)}", "warn"
+        count = "1 risk" if len(risks) == 1 else f"{len(risks)} risks"
+        return f"{count}: {', '.join(risks)}", "warn"
     _, severity, words = facts.trouble(view, new, lately)
     return words, severity
 

@@ -147,4 +147,4 @@ def test_the_risks_of_the_workstation_are_no_news() -> None:
     ((shown, _),) = worst.cell(desk, Look())
     assert worst.told is not None
     assert worst.told(desk) == shown.removeprefix("▲ "), "an export says what is shown"
-    assert "risks: " in text(desk, Newcomers())
+    assert "1 risk: " in text(desk, Newcomers())
