@@ -9,8 +9,8 @@ from console.cli.status import number, record_flag
 HELP = "watch an embedded fleet of eight hosts on this machine"
 ABOUT = """\
 Starts eight real SSH servers on 127.0.0.1: seven simulated hosts of an inference site, and this
-machine under the real probe. An incident unfolds over a minute and a half. Nothing of your own
-configuration, keys or state is read or written.
+machine under the real probe. An incident unfolds over a minute and a half. Of your own files only
+themes are read; layouts and exports that you keep go to demo/ in your state folder.
 
 exit status: 0 at least seven hosts were LIVE, 1 they were not, 2 usage
 """
