@@ -1,7 +1,7 @@
 """The part of the application that keeps layouts: what ``:layout`` does."""
 
 import time
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 from console.text import clean
 from console.tui.tables.layout import MOST_LINES, OFF, TAKEN, LayoutError, Layouts
@@ -74,14 +74,10 @@ class LayoutActions:
         unknown: list[str] = []
         for screen in cast("App[None]", self).screen_stack:
             for table in screen.query(LineTable):
-                unknown += self.arrange(table)
+                unknown += table.arrange_by(self.layouts, time.monotonic())
         self.paint_soon()
         missing = f"; no such columns: {clean(' '.join(unknown), 120)}" if unknown else ""
         self.say(words + missing, "warn" if unknown else "ok")
-
-    def arrange(self, table: LineTable[Any]) -> list[str]:
-        """One table as the layout in use says, or as it was made; unknown columns."""
-        return table.arrange_by(self.layouts, time.monotonic())
 
     if TYPE_CHECKING:
 
