@@ -52,6 +52,14 @@ async def test_the_time_is_shown_where_the_headline_has_no_room_for_it() -> None
         assert "2023-11-14 22:13:20 UTC" in text(app)
 
 
+async def test_the_newest_frame_is_that_of_a_host_and_not_of_this_workstation() -> None:
+    desk = view("desk", workstation=True, gpus=(), frame_at=NOW)
+    app = app_of(StillEngine(desk, view("gpu01", frame_at=NOW - 4200)), mode=Mode.WALL)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await board(pilot)
+        assert "newest frame 70m ago" in text(app)
+
+
 @pytest.mark.parametrize("flap", ["number of an Xid", "state", "many hosts"])
 async def test_no_host_keeps_the_board_on_a_page(flap: str) -> None:
     """What changes each second is new once; every page comes, as it does on a calm fleet."""

@@ -261,7 +261,8 @@ class WallScreen(WatchScreen):
         return [*lines, []]
 
     def _say_foot(self, now: float, frozen: float) -> None:
-        frames = [view.frame_at for view in self._snapshot.hosts if view.frame_at]
+        hosts = [view for view in self._snapshot.hosts if not view.workstation]  # as `silence`
+        frames = [view.frame_at for view in hosts if view.frame_at]
         age = span(max(0.0, now - max(frames))) if frames else "never"
         head = next(page.head for page in PAGES if page.id == self.page)
         day = utc(now, "%Y-%m-%d" if self._big_clock else "%Y-%m-%d %H:%M:%S")
