@@ -29,7 +29,8 @@ def refuse_dumb_terminal() -> bool:
     if os.environ.get("TERM", "dumb") != "dumb":
         return False
     sys.stderr.write(
-        "watchfloor: this terminal cannot draw screens; use `watchfloor watch --plain`\n"
+        "watchfloor: this terminal cannot draw screens; use `watchfloor watch --plain`, "
+        "for demo and replay their --plain\n"
     )
     return True
 
