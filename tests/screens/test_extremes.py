@@ -225,12 +225,11 @@ def test_a_cell_of_the_map(**n: float) -> None:
         assert in_words(host, number, Look())
 
 
-@given(anything, st.integers(0, 40), anything, st.booleans())
-def test_gauges(value: float, width: int, top: float, plain: bool) -> None:
+@given(anything, st.integers(0, 40), st.booleans())
+def test_gauges(value: float, width: int, plain: bool) -> None:
     look = Look(ascii_only=plain)
     assert len(look.gauge(value)) == 1
     assert len(look.bar(value, width)) == width
-    assert len(look.plot([value, None, top], top)) == 3
     assert load_style(value) in ("", "warn", "bad")
 
 

@@ -85,11 +85,6 @@ class Look:
         on, off = ("#", "-") if self.ascii_only else ("█", "░")
         return on * full + off * (width - full)
 
-    def plot(self, values: Sequence[float | None], top: float) -> str:
-        """One line, a character a value, scaled to ``top``; gaps are blank."""
-        scale = 100 / max(top, 1e-300) if top > 0 else 0.0
-        return "".join(" " if v is None else self.gauge(v * scale) for v in values)
-
     @property
     def rule(self) -> str:
         """The character that lines are drawn with."""
