@@ -10,10 +10,13 @@ import pytest
 from textual.events import Key
 
 from console.model.host import HostState
+from console.tui.app import ConsoleApp
 from console.tui.control import actions
 from console.tui.screens.fleet import FleetScreen
 from console.tui.screens.host import HostScreen
 from console.tui.screens.modal import HelpScreen
+from console.tui.settings import Settings
+from console.tui.style.look import Look
 from tests.screens.conftest import make_app, settle, text
 from tests.support.still_engine import StillEngine, gpu, view
 
@@ -334,3 +337,18 @@ async def test_the_view_below_the_help_goes_on() -> None:
         app.paint_soon()
         await settle(pilot)
         assert "3 hosts" in text(app)
+
+
+@pytest.mark.parametrize(
+    ("keys", "told"), [({}, ", n next"), ({"host.section": "f7"}, ", F7 next")]
+)
+async def test_the_next_section_is_told_by_the_key_that_leads_there(
+    keys: dict[str, str], told: str
+) -> None:
+    engine = StillEngine(view("gpu01"))
+    app = ConsoleApp(lambda ask: engine, Settings(keys=keys), look=Look())
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        app.open_host("gpu01", "inventory")
+        await settle(pilot)
+        assert told in text(app)

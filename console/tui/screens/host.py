@@ -14,7 +14,7 @@ from console.model.event import Event
 from console.model.history import Series
 from console.model.view import FleetSnapshot, HostView
 from console.model.words import span
-from console.tui.control.actions import Action
+from console.tui.control.actions import Action, named
 from console.tui.control.bindings import bindings
 from console.tui.control.trail import Place
 from console.tui.meaning import facts, present
@@ -196,7 +196,8 @@ class HostScreen(WatchScreen):
         return overview(view, self.look, self._past, width, new, ears, lately)
 
     def _names(self, view: HostView) -> list[tuple[str, str]]:
-        return names(self._titles(view), self._section.get(self.tab, 0), self.size.width)
+        key = self.console.keys.words(named("host.section"))
+        return names(self._titles(view), self._section.get(self.tab, 0), self.size.width, key)
 
     def _tell_section(self, view: HostView, section: Section, shown: int) -> None:
         pieces = self._names(view)

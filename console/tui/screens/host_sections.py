@@ -59,10 +59,13 @@ def too_many(titles: Sequence[str], width: int) -> bool:
     return sum(len(words) + 2 for words in titles) + 14 > width
 
 
-def names(titles: Sequence[str], here: int, width: int) -> list[tuple[str, str]]:
-    """The sections of a tab, or which of them is in view where they are too many."""
+def names(titles: Sequence[str], here: int, width: int, key: str) -> list[tuple[str, str]]:
+    """The sections of a tab, or which of them is in view where they are too many.
+
+    ``key`` leads to the next one.
+    """
     if too_many(titles, width):
-        words = f"{here + 1} of {len(titles)}, n next"
+        words = f"{here + 1} of {len(titles)}" + (f", {key} next" if key else "")
         return [(" ", ""), (f" {titles[here]} ", "bar"), (words, "dim")]
     return [
         (" ", ""),
