@@ -8,7 +8,6 @@ import signal
 import stat
 import subprocess
 import sys
-import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -230,9 +229,9 @@ def test_every_variable_that_would_steer_the_library_does_nothing(tmp_path: Path
     env = {**os.environ, **steering, "TERM": "xterm-256color"}
     with Terminal(list(STANDING), env) as terminal:
         terminal.wait_for("gpu02")
-        time.sleep(0.5)  # a key or a picture of the environment's would have come by now
-        terminal.press(":quit\r")
-        status, shown = terminal.rest()
+        terminal.press("H")  # what the environment asks for is done before a person's first key
+        terminal.wait_for("tens of per cent")
+        terminal.press("q")
+        status, _ = terminal.rest()
     assert status == 0
-    assert ":quit" in shown, "it was there until the person left"
     assert not [*tmp_path.iterdir()]
