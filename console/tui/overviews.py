@@ -1,5 +1,6 @@
 """The part of the application that opens plots, the heat map, all events and the wall board."""
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -24,8 +25,10 @@ if TYPE_CHECKING:
     from console.tui.app import ConsoleApp
 
 USUAL = "gpu_util_pct"
-PAST = 2_000
-"""Events that the view of all events begins with."""
+PAST = 500
+"""Events of each kind that the view of all events begins with."""
+ALL_EVENTS = 100_000
+"""More than an engine holds."""
 OF_COLUMN = {
     "cpu": "cpu_pct", "mem": "mem_pct", "power": "gpu_power_w", "temp": "gpu.0.temp_c",
     "gpu_mem": "gpu.0.mem_pct", "egress": "tx_bps", "ingress": "rx_bps",
@@ -125,9 +128,18 @@ class Overviews(Navigation):
         self.open_view(EventsScreen(self.look, self._newest_events()))
 
     def _newest_events(self) -> list[Event]:
-        """The newest of the events that were read; the rest comes by the stream."""
+        """The newest of each kind that were read, oldest first; the rest comes by the stream.
+
+        By kind, so that a host that begins ten processes a second hides no listener of another.
+        """
         seq = self._console.read_to
-        return [e for e in self.engine.events(max(0, seq - PAST), PAST) if e.seq <= seq]
+        held = Counter[str]()
+        found: list[Event] = []
+        for event in reversed(self.engine.events(0, ALL_EVENTS)):
+            if event.seq <= seq and held[event.kind] < PAST:
+                held[event.kind] += 1
+                found.append(event)
+        return found[::-1]
 
     def action_heat(self, rest: str = "") -> None:
         """The fleet by GPU, by one of its numbers."""

@@ -28,6 +28,21 @@ async def test_the_events_tab_tells_of_the_host_alone() -> None:
         assert "no longer held" not in shown
 
 
+async def test_all_events_begin_with_what_is_rare_however_much_happened_since() -> None:
+    engine = StillEngine(view("gpu01"), view("noisy"))
+    engine.tell("listener.new", "gpu01", "tcp/0.0.0.0:4444", name="nc", pid=7)
+    for n in range(2_500):
+        engine.tell("process.new", "noisy", str(n), name=f"cc{n}", pid=n)
+    app = make_app(engine)
+    async with app.run_test(size=(120, 30)) as pilot:
+        await settle(pilot)
+        await pilot.press("E")
+        await settle(pilot)
+        await pilot.press("/", *"listener.new", "enter")
+        await settle(pilot)
+        assert "tcp/0.0.0.0:4444" in text(app)
+
+
 async def test_the_events_tab_says_what_is_no_longer_held() -> None:
     engine = StillEngine(view("gpu01"))
     engine.gone["gpu01"] = 41
