@@ -205,6 +205,8 @@ class ConsoleApp(Replaying, Takeout, LayoutActions, Overviews, inherit_bindings=
     async def ask_passphrase(self, path: str) -> str | None:
         """Ask the person; one question at a time."""
         async with self._questions:
+            if self.leaving:
+                return None
             answer: asyncio.Future[str | None] = asyncio.get_running_loop().create_future()
 
             def done(passphrase: str | None) -> None:
@@ -224,7 +226,7 @@ class ConsoleApp(Replaying, Takeout, LayoutActions, Overviews, inherit_bindings=
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """No action that the mode forbids; and a colon is text wherever a person types."""
-        if forbidden(("app", "replay"), action, self.settings.mode):
+        if self.leaving or forbidden(("app", "replay"), action, self.settings.mode):
             return False
         if action == "command_palette":
             return self.settings.mode is not Mode.WALL and isinstance(self.screen, WatchScreen)

@@ -50,6 +50,7 @@ class Navigation(ThemedApp):
     def __init__(self, look: Look, *, theme: str, own_themes: Path | None) -> None:
         super().__init__(look, theme=theme, own_themes=own_themes)
         self._trail = Trail()
+        self.leaving = False  # the end was asked for: no view opens any more
         self.typed_before: list[str] = []
         self._moving = False  # along the trail: no new visits
         self._fleet: FleetScreen
@@ -59,6 +60,11 @@ class Navigation(ThemedApp):
         self._fleet = FleetScreen(self.look, self.settings.title, self.engine.snapshot)
         self.push_screen(self._fleet)
         self._trail.visit(self._fleet.place)
+
+    def exit(self, *args: Any, **more: Any) -> None:
+        """End the application; nothing that was typed ahead is carried out."""
+        self.leaving = True
+        super().exit(*args, **more)
 
     # -- opening
 
@@ -86,6 +92,8 @@ class Navigation(ThemedApp):
 
     def open_view(self, screen: WatchScreen) -> None:
         """Put a view in front; an open one of its kind, and what lies above that, is closed."""
+        if self.leaving:  # keys that were typed ahead of the end
+            return
         self._note_place()
         kinds = [type(open_one) for open_one in self.screen_stack]
         if type(screen) in kinds:

@@ -235,3 +235,15 @@ def test_every_variable_that_would_steer_the_library_does_nothing(tmp_path: Path
         status, _ = terminal.rest()
     assert status == 0
     assert not [*tmp_path.iterdir()]
+
+
+@pytest.mark.parametrize("ahead", ["q\r", "q?", "qE", "qP", "q-"])
+def test_what_is_typed_ahead_of_the_end_opens_nothing(ahead: str) -> None:
+    env = {**os.environ, "TERM": "xterm-256color"}
+    with Terminal(list(STANDING), env) as terminal:
+        terminal.wait_for("gpu02")
+        terminal.press("H")
+        terminal.wait_for("tens of per cent")
+        terminal.press(ahead)
+        status, shown = terminal.rest()
+    assert status == 0, shown[-300:]

@@ -60,6 +60,11 @@ class Console(Protocol):
         ...
 
     @property
+    def leaving(self) -> bool:
+        """Whether the end was asked for; then no action is carried out any more."""
+        ...
+
+    @property
     def typed_before(self) -> Sequence[str]:
         """Commands that were typed, oldest first, each with its colon."""
         ...
@@ -281,7 +286,7 @@ class WatchScreen(Screen[None]):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """No action that the mode forbids; while a person types, keys that would type are text."""
-        if forbidden(self.places, action, self.console.settings.mode):
+        if self.console.leaving or forbidden(self.places, action, self.console.settings.mode):
             return False
         if action == "filter" and self.typing:
             return False
