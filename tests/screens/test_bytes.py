@@ -5,6 +5,7 @@ Counted where they leave the application, with the library's sequences included.
 
 from __future__ import annotations
 
+import asyncio
 import random
 import re
 from collections.abc import Iterator
@@ -77,6 +78,15 @@ async def quiet(app: ConsoleApp, pilot: Pilot[None]) -> None:
     await settle(pilot)
     await pilot.pause()
     app._painted = float("inf")
+    await pilot.pause()
+
+
+async def painted(app: ConsoleApp, pilot: Pilot[None]) -> None:
+    """What was asked for until now is on the terminal, however busy the machine is."""
+    done = asyncio.Event()
+    app.screen.call_after_refresh(done.set)
+    async with asyncio.timeout(30):
+        await done.wait()
     await pilot.pause()
 
 
@@ -158,8 +168,10 @@ async def test_a_key_paints_two_lines(recorded: list[str]) -> None:
             assert one.size < 1_500
         with counting(recorded) as opened:
             await pilot.press("slash")
+            await painted(app, pilot)
         with counting(recorded) as letter:
             await pilot.press("g")
+            await painted(app, pilot)
     assert opened.size < 3 * STOCK_TICK, "the line that is typed on moves the others: all is new"
     assert letter.size < 3_000, "a letter that hides no row"
 
