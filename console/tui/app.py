@@ -109,13 +109,17 @@ class ConsoleApp(Replaying, Takeout, LayoutActions, Overviews, inherit_bindings=
         if self._terminal is not None:
             self.set_interval(LOOK_AT_TERMINAL_S, self.look_at_terminal)
         self.set_interval(LOOK_AT_FILE_S, self.watch_theme_file)
-        for problem in self.keys.problems[:1]:
-            more = f" (and {len(self.keys.problems) - 1} more)" if self.keys.problems[1:] else ""
-            self.say(f"{problem}{more}")
-        if self.layouts.problem:
-            self.say(self.layouts.problem)
-        self.say_unsaid()
+        self._say_problems()
         self.look_at_engine()
+
+    def _say_problems(self) -> None:
+        """Everything that was wrong with keys, layouts and theme, at once: one hides no other."""
+        problems = self.keys.problems[:1]
+        if more := len(self.keys.problems) - 1:
+            problems = [f"{told} (and {more} more)" for told in problems]
+        told = [*problems, self.layouts.problem, self.take_unsaid()]
+        if words := "; ".join(filter(None, told)):
+            self.say(words)
 
     async def on_unmount(self) -> None:
         """Close every link."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
+from pathlib import Path
 
 import pytest
 from textual.events import Key
@@ -352,3 +353,16 @@ async def test_the_next_section_is_told_by_the_key_that_leads_there(
         app.open_host("gpu01", "inventory")
         await settle(pilot)
         assert told in text(app)
+
+
+async def test_no_problem_at_the_start_hides_another(tmp_path: Path) -> None:
+    (tmp_path / "layouts.toml").write_text("broken = [", encoding="utf-8")
+    settings = Settings(
+        theme="nosuch", state=tmp_path, keys={"fleet.sort": "q", "nothing.here": "x"}
+    )
+    app = ConsoleApp(lambda ask: StillEngine(view("a")), settings)
+    async with app.run_test(size=(140, 30)) as pilot:
+        await settle(pilot)
+        shown = " ".join(text(app).split())
+        for words in ("(and 1 more)", "layouts.toml", "no theme is called 'nosuch'"):
+            assert words in shown

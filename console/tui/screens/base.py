@@ -30,6 +30,8 @@ from console.tui.widgets.lines import Bar
 from console.tui.widgets.replaybar import ReplayBar
 from console.tui.widgets.strips import fold
 
+DATED = 100
+"""Cells of a screen from which on a replay shows the day too."""
 TOLD_S = 4.0
 """So long a passing remark stays in the bottom line."""
 Complete = Callable[[str], str]
@@ -372,7 +374,8 @@ class WatchScreen(Screen[None]):
         """UTC, and local time where it is another."""
         now = present.now()
         if self.console.playback is not None:
-            then = utc(now, "%Y-%m-%d %H:%M:%S")
+            # On a narrow screen the head needs the room for how the fleet stands.
+            then = utc(now, "%Y-%m-%d %H:%M:%S" if self.size.width >= DATED else "%H:%M:%S")
             return [(" REPLAY ", "warn"), (f" {then} UTC ", "")]
         local = time.localtime(now)
         words = f"{utc(now)} UTC "

@@ -37,7 +37,7 @@ class ThemedApp(App[None]):
         self.theme_files = ThemeFiles(own_themes)
         self._theme_name = theme
         self._theme_stamp: Stamp | None = None
-        self._unsaid: tuple[str, str] | None = None
+        self._unsaid = ""
         if look.reduced_motion:
             self.animation_level = "none"
 
@@ -54,13 +54,12 @@ class ThemedApp(App[None]):
         if ready:
             ready[-1].remark(words, style)
         else:
-            self._unsaid = (words, style)
+            self._unsaid = words
 
-    def say_unsaid(self) -> None:
-        """Tell now what could not be told before there was a screen."""
-        if self._unsaid is not None:
-            self.say(*self._unsaid)
-            self._unsaid = None
+    def take_unsaid(self) -> str:
+        """What could not be told before there was a screen; once."""
+        words, self._unsaid = self._unsaid, ""
+        return words
 
     # -- which theme
 
