@@ -81,7 +81,7 @@ class Overviews(Navigation):
             return
         hosts = [host] if host else []
         if words:
-            number = words[0]
+            number = OF_COLUMN.get(words[0].lower(), words[0])
             asked = words[1:] or hosts or self.host_names()[:1]
             hosts = self._hosts(asked)
             if not hosts:

@@ -39,6 +39,8 @@ async def _open_plot(hand: Hand) -> None:
     await hand.type("plot gpu.0.temp_c gpu0[1-3]")
     assert _plot(hand).hosts == ("gpu01", "gpu02", "gpu03")
     assert "GPU 0 temperature" in hand.shown
+    await hand.type("plot egress gpu01")
+    assert _plot(hand).number == "tx_bps", "called as its column"
     await hand.type("plot nonsense gpu01")
     assert "no number is called nonsense" in hand.shown
     await hand.type("plot cpu_pct nowhere")
