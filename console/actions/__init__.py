@@ -1,0 +1,1 @@
+"""What operators ask hosts to do: requests built, shown, signed and sent. Nothing here decides."""

@@ -1,0 +1,1 @@
+"""What hosts did, proved: checkpoints that were witnessed, logs that are verified."""

@@ -1,0 +1,49 @@
+"""A step: the smallest thing that is done to a host, and undone.
+
+The journal writes what ``look`` found before ``do`` runs, so that whoever comes next can undo it,
+wherever the guard was killed. Arguments come from a plan, ``before`` from the journal: both are
+JSON of a few KiB.
+"""
+
+from __future__ import annotations
+
+from ..refused import Refused
+from ..world import World
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+
+class StepFailed(Exception):
+    """A step could not be done; what was begun is undone next. The text is for an operator."""
+
+
+class Step:
+    """Base of all kinds. Instances hold nothing."""
+
+    kind = ""
+    undoable = True  # False: ``undo`` does nothing, and the action has said so in its preview
+
+    def check(self, args: dict[str, Any]) -> None:
+        """Raise Refused where arguments are not what this kind takes."""
+        raise Refused("step", f"the step {self.kind} takes no arguments")
+
+    def look(self, args: dict[str, Any], world: World) -> dict[str, Any]:
+        """What is there now, and all that ``undo`` needs. Changes nothing."""
+        return {}
+
+    def do(self, args: dict[str, Any], before: dict[str, Any], world: World) -> dict[str, Any]:
+        """Do it; calling it again after it was cut short gives the same end. Raises StepFailed."""
+        raise NotImplementedError
+
+    def undo(self, args: dict[str, Any], before: dict[str, Any], world: World) -> None:
+        """Put back what ``before`` says, whether ``do`` ran, ran in part, or not at all.
+
+        Calling it twice is the same as once. Raises StepFailed where it cannot be put back.
+        """
+        raise NotImplementedError
+
+    def holds(self, args: dict[str, Any], before: dict[str, Any], world: World) -> bool:
+        """Whether what was done is still so (a firewall restart may have removed it)."""
+        return True

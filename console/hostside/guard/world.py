@@ -1,0 +1,77 @@
+"""The host as steps and previews see it: programs and files, nothing hidden."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+
+from .place import Place
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import NamedTuple
+
+    class Ran(NamedTuple):
+        """How a program ended; 127: it is not there, 124: it ran too long."""
+
+        code: int
+        out: bytes
+        err: bytes
+
+        @property
+        def why(self) -> str: ...
+else:
+    from collections import namedtuple
+
+    class Ran(namedtuple("Ran", "code out err")):
+        __slots__ = ()
+
+        @property
+        def why(self):
+            return self.err.decode("utf-8", "replace").strip()[:300] or f"exit {self.code}"
+
+
+ENV = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C", "HOME": "/", "TERM": "dumb"}
+MAX_OUT = 8 << 20
+
+
+class World:
+    """What may be acted on.
+
+    ``mark`` is called at every point between two writes; it does nothing, and exists so that a
+    test can end the process there. ``progress`` tells how far a long step is.
+    """
+
+    def __init__(
+        self,
+        place: Place,
+        mark: Callable[[str], None] | None = None,
+        progress: Callable[[int, int, str], None] | None = None,
+    ) -> None:
+        self.place = place
+        self.mark = mark or (lambda point: None)
+        self.progress = progress or (lambda done, total, words: None)
+
+    def path(self, absolute: str) -> str:
+        """``absolute`` where this build looks for it."""
+        return self.place.path(absolute)
+
+    def run(
+        self, argv: Sequence[str], stdin: bytes = b"", timeout: float = 30.0, cwd: str = "/"
+    ) -> Ran:
+        """Run a program by its argument list, never by a shell, in a fixed environment."""
+        try:
+            done = subprocess.run(
+                list(argv), input=stdin, capture_output=True, timeout=timeout, env=ENV, cwd=cwd,
+                check=False,
+            )  # fmt: skip
+        except subprocess.TimeoutExpired:
+            return Ran(124, b"", b"it ran longer than %d s" % int(timeout))
+        except OSError as error:
+            return Ran(127, b"", (error.strerror or "cannot be run").encode())
+        return Ran(done.returncode, done.stdout[:MAX_OUT], done.stderr[:MAX_OUT])
+
+    def has(self, program: str) -> bool:
+        """Whether a program is there to be run."""
+        return any(os.access(f"{folder}/{program}", os.X_OK) for folder in ENV["PATH"].split(":"))

@@ -1,0 +1,1 @@
+"""People and signatures: roster chain, signed documents, manifests; signing in its own process."""
