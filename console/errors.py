@@ -12,6 +12,7 @@
       - KeyFileError          a private key is missing, too open, or cannot be decrypted
       - StoreError            the local database cannot be read or written
       - PluginError           a plugin's folder, manifest or pin is wrong, or it stopped
+      - ActionError           a guarded action may not or cannot be asked for, signed or sent
 
 An error says what happened (``message``), where (``where``: a file and key, or a host) and what
 to do next (``hint``). It never carries a secret, and nothing in it is markup.
@@ -89,3 +90,14 @@ class StoreError(WatchfloorError):
 
 class PluginError(WatchfloorError):
     """A plugin cannot be read, is not the one that was pinned, or stopped."""
+
+
+class ActionError(WatchfloorError):
+    """A guarded action may not, or cannot, be asked for, signed or sent.
+
+    ``rule`` is a short fixed name of what forbids it.
+    """
+
+    def __init__(self, message: str, *, where: str = "", hint: str = "", rule: str = "") -> None:
+        super().__init__(message, where=where, hint=hint)
+        self.rule = rule

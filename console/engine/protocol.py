@@ -1,8 +1,10 @@
 """What a face (terminal, headless verb, test) may ask of an engine."""
 
-from typing import Protocol, runtime_checkable
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol, runtime_checkable
 
 from console.model.event import Event
+from console.model.guard import ActionAbout, Ask, Draft, Outcome, Preview, RequestView
 from console.model.history import Series
 from console.model.panel import Panel
 from console.model.view import FleetSnapshot
@@ -111,4 +113,70 @@ class Playback(Protocol):
 
     def step(self, ticks: int) -> None:
         """Pause, and go so many recorded pictures on, or back where negative."""
+        ...
+
+
+@runtime_checkable
+class Guarding(Protocol):
+    """What an engine that may act can do beside ``Engine``; one over a recording is none.
+
+    Nothing here changes a host by itself: each host's guard decides by the signatures. Methods
+    that sign raise ActionError where this console must not (``may_act`` says why before).
+    """
+
+    def may_act(self) -> str:
+        """Empty, or why nothing can be signed here, with the next step."""
+        ...
+
+    def actions(self, host: str) -> tuple[ActionAbout, ...]:
+        """Every action there is, with the fields of a form."""
+        ...
+
+    async def preview(
+        self, hosts: Sequence[str], action: str, params: Mapping[str, Any]
+    ) -> Preview:
+        """Ask each host for a challenge and work out the effect; changes nothing.
+
+        Values may be text as typed in a form. Raises ActionError for wrong parameters.
+        """
+        ...
+
+    def draft(self, preview: Preview, reason: str, mode: str) -> Draft:
+        """The bytes that ``submit`` will have signed with the same arguments."""
+        ...
+
+    async def submit(self, preview: Preview, reason: str, mode: str, ask: Ask) -> list[Outcome]:
+        """Sign once and send to every usable target; an outcome for each."""
+        ...
+
+    async def decide(
+        self, hosts: Sequence[str], request: str, approve: bool, comment: str, ask: Ask
+    ) -> list[Outcome]:
+        """Approve or deny a request on these of its hosts by one signature."""
+        ...
+
+    async def cancel(
+        self, hosts: Sequence[str], request: str, comment: str, ask: Ask
+    ) -> list[Outcome]:
+        """Withdraw a request of one's own."""
+        ...
+
+    async def begin(self, hosts: Sequence[str], request: str, ask: Ask) -> list[Outcome]:
+        """Start an approved request of one's own whose action the requester starts."""
+        ...
+
+    async def review(
+        self, hosts: Sequence[str], request: str, comment: str, ask: Ask
+    ) -> list[Outcome]:
+        """Sign that one has looked at somebody else's break-glass."""
+        ...
+
+    async def release(
+        self, hosts: Sequence[str], request: str, reason: str, ask: Ask
+    ) -> list[Outcome]:
+        """Ask for the end of what stands: an ordinary request, which another person approves."""
+        ...
+
+    def requests(self) -> tuple[RequestView, ...]:
+        """All that waits on all hosts, the soonest to expire first."""
         ...

@@ -4,6 +4,7 @@ import msgspec
 
 from console.model.frame import Fast, Hello, ProcessSummary, SelfCost
 from console.model.gpu import Gpu
+from console.model.guard import GuardView
 from console.model.host import Host, HostState
 from console.model.inventory import Inventory
 from console.model.link import LinkFacts
@@ -73,6 +74,7 @@ class HostView(msgspec.Struct, frozen=True, kw_only=True):
     denied: dict[str, str] = {}
     cost: SelfCost | None = None
     facts: dict[str, str] = {}  # workstation posture, by short name
+    guard: GuardView | None = None  # None where no guard is seen, or nobody judges what it says
 
     @property
     def name(self) -> str:
