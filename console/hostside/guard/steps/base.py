@@ -44,6 +44,15 @@ class Step:
         """
         raise NotImplementedError
 
+    def hold(
+        self, args: dict[str, Any], before: dict[str, Any], seconds: int, world: World
+    ) -> None:
+        """A dead-man that the step itself carries (a time-out in the kernel) runs ``seconds`` from
+        now; 0 takes it away, because what was done stands. Raises StepFailed.
+
+        Called when reachability is confirmed and when the second person has ratified.
+        """
+
     def holds(self, args: dict[str, Any], before: dict[str, Any], world: World) -> bool:
         """Whether what was done is still so (a firewall restart may have removed it)."""
         return True
