@@ -15,7 +15,7 @@ from console import __version__
 from console.demo.facts import denied
 from console.demo.fleet import catalog, digest
 from console.demo.simulate import Logged, SimState
-from console.model.frame import PROTOCOL, SelfCost, TableDelta
+from console.model.frame import PROTOCOL, PendingDoc, SelfCost, TableDelta
 from console.model.gpu import GpuCounters
 
 CHUNK_ROWS = 2_000
@@ -51,6 +51,7 @@ class FrameWriter:
         self._counters: dict[int, GpuCounters] = {}
         self._seen = state.last()  # events before this session are not told, as with journalctl
         self._bad: list[str] = []
+        self._listed: tuple[PendingDoc, ...] = ()
         now = state.clock()
         self._last_fast = now
         self._last_key = now
@@ -85,9 +86,11 @@ class FrameWriter:
             "inventory_s": 300.0,
             "focused": self.focused,
         }
+        self._listed = self._published()
         yield self._frame(
             k=1,
             hello=hello,
+            guard=self._listed or None,
             f=self.state.fast(self._dt()),
             g=self._changed_counters(),
             denied=denied(self.state.host),
@@ -113,6 +116,8 @@ class FrameWriter:
         counters = self._changed_counters()
         if counters:
             parts["g"] = counters
+        if (listed := self._published()) != self._listed:
+            self._listed = parts["guard"] = listed
         yield self._frame(**parts)
         yield from self._tables(FAST_TABLES)
 
@@ -181,7 +186,13 @@ class FrameWriter:
         found = self.state.spool.get(sha256)
         if found is None:
             return {"sha256": sha256, "error": "no such document"}
-        return {"sha256": sha256, "b64": base64.b64encode(found).decode()}
+        return {"sha256": sha256, "b64": base64.b64encode(found[1]).decode()}
+
+    def _published(self) -> tuple[PendingDoc, ...]:
+        return tuple(
+            PendingDoc(sha256=sha256, size=len(body), kind=kind)
+            for sha256, (kind, body) in self.state.spool.items()
+        )
 
     # --- making ---
 

@@ -49,7 +49,7 @@ class SimState:
         self.leaving: set[str] = set()  # flows that come on top of the host's usual traffic
         self.bells: set[Callable[[], None]] = set()  # called after each event, to send it at once
         self.log: list[Logged] = []
-        self.spool: dict[str, bytes] = {}  # documents that wait for the guard, by sha256
+        self.spool: dict[str, tuple[str, bytes]] = {}  # what the guard published: kind, bytes
         self.machine = catalog().machines[host.machine]
         self._random = random.Random(f"{seed}/{host.name}")
         self._numbers = count(1)

@@ -8,7 +8,7 @@ import msgspec
 
 from console.errors import ProtocolError
 from console.fleet.scrub import MAX_DEPTH, MAX_NUMBER, MAX_VALUES, scrub, too_deep
-from console.model.frame import MAX_TEXT, PROTOCOL, Fast, Frame, ProbeEvent
+from console.model.frame import MAX_TEXT, PROTOCOL, Fast, Frame, PendingDoc, ProbeEvent
 from console.model.gpu import GpuCounters, GpuFast
 from console.text import clean
 
@@ -35,6 +35,8 @@ _long_string = re.compile(rb'"[^"]{%d}' % (MAX_TEXT + 1)).search
 _long_number = re.compile(rb"[0-9]{20}").search
 _host_id = re.compile(r"[0-9a-f]{32}").fullmatch
 _boot_id = re.compile(r"[0-9A-Za-z-]{1,64}").fullmatch
+_sha256 = re.compile(r"[0-9a-f]{64}").fullmatch
+_doc_kind = re.compile(r"[a-z][a-z-]{0,15}").fullmatch
 _frame = msgspec.json.Decoder(Frame)
 
 _AT_LEAST_ZERO = {
@@ -184,11 +186,17 @@ def _bounded(frame: Frame, *, is_plain: bool, broken: bool) -> Decoded:
     if frame.self is not None:
         cut(frame.self, lanes_ms=MAX_ITEMS)
     cut(frame, denied=MAX_DENIED, guard=MAX_ITEMS, g=MAX_GPUS)
+    if frame.guard and not all(map(_is_doc, frame.guard)):
+        raise ProtocolError("lists a document of its guard that cannot be")
     dropped = max(0, len(frame.e) - MAX_EVENTS)
     if frame.e:
         events = tuple(_event(event, frame.wall) for event in frame.e[:MAX_EVENTS])
         msgspec.structs.force_setattr(frame, "e", events)
     return Decoded(frame, plain=is_plain, broken_text=broken, dropped_events=dropped)
+
+
+def _is_doc(doc: PendingDoc) -> bool:
+    return bool(_sha256(doc.sha256)) and bool(_doc_kind(doc.kind)) and 0 <= doc.size <= MAX_NUMBER
 
 
 def cut(item: msgspec.Struct, **most: int) -> None:

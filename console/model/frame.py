@@ -131,10 +131,11 @@ class GuardDoc(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PendingDoc(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """A document that waits in the host's guard spool (part ``guard``)."""
+    """A document that the host's guard has published (part ``guard``)."""
 
     sha256: str
     size: int
+    kind: str = "request"  # request, state, checkpoint or tail; others are of a newer guard
 
 
 class Frame(msgspec.Struct, frozen=True, kw_only=True):

@@ -11,7 +11,7 @@ BEYOND = "the capabilities of those processes: CAP_SYS_PTRACE is held and not en
 JOURNAL = "group systemd-journal or adm"
 SILENT = "a journalctl --follow that tells what journalctl -n1 does; compare them on the host"
 SYSLOG = "CAP_SYSLOG, or group systemd-journal"
-SPOOL = "read access to the guard's spool (tier 2)"
+SPOOL = "group wfmon: enrol the host again, with the guard"
 SANDBOX = "a kernel with seccomp filters: the sensor can make files by /proc/PID/root"
 
 

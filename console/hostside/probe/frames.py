@@ -80,11 +80,11 @@ class Board:
         self._gpus[counters["index"]] = counters
         self._gpus_new.add(counters["index"])
 
-    def guard(self, pending: list[dict[str, Any]] | None) -> None:
-        """Newest list of pending documents; None when there is no guard."""
-        if pending != self._guard:
-            self._guard = pending
-            self._parts["guard"] = pending or []
+    def guard(self, listed: list[dict[str, Any]] | None) -> None:
+        """Newest list of the guard's documents; None when there is no guard."""
+        if listed != self._guard:
+            self._guard = listed
+            self._parts["guard"] = listed or []
 
     def doc(self, answer: dict[str, Any]) -> None:
         """An answer to ``guard-doc``; kept until it is sent, at most eight."""

@@ -117,7 +117,7 @@ class Readers:
         common.attempt("listeners", self._listen)
         if self.gpus is not None:
             part["gpu"] = common.attempt("gpu.fast", self.gpus.fast) or []
-        common.attempt("guard", lambda: common.board.guard(self.spool.pending()))
+        common.attempt("guard", lambda: common.board.guard(self.spool.listed()))
         common.attempt("logs", self.logs.tick)
         self._began = True
 

@@ -154,8 +154,16 @@ def test_a_guard_s_document_comes_by_its_digest_only(clock: Clock) -> None:
     sim, reader = SimState(by_name("store-fra-1"), 1, clock), Reader()
     body = b'{"action":"block"}\x00\xff'
     digest = hashlib.sha256(body).hexdigest()
-    sim.spool[digest] = body
     writer = FrameWriter(sim)
+    reader.take(writer.fast())
+    assert reader.frames[0].guard is None
+    sim.spool[digest] = "request", body
+    for frames in (writer.fast, writer.keyframe):  # told once, and again in a keyframe
+        (listed,) = (frame.guard for frame in reader.take(frames()) if frame.guard is not None)
+        assert [(doc.sha256, doc.size, doc.kind) for doc in listed] == [
+            (digest, len(body), "request")
+        ]
+        assert all(frame.guard is None for frame in reader.take(writer.fast()))
     document = reader.take(writer.verb(f"guard-doc {digest}"))[0].doc
     assert document is not None
     assert base64.b64decode(document.b64) == body

@@ -104,13 +104,28 @@ def test_lists_that_are_shown_whole_are_short() -> None:
            "nics": [{"name": "n"}] * 500, "gpus": [{"index": n} for n in range(500)]},
         self={"lanes_ms": dict.fromkeys(many, 1.0)},
         denied=many,
-        guard=[{"sha256": "0", "size": 1}] * 500,
+        guard=[{"sha256": "0" * 64, "size": 1}] * 500,
         g=[{"index": n} for n in range(500)],
     )  # fmt: skip
     assert [len(got.ps.by_user), len(got.ps.top_cpu), len(got.self.lanes_ms)] == [64, 64, 64]
     assert [len(got.i.kernel.vulnerabilities), len(got.i.digests.sshd)] == [64, 64]
     assert [len(got.i.nics), len(got.i.gpus), len(got.g)] == [256, 64, 64]
     assert [len(got.denied), len(got.guard)] == [256, 64]
+
+
+@pytest.mark.parametrize(
+    "doc",
+    [
+        {"sha256": "0" * 63 + "\n", "size": 1},
+        {"sha256": "A" * 64, "size": 1},
+        {"sha256": "0" * 64, "size": -1},
+        {"sha256": "0" * 64, "size": 1, "kind": "a" * 17},
+        {"sha256": "0" * 64, "size": 1, "kind": "[red]"},
+    ],
+)
+def test_a_document_of_a_guard_that_cannot_be_refuses_the_frame(doc: dict[str, object]) -> None:
+    with pytest.raises(ProtocolError, match="guard"):
+        read(guard=[doc])
 
 
 def test_tables_over_the_bound_are_forgotten_and_the_host_is_dropped(

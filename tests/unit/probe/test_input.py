@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from console.hostside.probe import declared
 from console.hostside.probe.denied import Denied
 from console.hostside.probe.place import Place
-from console.hostside.probe.spool import FOLDER, MAX_DOC, Spool
+from console.hostside.probe.spool import FOLDER, MAX_DOC, MAX_INDEX, Spool
 from console.hostside.probe.verbs import MAX_LINE, VerbReader, parse
 
 GOOD = [
@@ -88,48 +88,87 @@ def test_an_endless_line_is_told_once_and_costs_no_memory() -> None:
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     path = tmp_path / FOLDER[1:]
-    path.mkdir(parents=True)
+    (path / "docs").mkdir(parents=True)
     return path
 
 
-def put(folder: Path, data: bytes) -> str:
-    name = hashlib.sha256(data).hexdigest()
-    (folder / name).write_bytes(data)
-    return name
+def put(folder: Path, *documents: bytes, names: tuple[str, ...] = ()) -> list[str]:
+    """Publish documents as the guard does: each by its digest, then the index as a new file."""
+    digests = [hashlib.sha256(data).hexdigest() for data in documents]
+    for name, data in zip(digests, documents, strict=True):
+        (folder / "docs" / name).write_bytes(data)
+    docs = [{"sha256": name, "size": 5, "kind": "tail"} for name in (*digests, *names)]
+    new = folder / "new"
+    new.write_text(json.dumps({"docs": docs}))
+    new.rename(folder / "index.json")
+    return digests
+
+
+def spool_of(tmp_path: Path) -> Spool:
+    return Spool(Place(root=str(tmp_path)), Denied())
 
 
 def test_a_document_of_the_guard(tmp_path: Path, folder: Path) -> None:
     data = b'{"a":1}\n\x1b[31m' + bytes(range(256))
-    name = put(folder, data)
-    (folder / "notes.txt").write_text("x")
-    (folder / ("f" * 64)).symlink_to("/etc/passwd")
-    spool = Spool(Place(root=str(tmp_path)), Denied())
-    assert spool.pending() == [{"sha256": name, "size": len(data)}]
+    (name,) = put(folder, data)
+    spool = spool_of(tmp_path)
+    assert spool.listed() == [{"sha256": name, "size": 5, "kind": "tail"}]
     assert base64.b64decode(spool.document(name)["b64"]) == data
-    second = put(folder, b"two")
-    os.utime(folder)
-    assert [doc["sha256"] for doc in spool.pending() or []] == sorted([name, second])
+    both = put(folder, b"two", data)
+    assert [doc["sha256"] for doc in spool.listed() or []] == both
+
+
+def test_an_unchanged_index_is_not_read_again(
+    tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(folder, b"one")
+    spool = spool_of(tmp_path)
+    first = spool.listed()
+    opened: list[Any] = []
+    monkeypatch.setattr(os, "open", lambda *argv, **more: opened.append(argv))
+    assert spool.listed() is first
+    assert opened == []
 
 
 def test_what_is_no_document_is_not_given(tmp_path: Path, folder: Path) -> None:
-    spool = Spool(Place(root=str(tmp_path)), Denied())
     wrong = "a" * 64
-    (folder / wrong).write_bytes(b"not that digest")
+    (folder / "docs" / wrong).write_bytes(b"not that digest")
     linked = hashlib.sha256(b"secret").hexdigest()
     (tmp_path / "secret").write_bytes(b"secret")
-    (folder / linked).symlink_to(tmp_path / "secret")
-    large = put(folder, b"x" * (MAX_DOC + 1))
-    fits = put(folder, b"x" * MAX_DOC)
-    for name in (wrong, linked, large, "b" * 64):
+    (folder / "docs" / linked).symlink_to(tmp_path / "secret")
+    (unlisted,) = put(folder, b"there, and not in the index")
+    large, fits = put(folder, b"x" * (MAX_DOC + 1), b"x" * MAX_DOC, names=(wrong, linked, "b" * 64))
+    spool = spool_of(tmp_path)
+    for name in (wrong, linked, large, unlisted, "b" * 64):
         answer = spool.document(name)
         assert answer["error"]
         assert "b64" not in answer
     assert len(spool.document(fits)["b64"]) > MAX_DOC
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "", "[]", "{", '{"docs": {}}', '{"docs": [1]}', '{"docs": [{"sha256": "a"}]}', "[" * 9999,
+        '{"docs": [{"sha256": "../../etc/shadow", "size": 1, "kind": "state"}]}',
+        '{"docs": [{"sha256": "%s", "size": true, "kind": "state"}]}' % ("a" * 64),
+        '{"docs": [{"sha256": "%s", "size": 1, "kind": "\u001b[31m"}]}' % ("a" * 64),
+        '{"docs": []}' + " " * MAX_INDEX,
+    ],
+)  # fmt: skip
+def test_a_broken_index_is_said_once_and_lists_nothing(
+    tmp_path: Path, folder: Path, text: str
+) -> None:
+    (folder / "index.json").write_text(text)
+    spool = spool_of(tmp_path)
+    with pytest.raises(ValueError, match=r"index|larger"):
+        spool.listed()
+    assert spool.listed() is None
+
+
 def test_no_guard_is_nothing_and_no_denial(tmp_path: Path) -> None:
     denied = Denied()
-    assert Spool(Place(root=str(tmp_path)), denied).pending() is None
+    assert Spool(Place(root=str(tmp_path)), denied).listed() is None
     assert denied.whole() == {}
 
 

@@ -131,7 +131,7 @@ def test_a_keyframe_tells_everything_again_on_request_and_in_time() -> None:
     desk = Desk()
     desk.board.section("os", {"id": "debian"})
     desk.board.gpu({"index": 1, "energy_mj": 5})
-    desk.board.guard([{"sha256": "a" * 64, "size": 4}])
+    desk.board.guard([{"sha256": "a" * 64, "size": 4, "kind": "state"}])
     desk.board.table("listen").put({"a": ["a", "tcp", "::", 22, 0]})
     desk.frames()
     for _ in range(2):
