@@ -21,7 +21,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import IO
 
-from tests.support.labroot import TIED, LabUnavailable, base_root, cache_dir
+from tests.support.labroot import PACKAGES, TIED, LabUnavailable, base_root, cache_dir
 
 __all__ = ["LabHost", "LabUnavailable", "base_root", "wait_until"]
 
@@ -78,8 +78,9 @@ def _cgroups(name: str) -> list[Path]:
 class LabHost:
     """One booted host: ``address``, port 22, its own accounts, journal, units and SSH host key."""
 
-    def __init__(self, number: int) -> None:
+    def __init__(self, number: int, packages: str = PACKAGES) -> None:
         self.number = number
+        self.packages = packages
         self.name = f"lab{number}"
         self.address = f"10.213.{number}.2"
         self._near = f"10.213.{number}.1"
@@ -92,7 +93,7 @@ class LabHost:
 
     def __enter__(self) -> LabHost:
         try:
-            base = base_root()
+            base = base_root(packages=self.packages)
             self._claim()
             self._hold(base)
             self._furnish()
