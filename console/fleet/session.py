@@ -28,11 +28,13 @@ from console.fleet.cursor import sane_cursor
 from console.fleet.data import HostData
 from console.fleet.decode import Decoded
 from console.fleet.feed import Feed, said_why
+from console.fleet.guarddocs import DocKeeper
 from console.fleet.history import History
 from console.fleet.pace import backoff
 from console.fleet.resync import Resyncs
 from console.fleet.trusted import Pins, Trusted
 from console.model.event import Event
+from console.model.guard import GuardDocs, GuardView
 from console.model.host import Host, HostState
 from console.model.link import Link, Transport
 from console.model.risks import exposed
@@ -77,6 +79,8 @@ class Session:
         self._around = around
         self._clock = around.clock
         self._cursor = sane_cursor(cursor)
+        self._docs = DocKeeper()
+        self._judged: GuardView | None = None
         self._counts: dict[str, int] = dict.fromkeys(LinkCount.__struct_fields__, 0)
         self._view: HostView | None = None
         self._wake = asyncio.Event()
@@ -99,8 +103,19 @@ class Session:
             self._counts["dropped_rows"] = self.data.cut_rows
             counts = LinkCount(**self._counts)
             now = self._clock.mono()
-            self._view = view(self.spec, self.status, self.data, counts, now)
+            made = view(self.spec, self.status, self.data, counts, now)
+            self._view = msgspec.structs.replace(made, guard=self._judged) if self._judged else made
         return self._view
+
+    def guard_docs(self) -> GuardDocs | None:
+        """Raw documents of the host's guard: the same object until one changed."""
+        return self._docs.view()
+
+    def judged(self, guard: GuardView | None) -> None:
+        """What those who check signatures make of these documents, for the picture."""
+        if guard != self._judged:
+            self._judged = guard
+            self._touch()
 
     def focus(self, on: bool) -> None:
         """Ask for the full process table, or for summaries again."""
@@ -182,6 +197,7 @@ class Session:
             async with self._around.places:
                 self._tried = self._around.trusted.pins(self.spec)
                 self.data.begin()
+                self._docs.begin()
                 self._frame_mono = None
                 self._over = asyncio.get_running_loop().create_future()
                 self._feed = feed
@@ -287,12 +303,23 @@ class Session:
             if event.cursor and event.cursor != self._cursor:
                 self._cursor = sane_cursor(event.cursor)
                 self._around.cursor(self.spec.name, self._cursor)
+        self._guard_frame(decoded, now)
         if not reason and self.data.waits:
             reason = "a keyframe did not come"
         if reason and self._resyncs.wanted(now, reason):
             self._counts["resyncs"] += 1
             self._verb("resync")
         self._touch()
+
+    def _guard_frame(self, decoded: Decoded, now: float) -> None:
+        """Note what the guard has published, and ask for what is not here yet."""
+        frame = decoded.frame
+        if frame.guard is not None:
+            self._docs.named(frame.guard, frame.boot)
+        if frame.doc is not None:
+            self._docs.got(frame.doc)
+        for digest in self._docs.wanted(now):
+            self._verb(f"guard-doc {digest}")
 
     def _tell_exposed(self) -> None:
         if not self._exposed_told:

@@ -205,8 +205,7 @@ class GuardView(msgspec.Struct, frozen=True, kw_only=True):
 class GuardDocs(msgspec.Struct, frozen=True, kw_only=True):
     """What a host's probe gave of its guard: raw bytes, read only where signatures are checked."""
 
-    host_id: str = ""
     boot_id: str = ""
-    docs: tuple[tuple[str, bytes], ...] = ()  # sha256, bytes; checked against each other
+    docs: tuple[tuple[str, str, bytes], ...] = ()  # kind as the host calls it, sha256, bytes
     missing: int = 0  # named, but not come yet
-    trouble: str = ""
+    trouble: str = ""  # why something named never comes

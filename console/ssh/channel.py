@@ -196,6 +196,11 @@ class SshLink:
             return
         self._channel.write(line.replace("\n", " ").encode("utf-8", "replace") + b"\n")
 
+    def end_input(self) -> None:
+        """Nothing more will be sent; what comes is still read."""
+        if not self._over and not self._session.closing:
+            self._channel.write_eof()
+
     def pause(self) -> None:
         """Stop reading; at most ``WINDOW`` bytes more are held for this host."""
         if not self._over:

@@ -154,6 +154,11 @@ class OpensshLink:
             return
         self._stdin().write(line.replace("\n", " ").encode("utf-8", "replace") + b"\n")
 
+    def end_input(self) -> None:
+        """Nothing more will be sent; what comes is still read."""
+        if not self._closing and not self._process.over.is_set():
+            self._stdin().close()
+
     def _read(self, *, on: bool) -> None:
         for number in (1, 2):
             pipe = cast(asyncio.ReadTransport | None, self._transport.get_pipe_transport(number))
