@@ -122,6 +122,11 @@ def _lines(config: "Config") -> Iterator[str]:
 
     for path in SETTINGS:
         yield f"{path} = {_text(_setting(config, path))}  # {config.origin(path)}"
+    yield ""
+    yield "[operator]"
+    for field in config.operator.__struct_fields__:
+        origin = config.origin(f"operator.{field}")
+        yield f"{field} = {_text(getattr(config.operator, field))}  # {origin}"
     for name, plugin in config.plugins.items():
         yield ""
         yield f"[plugins.{name}]  # {config.origin(f'plugins.{name}')}"
@@ -148,6 +153,10 @@ def _document(config: "Config") -> dict[str, Any]:
         "files": list(config.files),
         "warnings": list(config.warnings),
         "settings": {path: sourced(path, _setting(config, path)) for path in SETTINGS},
+        "operator": {
+            field: sourced(f"operator.{field}", getattr(config.operator, field))
+            for field in config.operator.__struct_fields__
+        },
         "plugins": {
             name: {
                 field: sourced(f"plugins.{name}.{field}", getattr(plugin, field))

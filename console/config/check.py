@@ -11,11 +11,13 @@ from console.config.document import (
     HostDefaults,
     HostEntry,
     KeyLines,
+    Operator,
     Plugin,
     Ui,
     fields_of,
 )
 from console.config.layer import Layer, dotted, nearest, wrong
+from console.config.operator import check_operator
 from console.config.origin import Path as KeyPath
 from console.config.plugins import check_values
 from console.text import clean
@@ -26,7 +28,7 @@ def check(layer: Layer) -> None:
     data = layer.data
     _shown(layer, (), data)
     _known(layer, (), data, fields_of(Document))
-    for key, kind in (("ui", Ui), ("defaults", HostDefaults)):
+    for key, kind in (("ui", Ui), ("operator", Operator), ("defaults", HostDefaults)):
         _known(layer, (key,), data.get(key), fields_of(kind))
         _typed(layer, (key,), data.get(key, {}), kind)
     for key in ("sites", "groups"):
@@ -40,6 +42,7 @@ def check(layer: Layer) -> None:
         _known(layer, ("plugins", name), table, fields_of(Plugin))
         _typed(layer, ("plugins", name), table, Plugin)
     check_values(layer)
+    check_operator(layer)
     hosts = data.get("hosts")
     if isinstance(hosts, dict):
         raise wrong(
@@ -55,6 +58,8 @@ def check(layer: Layer) -> None:
         _typed(layer, ("keys", id), keys, KeyLines)
     for name, lines in _items(data.get("host_keys")):
         _typed(layer, ("host_keys", name), lines, KeyLines)
+    for name, text in _items(data.get("guard_ids")):
+        _typed(layer, ("guard_ids", name), text, str)
     rest = {
         key: value for key, value in data.items() if key != "hosts" or not isinstance(value, list)
     }

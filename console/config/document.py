@@ -62,6 +62,9 @@ class HostEntry(HostDefaults, kw_only=True, forbid_unknown_fields=True, omit_def
     """One ``[[hosts]]``: a host, or many by a range in ``name``."""
 
     name: Annotated[str, Meta(description="unique name; gpu[001-128] stands for 128 hosts")]
+    guard_id: Annotated[
+        Text, Meta(description="host_id of the host's guard, as its enrolment printed it")
+    ] = UNSET
 
 
 class Ui(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, frozen=True):
@@ -83,6 +86,22 @@ class Ui(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, frozen=True):
     plot: Annotated[
         Plots, Meta(description="what plots are drawn with; `auto` is what fits the terminal")
     ] = "auto"
+
+
+class Operator(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, frozen=True):
+    """``[operator]``: who signs guarded actions at this console."""
+
+    person: Annotated[str, Meta(description="name in the roster; empty: nobody signs here")] = ""
+    signing_key: Annotated[
+        str, Meta(description="file of the key that signs: the private half, or a hardware key's")
+    ] = ""
+    login_key: Annotated[
+        str, Meta(description="file of the private key that logs in to the guards")
+    ] = ""
+    login_user: Annotated[str, Meta(description="account of the guards on the hosts")] = "wfops"
+    allow_ssh: Annotated[
+        bool, Meta(description="sign although this console itself runs over SSH")
+    ] = False
 
 
 class Plugin(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, frozen=True):
@@ -119,6 +138,9 @@ class Document(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, omit_de
         Text, Meta(description="folder of the database; empty: the user's state folder")
     ] = UNSET
     ui: Annotated[Ui | UnsetType, Meta(description="the terminal")] = UNSET
+    operator: Annotated[
+        Operator | UnsetType, Meta(description="who signs guarded actions here")
+    ] = UNSET
     plugins: Annotated[
         dict[str, Plugin] | UnsetType, Meta(description="one plugin, see docs/plugins.md")
     ] = UNSET
@@ -142,6 +164,9 @@ class Document(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, omit_de
         dict[str, KeyLines] | UnsetType,
         Meta(description="host_key by host name; replaces host_key of that host"),
     ] = UNSET
+    guard_ids: Annotated[
+        dict[str, str] | UnsetType, Meta(description="guard_id by host name, for hosts of a range")
+    ] = UNSET
 
 
 LISTS = ("host_key", "host_ca", "jump", "groups", "tags", "listeners")
@@ -149,6 +174,8 @@ LISTS = ("host_key", "host_ca", "jump", "groups", "tags", "listeners")
 
 PATHS = ("key", "certificate")
 """Fields that name a file, relative to the file they stand in."""
+
+OPERATOR_PATHS = ("signing_key", "login_key")
 
 SETTINGS: dict[str, Any] = {
     "workstation": True,

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from console.config.check import check
-from console.config.document import LISTS, PATHS
+from console.config.document import LISTS, OPERATOR_PATHS, PATHS
 from console.config.layer import Layer, Table
 from console.config.origin import lines_of
 from console.errors import ConfigError
@@ -100,6 +100,10 @@ def _normal(data: Table, file: Path) -> Table:
     out = dict(data)
     if "state_dir" in out:
         out["state_dir"] = _absolute(out["state_dir"], file)
+    if "operator" in out:
+        table = out["operator"]
+        paths = {key: _absolute(table[key], file) for key in OPERATOR_PATHS if table.get(key)}
+        out["operator"] = {**table, **paths}
     if "defaults" in out:
         out["defaults"] = _normal_host(out["defaults"], file)
     for key in ("sites", "groups"):

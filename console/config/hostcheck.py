@@ -24,6 +24,7 @@ _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._:-]{0,127}\Z")
 _ADDRESS = re.compile(r"[A-Za-z0-9_:][A-Za-z0-9._:%-]{0,254}\Z")
 _LABEL = re.compile(r"[^\s,@!=\[\]]{1,128}\Z")
 _USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.$@\\-]{0,63}\Z")
+_GUARD_ID = re.compile(r"[0-9a-f]{32}")
 _PYTHON = re.compile(r"[A-Za-z0-9_./][A-Za-z0-9_./+-]{0,254}\Z")
 _LISTENER = re.compile(
     r"(?:tcp|udp)/(?:(?P<address>\[[0-9A-Fa-f:.%a-z]+\]|[0-9.*]+):)?(?P<port>\d+)\Z"
@@ -55,6 +56,8 @@ def faults(host: Host) -> Iterable[tuple[str, str]]:
             fault = key_fault(line)
             if fault:
                 yield field, f"line {number} {fault}"
+    if host.guard_id and not _GUARD_ID.fullmatch(host.guard_id):
+        yield "guard_id", f"{clean(host.guard_id, 80)!r} is not 32 hexadecimal digits"
     for listener in host.listeners:
         match = _LISTENER.match(listener)
         if not match or not 1 <= int(match["port"]) <= 65_535:

@@ -1,7 +1,7 @@
 """Hosts out of the layers: defaults, sites and groups merged in, ranges expanded, all checked."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -40,6 +40,7 @@ class Fleet(msgspec.Struct, frozen=True):
     hosts: tuple[Host, ...]
     entries: dict[str, Entry]
     unused_keys: tuple[str, ...]  # names in [host_keys] that are no host
+    unused_ids: tuple[str, ...]  # the same of [guard_ids]
     withheld: tuple[str, ...]  # what the project's file may not say, each with its place
     unused: tuple[str, ...]  # [sites.NAME] and [groups.NAME] of which no host is, with their place
 
@@ -51,6 +52,7 @@ class _Lent(msgspec.Struct):
     sites: dict[str, Sourced]
     groups: dict[str, Sourced]
     host_keys: Sourced
+    guard_ids: Sourced
 
 
 def build(layers: Sequence[Layer]) -> Fleet:
@@ -81,9 +83,13 @@ def build(layers: Sequence[Layer]) -> Fleet:
                     )
                 hosts[host.name], entries[host.name] = host, entry
     _check_jumps(hosts, entries)
+    _check_guard_ids(hosts.values(), entries)
     unused = tuple(name for name in lent.host_keys if name not in hosts)
+    unused_ids = tuple(name for name in lent.guard_ids if name not in hosts)
     withheld = tuple(_withheld(layers, entries))
-    return Fleet(tuple(hosts.values()), entries, unused, withheld, _unused(layers, hosts))
+    return Fleet(
+        tuple(hosts.values()), entries, unused, unused_ids, withheld, _unused(layers, hosts)
+    )
 
 
 def _withheld(layers: Sequence[Layer], entries: Mapping[str, Entry]) -> Iterator[str]:
@@ -91,10 +97,12 @@ def _withheld(layers: Sequence[Layer], entries: Mapping[str, Entry]) -> Iterator
     for layer in layers:
         if layer.name != PROJECT:
             continue
-        for name in layer.data.get("host_keys", {}):
-            if name in entries and entries[name].layer.name != PROJECT:
-                place = layer.origin("host_keys", name)
-                yield f"{place}: {clean(name, 80)} is a host of another file; this key is ignored"
+        for table, what in (("host_keys", "key"), ("guard_ids", "id")):
+            for name in layer.data.get(table, {}):
+                if name in entries and entries[name].layer.name != PROJECT:
+                    place = layer.origin(table, name)
+                    of = f"{clean(name, 80)} is a host of another file"
+                    yield f"{place}: {of}; this {what} is ignored"
         others = any(entry.layer.name != PROJECT for entry in entries.values())
         for key in ("defaults", "sites", "groups"):
             if others and layer.data.get(key):
@@ -118,11 +126,12 @@ def _unused(layers: Sequence[Layer], hosts: Mapping[str, Host]) -> tuple[str, ..
 
 
 def _lent(layers: Sequence[Layer]) -> _Lent:
-    lent = _Lent({}, {}, {}, {})
+    lent = _Lent({}, {}, {}, {}, {})
     for layer in layers:
         data = layer.data
         lent.defaults |= _sourced(layer, ("defaults",), data.get("defaults", {}))
         lent.host_keys |= _sourced(layer, ("host_keys",), data.get("host_keys", {}))
+        lent.guard_ids |= _sourced(layer, ("guard_ids",), data.get("guard_ids", {}))
         for key, into in (("sites", lent.sites), ("groups", lent.groups)):
             for name, table in data.get(key, {}).items():
                 into.setdefault(name, {}).update(_sourced(layer, (key, name), table))
@@ -170,10 +179,12 @@ def _expand(layer: Layer, number: int, table: Table, lent: _Lent) -> list[tuple[
             own["jump"] = []  # an inherited way through the host itself
         if name in lent.host_keys:
             own["host_key"] = lent.host_keys[name][0]
+        if name in lent.guard_ids:
+            own["guard_id"] = lent.guard_ids[name][0]
         host = msgspec.convert(own, Host)
         # The hosts of a range differ in name, address and host key only.
         for field, fault in faults(host):
-            if field in ("name", "address", "host_key") or not checked:
+            if field in ("name", "address", "host_key", "guard_id") or not checked:
                 origin = _origin_of(field, name, values, lent, entry)
                 raise ConfigError(f"host {clean(name, 80)!r}, {field}: {fault}", where=str(origin))
         checked = True
@@ -184,7 +195,21 @@ def _expand(layer: Layer, number: int, table: Table, lent: _Lent) -> list[tuple[
 def _origin_of(field: str, name: str, values: Sourced, lent: _Lent, entry: Entry) -> Origin:
     if field == "host_key" and name in lent.host_keys:
         return lent.host_keys[name][1]
+    if field == "guard_id" and name in lent.guard_ids:
+        return lent.guard_ids[name][1]
     return values[field][1] if field in values else entry.origin
+
+
+def _check_guard_ids(hosts: Iterable[Host], entries: Mapping[str, Entry]) -> None:
+    """Two hosts with one id are one machine and its copy: an approval must fit one of them."""
+    of: dict[str, str] = {}
+    for host in hosts:
+        if host.guard_id and (other := of.setdefault(host.guard_id, host.name)) != host.name:
+            raise ConfigError(
+                f"hosts {other!r} and {host.name!r} have one guard_id",
+                where=str(entries[host.name].origin),
+                hint="A copied machine is enrolled again. For a range, use [guard_ids].",
+            )
 
 
 def _merge(own: Sourced, lent: _Lent) -> Sourced:

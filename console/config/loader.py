@@ -14,10 +14,11 @@ from typing import Any
 import msgspec
 
 from console.config.check import unshowable, worded
-from console.config.document import SETTINGS, Plugin, Ui
+from console.config.document import SETTINGS, Operator, Plugin, Ui
 from console.config.files import read_layer
 from console.config.hosts import Entry, Fleet, build
 from console.config.layer import PROJECT, Layer, nearest
+from console.config.operator import operator
 from console.config.origin import Origin
 from console.config.plugins import merged
 from console.errors import ConfigError, UsageError
@@ -47,6 +48,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     state_dir: Path = Path()
     history: bool = True
     ui: Ui = Ui()
+    operator: Operator = Operator()
     keys: Mapping[str, str] = {}  # of the screens, by id of an action
     plugins: Mapping[str, Plugin] = {}
     files: tuple[str, ...] = ()  # read, lowest layer first
@@ -60,7 +62,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
 
         A field that nothing sets has the layer ``default``. Raises ConfigError for an unknown path.
         """
-        if path in SETTINGS or path.startswith("plugins."):
+        if path in SETTINGS or path.startswith(("plugins.", "operator.")):
             return self.origins.get(path, Origin("default"))
         table, _, rest = path.partition(".")
         name, field = (rest, "") if rest in self.entries else rest.rpartition(".")[::2]
@@ -101,6 +103,7 @@ def load(
     settings, origins, warnings = _settings(layers, variables, flags)
     fleet = build(layers)
     warnings += [f"[host_keys] names no host: {clean(name, 80)}" for name in fleet.unused_keys]
+    warnings += [f"[guard_ids] names no host: {clean(name, 80)}" for name in fleet.unused_ids]
     warnings += fleet.withheld
     for layer in layers:
         for name in layer.data.get("host_keys", {}):
@@ -110,11 +113,14 @@ def load(
             origins[f"host_keys.{name}"] = layer.origin("host_keys", name)
     keys = _keys(layers, origins, warnings)
     plugins, places, withheld = merged(layers)
-    origins |= places
-    warnings += withheld
+    person, of_person, ignored = operator(layers)
+    origins |= places | of_person
+    warnings += withheld + ignored
     files = tuple(layer.file for layer in layers)
     config = _config(settings, origins, warnings, fleet, files)
-    return msgspec.structs.replace(config, keys=keys, plugins=MappingProxyType(plugins))
+    return msgspec.structs.replace(
+        config, keys=keys, plugins=MappingProxyType(plugins), operator=person
+    )
 
 
 def user_file() -> Path:

@@ -50,4 +50,5 @@ class Host(msgspec.Struct, frozen=True, kw_only=True):
     risk: str = ""
     owner: str = ""
     tags: tuple[str, ...] = ()
+    guard_id: str = ""  # host_id of its guard; empty: not enrolled with one, or not pinned
     listeners: tuple[str, ...] = ()  # declared listeners: "tcp/22", "tcp/127.0.0.1:8000"

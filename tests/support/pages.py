@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from console.config.document import SETTINGS, Document, HostEntry, Plugin
+from console.config.document import SETTINGS, Document, HostEntry, Operator, Plugin
 from console.config.schema import json_schema
 from console.model.host import Host
 
@@ -36,12 +36,12 @@ def configuration_blocks() -> dict[str, str]:
     ]
     host = kinds["HostEntry"]["properties"]
     order = ["name", *(name for name in HostEntry.__struct_fields__ if name != "name")]
-    bare = Host(name="", address="")
+    bare_host = Host(name="", address="")
     hosts = [
         (
             f"`{name}`",
             _values(host[name]),
-            "needed" if name in ("name", "address") else _default(getattr(bare, name)),
+            "needed" if name in ("name", "address") else _default(getattr(bare_host, name)),
             host[name]["description"],
         )
         for name in order
@@ -54,11 +54,13 @@ def configuration_blocks() -> dict[str, str]:
         for name in Document.__struct_fields__
         if name not in SETTINGS
     ]
-    bare_plugin = Plugin()
-    plugins = [
-        (f"`{name}`", _values(prop), _default(getattr(bare_plugin, name)), prop["description"])
-        for name, prop in kinds["Plugin"]["properties"].items()
-    ]
+    rows = {
+        kind: [
+            (f"`{name}`", _values(prop), _default(getattr(bare, name)), prop["description"])
+            for name, prop in kinds[kind]["properties"].items()
+        ]
+        for kind, bare in (("Plugin", Plugin()), ("Operator", Operator()))
+    }
     variables = [
         (f"`WATCHFLOOR_{path.replace('.', '_').upper()}`", f"`{path}`") for path in SETTINGS
     ]
@@ -66,7 +68,8 @@ def configuration_blocks() -> dict[str, str]:
         "settings": _table(("key", "value", "default", "meaning"), settings),
         "tables": _table(("table", "meaning"), tables),
         "hosts": _table(("key", "value", "default", "meaning"), hosts),
-        "plugins": _table(("key", "value", "default", "meaning"), plugins),
+        "plugins": _table(("key", "value", "default", "meaning"), rows["Plugin"]),
+        "operator": _table(("key", "value", "default", "meaning"), rows["Operator"]),
         "variables": _table(("variable", "setting"), variables),
     }
 

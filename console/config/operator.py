@@ -1,0 +1,49 @@
+"""``[operator]`` over the layers: who signs at this console, and with which keys."""
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from console.config.document import Operator
+from console.config.layer import PROJECT, Layer, wrong
+from console.config.origin import Origin
+
+_PERSON = re.compile(r"[a-z][a-z0-9._-]{0,31}")
+_USER = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
+
+
+def check_operator(layer: Layer) -> None:
+    """Check what types do not say; ConfigError names the line. The types were checked before."""
+    table = layer.data.get("operator", {})
+    for key, pattern, said in (
+        ("person", _PERSON, "the name of a person in the roster (a-z, digits, . _ -)"),
+        ("login_user", _USER, "the name of an account"),
+    ):
+        text = table.get(key)
+        if text is not None and not pattern.fullmatch(text):
+            raise wrong(layer, ("operator", key), f"operator.{key}: {text!r} is not {said}")
+
+
+def operator(layers: Sequence[Layer]) -> tuple[Operator, dict[str, Origin], list[str]]:
+    """Who is at this console, where each value stands by dotted path, and warnings.
+
+    A file that merely lies in the working directory says nothing of that: whoever plants one must
+    not choose the key that signs. No variable and no flag sets it either.
+    """
+    values: dict[str, Any] = {}
+    origins: dict[str, Origin] = {}
+    warnings: list[str] = []
+    for layer in layers:
+        table = layer.data.get("operator")
+        if not table:
+            continue
+        if layer.name == PROJECT:
+            place = layer.origin("operator")
+            warnings.append(f"{place}: [operator] is ignored in a file found by its place")
+            continue
+        for key, value in table.items():
+            values[key] = value
+            origins[f"operator.{key}"] = layer.origin("operator", key)
+    return msgspec.convert(values, Operator), origins, warnings
