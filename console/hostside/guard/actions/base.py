@@ -55,6 +55,14 @@ class Action:
         cannot close), ``cut_off`` (who loses what) and ``remains`` (what a destruction leaves)."""
         return {"effect": [], "residual": [], "cut_off": [], "remains": []}
 
+    def reachable(self, params: dict[str, Any], address: str) -> None:
+        """Raise Refused (rule ``lockout``) where carrying this out would cut off the caller.
+
+        ``address`` is the peer of the caller's own SSH session (``World.caller_address``), or empty
+        where it is not known, which refuses nothing. The guard asks whenever somebody requests or
+        approves: parameters alone do not say who is on the other end of the line.
+        """
+
     def say(self, params: dict[str, Any]) -> list[tuple[str, str]]:
         """The parameters for a person: label and value, the most important first."""
         return [(name, str(params[name])) for name in sorted(params)]

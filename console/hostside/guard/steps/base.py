@@ -56,3 +56,11 @@ class Step:
     def holds(self, args: dict[str, Any], before: dict[str, Any], world: World) -> bool:
         """Whether what was done is still so (a firewall restart may have removed it)."""
         return True
+
+    def confirm(self, args: dict[str, Any], before: dict[str, Any], world: World) -> None:
+        """Make permanent what ``do`` armed with a dead-man inside the kernel.
+
+        Called when the token came back over a new connection, and after a ``do`` that puts back a
+        standing request whose work was lost (``holds`` was False). Raises StepFailed where the
+        dead-man fired first. Nothing to do for all kinds without such a dead-man.
+        """
