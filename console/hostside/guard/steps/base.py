@@ -50,8 +50,11 @@ class Step:
         """A dead-man that the step itself carries (a time-out in the kernel) runs ``seconds`` from
         now; 0 takes it away, because what was done stands. Raises StepFailed.
 
-        Called when reachability is confirmed and when the second person has ratified.
+        Called when reachability is confirmed, when the second person has ratified, and after a
+        ``do`` that puts back what was lost. A kind that cannot set another time makes it permanent:
+        the guard's own timer reverts it.
         """
+        self.confirm(args, before, world)
 
     def holds(self, args: dict[str, Any], before: dict[str, Any], world: World) -> bool:
         """Whether what was done is still so (a firewall restart may have removed it)."""
