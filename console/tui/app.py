@@ -50,6 +50,8 @@ EngineFactory = Callable[[AskPassphrase], Engine]
 
 LOOK_S = 0.1
 AGES_S = 1.0
+BEGIN_S = 0.3
+"""When hosts are connected at the latest, whether anything was painted or not."""
 EVENTS_A_LOOK = 200
 REST = 4
 """Between two paintings of a view there is at least this many times what one costs."""
@@ -84,6 +86,7 @@ class ConsoleApp(Replaying, Takeout, LayoutActions, Overviews, inherit_bindings=
         self._terminal = terminal()
         self.report = ""  # where the traceback of a crash is
         self._version = -1
+        self._begun = False
         self._painted = 0.0
         self._rest_s = 0.0  # what the last painting costs, with its rest
         self._after = 0
@@ -100,8 +103,13 @@ class ConsoleApp(Replaying, Takeout, LayoutActions, Overviews, inherit_bindings=
         self.set_keymap(keymap(self.keys.changed))
         self.begin_views()
         self.call_after_refresh(self._begin)
+        # A view that a quick hand opened meanwhile would keep the call above waiting for good.
+        self.set_timer(BEGIN_S, self._begin)
 
     async def _begin(self) -> None:
+        if self._begun:
+            return
+        self._begun = True
         for number in (signal.SIGTERM, signal.SIGHUP):  # so that the terminal is given back
             asyncio.get_running_loop().add_signal_handler(number, self.exit)
         await self.engine.start()
