@@ -1,0 +1,70 @@
+"""What all of this room needs to know of the console it runs in."""
+
+from collections.abc import Mapping
+from typing import Protocol
+
+import msgspec
+
+from console.clock import Clock
+from console.hostside.guard.people import Roster
+from console.hostside.guard.policy import Policy
+from console.model.host import Host
+from console.ssh.guardcall import Answer
+from console.trust.sign import Signing
+
+
+class Caller(Protocol):
+    """Calls a host's guard over a connection of its own."""
+
+    async def call(self, host: Host, envelope: bytes) -> Answer:
+        """One envelope, one answer. Raises LinkError or KeyFileError."""
+        ...
+
+
+class Trusted(Protocol):
+    """This console's own roster and policy, whose signatures were verified when they were read."""
+
+    @property
+    def roster(self) -> Roster:
+        """Who may do what."""
+        ...
+
+    @property
+    def policy(self) -> Policy:
+        """The rules of all hosts."""
+        ...
+
+    @property
+    def roster_sha256(self) -> str:
+        """Digest of the roster's bytes."""
+        ...
+
+    @property
+    def policy_sha256(self) -> str:
+        """Digest of the policy's bytes."""
+        ...
+
+
+class Witness(Protocol):
+    """Keeps evidence of what is sent and answered (``store.witness``)."""
+
+    def sent(self, host: str, kind: str, rid: str, data: bytes, signature: bytes) -> int:
+        """Keep a document before it is sent. Raises StoreError: then it must not be sent."""
+        ...
+
+    def answered(self, sent: int, answer: bytes) -> None:
+        """Keep the host's answer, without tokens. Raises StoreError."""
+        ...
+
+
+class Around(msgspec.Struct, frozen=True, kw_only=True):
+    """What all of this room needs to know of the console it runs in."""
+
+    caller: Caller
+    trusted: Trusted
+    builds: Mapping[str, str]  # sha256 of a guard's file -> its effector
+    clock: Clock
+    person: str
+    signing: Signing
+    workstation: str
+    witness: Witness | None = None

@@ -1,0 +1,51 @@
+"""One question to a guard: the envelope out, the answer read within bounds."""
+
+from typing import Any
+
+import msgspec
+
+from console.actions.around import Caller
+from console.errors import ActionError, LinkError, ProtocolError
+from console.model.host import Host
+from console.text import clean
+
+_decode = msgspec.json.Decoder(dict[str, Any]).decode
+
+
+async def ask(caller: Caller, host: Host, op: str, **fields: Any) -> tuple[dict[str, Any], str]:
+    """The guard's answer, and the host key that this very connection verified.
+
+    Raises ActionError where the guard refuses (its words are cleaned and its own), and LinkError
+    where it was not reached or what came is no answer.
+    """
+    answer = await caller.call(host, msgspec.json.encode({"op": op, **fields}))
+    told = read(answer.data, host.name)
+    if told.get("ok") is not True:
+        raise ActionError(
+            clean(str(told.get("words") or "refused without a reason"), 400),
+            where=host.name,
+            hint=clean(str(told.get("hint") or ""), 300),
+            rule=clean(str(told.get("rule") or "refused"), 60),
+        )
+    return told, answer.host_key
+
+
+def read(data: bytes, host: str) -> dict[str, Any]:
+    """One line of JSON with ``ok``. Raises ProtocolError."""
+    try:
+        told = _decode(data)
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        said = clean(data[:120].decode("utf-8", "replace"), 120)
+        raise ProtocolError(
+            f"its guard's answer is no JSON object: {said!r}",
+            where=host,
+            hint="Does the operators' login start the guard, and nothing beside it?",
+        ) from None
+    if not isinstance(told.get("ok"), bool):
+        raise ProtocolError("its guard's answer does not say whether it is ok", where=host)
+    return told
+
+
+def link_words(error: LinkError) -> str:
+    """An error of the connection in one cleaned line."""
+    return clean(str(error), 400)

@@ -1,0 +1,132 @@
+"""One host asked for a challenge, and its answer held against what this console knows."""
+
+from typing import Any
+
+from console.actions import plan
+from console.actions.around import Around
+from console.actions.ask import ask, link_words
+from console.errors import ActionError, KeyFileError, LinkError
+from console.hostside.guard import canonical, documents
+from console.hostside.guard.refused import Refused
+from console.model.guard import TargetPreview
+from console.model.host import HostState
+from console.model.view import HostView
+from console.text import clean
+
+
+class NoTarget(Exception):
+    """This host cannot be a target; words and hint are for a person."""
+
+    def __init__(self, words: str, hint: str = "") -> None:
+        super().__init__(words)
+        self.words = words
+        self.hint = hint
+
+
+async def challenge(
+    around: Around, view: HostView, action: str, params: dict[str, Any]
+) -> TargetPreview:
+    """What that host answers, checked. Never raises: trouble is in the result."""
+    host = view.name
+    try:
+        _before(view)
+        told, host_key = await ask(
+            around.caller, view.spec, "challenge", action=action, params=params
+        )
+        return _checked(around, view, action, params, told, host_key)
+    except NoTarget as no:
+        return TargetPreview(host=host, trouble=no.words, hint=no.hint)
+    except ActionError as error:
+        words = f"the host says: {error.message}"
+        return TargetPreview(host=host, trouble=words, hint=error.hint)
+    except (LinkError, KeyFileError) as error:
+        words = link_words(error) if isinstance(error, LinkError) else clean(str(error), 400)
+        return TargetPreview(host=host, trouble=words)
+    except Refused as refused:
+        return TargetPreview(host=host, trouble=refused.words, hint=refused.hint)
+
+
+def _before(view: HostView) -> None:
+    if view.workstation:
+        raise NoTarget("this machine is no host of the fleet")
+    if not view.spec.guard_id:
+        raise NoTarget(
+            "no guard is pinned for this host",
+            f"Enrol it and note its id as guard_id: watchfloor enroll {view.name} --print",
+        )
+    if view.state is HostState.NEW_KEY:
+        raise NoTarget("it shows another host key than the pinned one", "Clear that up first.")
+
+
+def _checked(
+    around: Around,
+    view: HostView,
+    action: str,
+    params: dict[str, Any],
+    told: dict[str, Any],
+    host_key: str,
+) -> TargetPreview:
+    trusted = around.trusted
+    now, facts = told.get("now"), told.get("facts")
+    if type(now) is not int or not isinstance(facts, dict):
+        raise NoTarget("its guard's challenge has no time or no facts")
+    if told.get("host_id") != view.spec.guard_id:
+        raise NoTarget(
+            "another guard answers than the one that is pinned: a copied or replaced machine",
+            "Do nothing before you know why; a machine that was set up anew is enrolled again.",
+        )
+    keys = told.get("host_keys")
+    if not isinstance(keys, list) or host_key not in keys:
+        raise NoTarget(
+            "the guard's host keys are not the one that SSH verified: the call was passed on",
+            "Look for something in between this console and the host.",
+        )
+    effector = known_build(around, str(told.get("guard", "")))
+    if told.get("effector") != effector:
+        raise NoTarget("its guard says that it is of another kind than its file is")
+    ours = trusted.roster_sha256 + trusted.policy_sha256
+    if told.get("policy") != ours:
+        raise NoTarget(
+            "its roster or policy is not this console's",
+            "Compare: watchfloor roster verify; watchfloor policy verify.",
+        )
+    made = plan.plan(action, params, facts, trusted.policy.doc)
+    digest = plan.digest(made)
+    binding = {
+        "kind": "binding",
+        "v": 1,
+        "boot_id": told.get("boot_id"),
+        "facts": facts,
+        "guard": told.get("guard"),
+        "host_id": view.spec.guard_id,
+        "host_key": host_key,
+        "nonce": told.get("nonce"),
+        "plan": digest,
+        "policy": ours,
+    }
+    text = canonical.write(binding)
+    documents.binding(text)
+    return TargetPreview(
+        host=view.name,
+        host_id=view.spec.guard_id,
+        effect=plan.effect(made),
+        host_says=plan.host_says(told.get("preview")),
+        skew_s=round(now - around.clock.wall(), 1),
+        now=now,
+        effector=effector,
+        confirm_s=made["confirm_s"],
+        ttl_s=made["ttl_s"],
+        binding=text.decode(),
+        plan=digest,
+    )
+
+
+def known_build(around: Around, digest: str) -> str:
+    """The effector of a guard's build. Raises NoTarget where this console does not know it."""
+    effector = around.builds.get(digest)
+    if effector is None:
+        raise NoTarget(
+            "its guard is a build that this console does not know",
+            "Compare versions: an older console, an older guard, or a file that was changed.",
+        )
+    return effector

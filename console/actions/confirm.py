@@ -1,0 +1,50 @@
+"""After an action: proof over a new connection that the host can still be reached."""
+
+import asyncio
+from collections.abc import Callable
+
+from console.actions.around import Around
+from console.actions.ask import ask, link_words
+from console.actions.send import Token
+from console.errors import ActionError, LinkError, WatchfloorError
+from console.model.host import Host
+from console.text import clean
+
+PAUSE_S = 1.0
+PAUSE_MOST_S = 5.0
+NO_MORE = ("no-request", "token", "state", "reverted")
+"""Rules of a guard after which asking again changes nothing."""
+
+
+async def confirm(
+    around: Around,
+    host: Host,
+    token: Token,
+    skew_s: float,
+    tell: Callable[[bool, str], None],
+) -> None:
+    """Give the token back, over new connections, until it is taken or its deadline has passed.
+
+    ``tell`` is called once: whether it was confirmed, and in words what came of it.
+    """
+    pause = PAUSE_S
+    why = "it was not tried"
+    while True:
+        try:
+            told, _ = await ask(around.caller, host, "confirm", id=token.id, token=token.token)
+        except ActionError as error:
+            why = f"the host says: {error.message}"
+            if error.rule in NO_MORE:
+                tell(False, why)
+                return
+        except WatchfloorError as error:
+            why = link_words(error) if isinstance(error, LinkError) else clean(str(error), 300)
+        else:
+            tell(True, clean(str(told.get("state", "")), 20))
+            return
+        left = token.until - (around.clock.wall() + skew_s)
+        if left <= 0:
+            tell(False, f"{why}; its deadline has passed, so the host undoes it")
+            return
+        await asyncio.sleep(min(pause, left))
+        pause = min(pause * 2, PAUSE_MOST_S)

@@ -1,0 +1,86 @@
+"""A pending request as a host shows it, read within bounds; nothing in it is believed yet."""
+
+import msgspec
+
+from console.errors import ActionError
+
+MAX_DECISIONS = 16
+
+
+class SignedText(msgspec.Struct, frozen=True):
+    """A decision and its signature, as they were received."""
+
+    decision: str
+    signature: str
+
+
+class Envelope(msgspec.Struct, frozen=True):
+    """What a host's guard publishes of a request (docs/guard.md). Unknown members are ignored."""
+
+    request: str
+    signature: str
+    binding: str
+    decisions: tuple[SignedText, ...] = ()
+    received: float = 0.0
+    state: str = "PENDING"
+    preview: dict[str, list[str]] = {}
+    same_console: bool = False
+
+
+class Active(msgspec.Struct, frozen=True):
+    """One entry of a host's state document."""
+
+    id: str
+    action: str = ""
+    params: dict[str, object] = {}
+    state: str = ""
+    mode: str = ""
+    requester: str = ""
+    approvers: tuple[str, ...] = ()
+    since: float = 0.0
+    deadline: float = 0.0
+    ttl_until: float = 0.0
+    progress: dict[str, object] = {}
+    result: dict[str, object] = {}
+    holds: bool = True
+    same_console: bool = False
+    why: str = ""
+
+
+class State(msgspec.Struct, frozen=True):
+    """A host's state document."""
+
+    host_id: str
+    boot_id: str = ""
+    guard: str = ""
+    effector: str = ""
+    roster: str = ""
+    policy: str = ""
+    serials: msgspec.Raw = msgspec.Raw(b"null")
+    now: float = 0.0
+    active: tuple[Active, ...] = ()
+    closed: tuple[Active, ...] = ()
+    isolation: msgspec.Raw = msgspec.Raw(b"null")
+
+
+_envelope = msgspec.json.Decoder(Envelope, strict=True).decode
+_state = msgspec.json.Decoder(State, strict=True).decode
+
+
+def envelope(data: bytes) -> Envelope:
+    """A request's envelope. Raises ActionError."""
+    try:
+        found = _envelope(data)
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        raise ActionError(f"is no request's envelope: {error}", rule="envelope") from None
+    if len(found.decisions) > MAX_DECISIONS:
+        raise ActionError("has more decisions than can be", rule="envelope")
+    return found
+
+
+def state(data: bytes) -> State:
+    """A host's state document. Raises ActionError."""
+    try:
+        return _state(data)
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        raise ActionError(f"is no state document: {error}", rule="state") from None
