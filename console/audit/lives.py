@@ -1,0 +1,235 @@
+"""Every request's life as the log tells it, and whether people's signatures carry each step."""
+
+import hashlib
+from collections.abc import Callable, Collection, Mapping
+from typing import Any
+
+import msgspec
+
+from console.audit.records import MAX_FOUND, Record
+from console.audit.trust import Trust, Unproved
+from console.hostside.guard import documents
+from console.hostside.guard.refused import Refused
+
+HOLDS = frozenset(("APPLIED", "STANDING"))
+UNDER_WAY = frozenset(("EXECUTING", "REVERTING"))
+_STATES = {
+    "submitted": "PENDING", "approved": "PENDING", "denied": "CLOSED", "cancelled": "CLOSED",
+    "expired": "CLOSED", "exec_start": "EXECUTING", "applied": "APPLIED", "standing": "STANDING",
+    "released": "RELEASED", "reverted": "REVERTED", "failed": "FAILED", "done": "DONE",
+    "error": "REVERTING", "revert": "REVERTING",
+}  # fmt: skip
+_KNOWN = frozenset((*_STATES.values(), "APPROVED", "REVERTING"))
+_ANY = ("decision", "cancel", "start", "review")  # names under which records hold documents
+
+
+class Life(msgspec.Struct):
+    """One request on this host. ``people`` are those whose signatures were found good."""
+
+    rid: str
+    first: int
+    submitted: bool = False
+    state: str = "PENDING"
+    action: str = ""
+    mode: str = "two_before"
+    requester: str = ""
+    people: set[str] = set()
+    started: int = -1  # number of its exec_start
+    boot: str = ""
+    signatures: int = 0
+    kept: bool = False  # on two people's signatures, where it began on one
+    records: list[int] = []
+
+
+class Lives:
+    """Takes records in order. ``wrong`` has number and words of what is not carried."""
+
+    def __init__(self, known: Collection[str] = (), chain: Mapping[str, str] | None = None) -> None:
+        """As ``Trust``."""
+        self.trust = Trust(known, chain)
+        self.lives: dict[str, Life] = {}
+        self.documents: dict[str, int] = {}  # sha256 of every document: number of its record
+        self.wrong: list[tuple[int, str]] = []
+        self.notes: list[tuple[int, str]] = []
+        self.signatures = 0
+        self.unjudged = 0  # records that need a roster, before there was one
+
+    def take(self, record: Record) -> None:
+        """One more record. Never raises on what a host wrote."""
+        try:
+            self._take(record)
+        except (Unproved, Refused) as why:
+            text = why.words if isinstance(why, Refused) else str(why)
+            self._wrong(record.seq, f"{record.ev}: {text}")
+
+    def _wrong(self, number: int, words: str) -> None:
+        if len(self.wrong) < MAX_FOUND:
+            self.wrong.append((number, words))
+
+    def _take(self, record: Record) -> None:
+        if record.ev in ("roster", "policy"):
+            self.trust.install(record)
+        elif record.rid:
+            self._of_request(record)
+        elif record.ev == "repaired" and (record.facts.get("lost") or record.facts.get("changed")):
+            raise Unproved("the guard itself found its log shorter or other than it was")
+        elif record.ev in ("clock_reset", "guard"):
+            self.notes.append((record.seq, f"{record.ev} by root on the host"))
+
+    def _of_request(self, record: Record) -> None:
+        life = self.lives.get(record.rid)
+        if life is None:
+            life = self.lives[record.rid] = Life(record.rid, record.seq)
+        life.records.append(record.seq)
+        for name in _ANY:
+            text = record.text(name)
+            if text:
+                digest = hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()
+                self.documents[digest] = record.seq
+        check = _CHECKS.get(record.ev)
+        try:
+            if check is not None:
+                check(self, life, record)
+        finally:
+            self._state(life, record)
+
+    def _state(self, life: Life, record: Record) -> None:
+        said = record.text("state")
+        life.state = said if said in _KNOWN else _STATES.get(record.ev, life.state)
+        ends = record.facts.get("ends")
+        for rid in ends if isinstance(ends, list) else ():
+            other = self.lives.get(rid) if isinstance(rid, str) else None
+            if other is not None and other.state in HOLDS:
+                other.state = "RELEASED"
+
+    # ---- what each event needs; the names are those of the events
+
+    def _submitted(self, life: Life, record: Record) -> None:
+        text = record.text("request")
+        if hashlib.sha256(text.encode("utf-8", "replace")).hexdigest() != life.rid:
+            raise Unproved("the request is not the one that its id names")
+        self.documents[life.rid] = record.seq
+        if life.submitted:
+            raise Unproved("the request was submitted twice")
+        life.submitted = True
+        doc = documents.request(text.encode())
+        life.action, life.mode, life.requester = doc["action"], doc["mode"], doc["requester"]
+        self._bound(record, doc)
+        person = self._signed(life, record, "request", text)
+        if person != doc["requester"]:
+            raise Unproved(f"the request names {doc['requester']}, but {person} signed it")
+        ability = "break" if doc["mode"] == "break_glass" else "request"
+        if not self.trust.may(person, ability, doc["action"]):
+            raise Unproved(f"{person} may not {ability} {doc['action']}")
+        life.people.add(person)
+
+    def _bound(self, record: Record, doc: dict[str, Any]) -> None:
+        """The binding is the one that was signed, and names the roster and policy in force."""
+        text = record.text("binding").encode("utf-8", "replace")
+        binding = documents.binding(text)
+        signed = {target["host_id"]: target["bind"] for target in doc["targets"]}
+        if signed.get(binding["host_id"]) != hashlib.sha256(text).hexdigest():
+            raise Unproved("the binding to this host is not the one that was signed")
+        self.trust.signed_under(binding["policy"], record.seq)
+
+    def _signed(self, life: Life, record: Record, kind: str, text: str) -> str:
+        _, verified = self.trust.needs(life.action)
+        signature = record.text("signature")
+        if self.trust.roster is None:
+            self.unjudged += 1
+        self.signatures += 1
+        return self.trust.signer(kind, text, signature, record.t, verified)
+
+    def _document(self, life: Life, record: Record, kind: str, *names: str) -> dict[str, Any]:
+        """The document that the record holds, signed by whom it names, about this request."""
+        text = next((record.text(name) for name in names if record.text(name)), "")
+        read = getattr(documents, kind)
+        doc: dict[str, Any] = read(text.encode("utf-8", "replace"))
+        person = self._signed(life, record, kind, text)
+        if doc["request_sha256"] != life.rid:
+            raise Unproved(f"the {kind} is about another request")
+        if doc["by"] != person:
+            raise Unproved(f"the {kind} names {doc['by']}, but {person} signed it")
+        return doc
+
+    def _approved(self, life: Life, record: Record) -> None:
+        doc = self._document(life, record, "approval", "decision", "approval")
+        if doc["verdict"] != "approve":
+            raise Unproved("the decision that it holds does not approve")
+        if doc["by"] == life.requester or doc["by"] in life.people:
+            raise Unproved(f"{doc['by']} had signed it already: that is one person")
+        if not self.trust.may(doc["by"], "approve", life.action):
+            raise Unproved(f"{doc['by']} may not approve {life.action}")
+        life.people.add(doc["by"])
+
+    def _denied(self, life: Life, record: Record) -> None:
+        doc = self._document(life, record, "approval", "decision", "approval")
+        if doc["verdict"] != "deny":
+            raise Unproved("the decision that it holds does not deny")
+
+    def _cancelled(self, life: Life, record: Record) -> None:
+        self._document(life, record, "cancel", "cancel", "decision")
+
+    def _reviewed(self, life: Life, record: Record) -> None:
+        doc = self._document(life, record, "review", "review", "decision")
+        if doc["by"] == life.requester:
+            raise Unproved("a break-glass is reviewed by somebody else")
+
+    def _exec_start(self, life: Life, record: Record) -> None:
+        if life.started >= 0 and life.state in UNDER_WAY:
+            raise Unproved(f"it was begun at record {life.started} already")
+        life.started, life.boot = record.seq, record.boot
+        need, _ = self.trust.needs(life.action)
+        if life.mode in ("one_then_ratify", "break_glass"):
+            need = 1
+        if len(life.people) < need:
+            raise Unproved(
+                f"{life.action or 'an action'} was begun on {len(life.people)} good signature(s), "
+                f"and {need} different people are needed"
+            )
+        life.kept = need > 1 or self.trust.needs(life.action)[0] == 1
+
+    def _exec_end(self, life: Life, record: Record) -> None:
+        if life.started < 0:
+            raise Unproved("it ended without having begun")
+        self._standing(life, record)
+
+    def _standing(self, life: Life, record: Record) -> None:
+        if life.started < 0 or (record.ev != "standing" and record.text("state") != "STANDING"):
+            return
+        need, _ = self.trust.needs(life.action)
+        if len(life.people) < need:
+            raise Unproved(f"it stands on {len(life.people)} good signature(s), {need} are needed")
+        life.kept = True
+
+    # ---- at the end
+
+    def end(self, boot: str) -> None:
+        """After the last record; ``boot`` is the boot that it was written in."""
+        for life in self.lives.values():
+            if not life.submitted:
+                self._wrong(life.first, "speaks of a request that was never submitted")
+            elif life.state in UNDER_WAY and life.boot != boot:
+                self._wrong(life.started, "was begun, and neither its end nor its undoing is told")
+            elif life.state in UNDER_WAY:
+                self.notes.append((life.started, f"{life.action} is under way or was cut short"))
+            elif life.state in HOLDS and not life.kept:
+                self.notes.append((life.started, f"{life.action} holds on one signature for now"))
+
+    def holding(self) -> set[str]:
+        """Ids of requests that are applied or stand now, by the log."""
+        return {life.rid for life in self.lives.values() if life.state in HOLDS}
+
+
+_CHECKS: dict[str, Callable[[Lives, Life, Record], None]] = {
+    "submitted": Lives._submitted,
+    "approved": Lives._approved,
+    "ratified": Lives._approved,
+    "denied": Lives._denied,
+    "cancelled": Lives._cancelled,
+    "reviewed": Lives._reviewed,
+    "exec_start": Lives._exec_start,
+    "exec_end": Lives._exec_end,
+    "standing": Lives._standing,
+    "confirmed": Lives._standing,
+}
