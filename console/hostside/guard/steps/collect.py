@@ -1,0 +1,121 @@
+"""Evidence collected, packed and signed."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import time
+
+from .. import evidence, names, pack
+from ..refused import Refused
+from .base import Step, StepFailed
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from ..world import World
+
+FOLDER = "/var/lib/watchfloor/guard/evidence"
+NAME = re.compile(r"evidence-[0-9]{8}T[0-9]{6}Z-[0-9a-f]{8}\.tar\.gz\Z")
+MAX_SINCE = 30 * 86400
+KEPT_BYTES = 2 << 30
+SPARE_BYTES = 256 << 20
+
+
+def check(since_s: Any, include: Any) -> None:
+    """Raise Refused where these are no window and no parts."""
+    names.number(since_s, 60, MAX_SINCE, "since_s")
+    if type(include) is not list or not include:
+        raise Refused("parameters", "include is a list of parts")
+    for part in include:
+        if part not in evidence.PARTS:
+            raise Refused("parameters", "the parts are " + ", ".join(evidence.PARTS))
+    if len(set(include)) != len(include):
+        raise Refused("parameters", "a part is named twice")
+
+
+class Collect(Step):
+    """``{"since_s", "include"}``. The pack stays when the request is over."""
+
+    kind = "collect"
+
+    def check(self, args: dict[str, Any]) -> None:
+        """A window in seconds, and parts."""
+        if set(args) != {"since_s", "include"}:
+            raise Refused("step", "the step collect takes since_s and include")
+        check(args["since_s"], args["include"])
+
+    def look(self, args: dict[str, Any], world: World) -> dict[str, Any]:
+        """The name that the pack will have, so that whoever goes on after a crash knows it.
+        Raises StepFailed where there is no room and no key."""
+        folder = world.path(FOLDER)
+        os.makedirs(folder, mode=0o700, exist_ok=True)
+        kept = sum(entry.stat(follow_symlinks=False).st_size for entry in os.scandir(folder))
+        if kept > KEPT_BYTES:
+            raise StepFailed(f"{FOLDER} holds {kept >> 20} MiB already: move older packs away")
+        spare = shutil.disk_usage(folder).free
+        need = len(args["include"]) * evidence.PART_BYTES + SPARE_BYTES
+        if spare < need:
+            raise StepFailed(f"{FOLDER} has {spare >> 20} MiB free, {need >> 20} MiB may be needed")
+        if not os.path.isfile(world.path(pack.KEY)):
+            raise StepFailed("this host has no audit key yet: run `guard tick` on it as root")
+        at = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
+        return {"name": f"evidence-{at}-{os.urandom(4).hex()}.tar.gz"}
+
+    def do(self, args: dict[str, Any], before: dict[str, Any], world: World) -> dict[str, Any]:
+        """Collect anew, pack and sign. A pack that is complete is kept as it is."""
+        name = names.text(NAME, before["name"], "a pack")
+        path = f"{world.path(FOLDER)}/{name}"
+        if not os.path.lexists(path):
+            self.undo(args, before, world)
+            work = _work(name, world)
+            try:
+                os.mkdir(work, 0o700)
+                _fill(work, name, args, world)
+                world.mark("collect.packed")
+                os.rename(f"{work}/pack", path)
+            except OSError as error:
+                raise StepFailed(f"evidence cannot be written: {error.strerror}") from None
+            world.mark("collect.named")
+        self.undo(args, before, world)
+        size, sha256 = pack.digest(path)
+        return {"name": name, "size": size, "sha256": sha256}
+
+    def undo(self, args: dict[str, Any], before: dict[str, Any], world: World) -> None:
+        """Remove what was not finished; evidence that is complete is never destroyed."""
+        shutil.rmtree(_work(names.text(NAME, before["name"], "a pack"), world), ignore_errors=True)
+
+    def holds(self, args: dict[str, Any], before: dict[str, Any], world: World) -> bool:
+        """Whether the pack is there."""
+        return os.path.isfile(f"{world.path(FOLDER)}/{before['name']}")
+
+
+def _work(name: str, world: World) -> str:
+    return f"{world.path(FOLDER)}/.{name}.work"
+
+
+def _fill(work: str, name: str, args: dict[str, Any], world: World) -> None:
+    wanted = [part for part in evidence.PARTS if part in args["include"]]
+    begun, parts = int(time.time()), []
+    for done, part in enumerate(wanted):
+        world.progress(done, len(wanted) + 1, f"collects {part}")
+        with open(f"{work}/{part}", "wb") as target:
+            cut = evidence.collect(part, args["since_s"], target, world)
+        size, sha256 = pack.digest(f"{work}/{part}")
+        parts.append({"name": part, "size": size, "sha256": sha256, "cut": cut})
+        world.mark("collect.part")
+    world.progress(len(wanted), len(wanted) + 1, "packs and signs")
+    host, boot = pack.identity(world)
+    manifest = {
+        "kind": "evidence", "v": 1, "name": name, "host_id": host, "boot_id": boot,
+        "begun": begun, "ended": int(time.time()), "since_s": args["since_s"], "parts": parts,
+    }  # fmt: skip
+    with open(f"{work}/manifest.json", "wb") as target:
+        target.write(pack.canonical(manifest))
+    why = pack.sign(f"{work}/manifest.json", world)
+    if why:
+        raise StepFailed(f"the evidence cannot be signed with the host's audit key: {why}")
+    members = ["manifest.json", "manifest.json.sig", *wanted]
+    pack.archive(work, members, name[: -len(".tar.gz")], f"{work}/pack")
