@@ -34,6 +34,7 @@ from console.tui.crash import (  # noqa: E402
     rare_collections,
     refuse_dumb_terminal,
 )
+from console.tui.guarding import Guarded  # noqa: E402
 from console.tui.hangup import LOOK_AT_TERMINAL_S, gone, terminal  # noqa: E402
 from console.tui.meaning import present  # noqa: E402
 from console.tui.overviews import Overviews  # noqa: E402
@@ -57,7 +58,7 @@ REST = 4
 """Between two paintings of a view there is at least this many times what one costs."""
 
 
-class ConsoleApp(Replaying, Takeout, LayoutActions, Overviews, inherit_bindings=False):
+class ConsoleApp(Replaying, Takeout, LayoutActions, Guarded, Overviews, inherit_bindings=False):
     """Watches one engine. Nothing here changes a host."""
 
     ENABLE_COMMAND_PALETTE = True

@@ -51,6 +51,7 @@ class Action:
     who: str = "anyone"
     typing: bool = False
     call: str = ""
+    asks: bool = False  # its key opens a question; nothing happens by that key alone
 
     @property
     def where(self) -> str:
@@ -116,6 +117,37 @@ ACTIONS: tuple[Action, ...] = (
     Action("table.pin", "", "keep a column at the left", verb="pin", takes="COLUMN"),
     Action("table.unpin", "", "let a column scroll again", verb="unpin", takes="COLUMN"),
     Action("table.sort-by", "", "sort by a column", verb="sort", takes="[COLUMN [up|down]]"),
+    # -- what was asked of hosts
+    Action("requests.back", "escape", "end the filter, or back", "back"),
+    Action("requests.open", "enter", "everything about the request under the cursor", "open"),
+    Action("requests.filter", "slash", "filter rows", "filter", typing=True),
+    Action("requests.sort", "s", "sort by the next column", "sort"),
+    Action("requests.reverse", "S", "turn the order round"),
+    Action("request.back", "escape", "back", "back"),
+    Action(
+        "request.approve", "a", "look at it once more and sign an approval", "approve",
+        "approve", "[COMMENT]", "act", "another person than the requester", asks=True,
+    ),
+    Action(
+        "request.deny", "d", "sign that it must not be done", "deny", "deny", "[COMMENT]", "act",
+        "who may approve", asks=True,
+    ),
+    Action(
+        "request.cancel", "c", "withdraw your own request", "cancel", "cancel", "[COMMENT]", "act",
+        "the requester", asks=True,
+    ),
+    Action(
+        "request.start", "s", "start your own request that another person approved", "start",
+        "start", "", "act", "the requester", asks=True,
+    ),
+    Action(
+        "request.release", "x", "ask for the end of what stands: two people again", "release",
+        "release", "REASON", "act", "two people", asks=True,
+    ),
+    Action(
+        "request.review", "v", "sign that you looked at somebody's break-glass", "review",
+        "review", "COMMENT", "act", "another person than the requester", asks=True,
+    ),
     # -- a recording that is shown again, whatever the view
     Action("replay.pause", "space", "stop the recording here, or let it go on", verb="pause"),
     Action("replay.step", "full_stop", "one recorded picture on"),
@@ -141,6 +173,14 @@ ACTIONS: tuple[Action, ...] = (
     Action("app.view-forward", "alt+right", "and forward again", verb="forward"),
     Action("app.last", "minus", "change between this view and the last one", verb="last"),
     Action("app.events", "E", "what happened on all hosts", verb="events"),
+    Action(
+        "app.requests", "R", "what was asked of hosts: waiting, applied, standing, ended",
+        verb="requests", takes="[HOST]",
+    ),
+    Action(
+        "app.act", "exclamation_mark", "ask the host under the cursor, or those named, to change something",
+        "act", "act", "[ACTION [HOST...] [NAME=VALUE...]]", "act", "two people", asks=True,
+    ),
     Action(
         "app.heat", "H", "all GPUs as a heat map", verb="heat", takes="[util|mem|temp|power]",
     ),
@@ -202,7 +242,12 @@ def offered_in(view: str) -> tuple[str, ...]:
     """
     if view == "wall":
         return (view,)
-    return (view, *(("table",) if view in ("fleet", "host", "events") else ()), "replay", "app")
+    return (
+        view,
+        *(("table",) if view in ("fleet", "host", "events", "requests") else ()),
+        "replay",
+        "app",
+    )
 
 
 def of(where: str) -> Iterator[Action]:

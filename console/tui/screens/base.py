@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar, Protocol, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, cast
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -29,6 +29,9 @@ from console.tui.widgets.line_table import LineTable
 from console.tui.widgets.lines import Bar
 from console.tui.widgets.replaybar import ReplayBar
 from console.tui.widgets.strips import fold
+
+if TYPE_CHECKING:
+    from console.tui.screens.request import RequestScreen
 
 DATED = 100
 """Cells of a screen from which on a replay shows the day too."""
@@ -89,6 +92,30 @@ class Console(Protocol):
 
     def open_view(self, screen: "WatchScreen") -> None:
         """Put a view in front."""
+        ...
+
+    def open_request(self, host: str, id: str) -> None:
+        """Everything about one request."""
+        ...
+
+    def decide(self, screen: "RequestScreen", *, approve: bool, comment: str = "") -> None:
+        """Let the person look again, then sign an approval or a denial."""
+        ...
+
+    def withdraw(self, screen: "RequestScreen", comment: str = "") -> None:
+        """Cancel one's own request."""
+        ...
+
+    def start_approved(self, screen: "RequestScreen") -> None:
+        """Start what the second person approved."""
+        ...
+
+    def ask_release(self, screen: "RequestScreen", reason: str = "") -> None:
+        """Ask for the end of what stands."""
+        ...
+
+    def review(self, screen: "RequestScreen", comment: str = "") -> None:
+        """Sign that somebody else's break-glass was looked at."""
         ...
 
     def ask_command(self, start: str) -> None:
