@@ -1,0 +1,147 @@
+"""The host's own rule set: everything that nft lists but our tables."""
+
+from __future__ import annotations
+
+from . import net_rules, nft
+from .files import Files
+from .refused import Refused
+from .steps.base import StepFailed
+from .world import World
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+APPROVED = "/etc/watchfloor/firewall.nft"
+MAX_FILE = 1 << 20
+
+
+def own(items: list[Any]) -> list[Any]:
+    """A listing without our tables and all that is in them."""
+    kept = []
+    for item in items:
+        name = ""
+        for kind, inner in item.items():
+            if isinstance(inner, dict):
+                name = str(inner.get("name" if kind == "table" else "table", ""))
+        if name not in net_rules.OURS:
+            kept.append(item)
+    return kept
+
+
+def now(world: World) -> list[Any]:
+    """The host's own rules as they are. Raises StepFailed."""
+    return own(nft.listing(world, "ruleset"))
+
+
+def tables(items: list[Any]) -> list[tuple[str, str]]:
+    """Family and name of each table of a listing."""
+    return [
+        (str(item["table"].get("family")), str(item["table"].get("name")))
+        for item in items
+        if isinstance(item.get("table"), dict)
+    ]
+
+
+def written(world: World) -> str:
+    """The host's own rules as a text that puts them back. Raises StepFailed."""
+    done = world.run(("nft", "-s", "list", "ruleset"), timeout=nft.SECONDS)
+    if done.code:
+        raise StepFailed(f"nft cannot list its rules: {nft.first_line(done.why)}")
+    return without_ours(done.out.decode("utf-8", "surrogateescape"))
+
+
+def without_ours(text: str) -> str:
+    """What nft lists, whose tables begin and end at the margin, without our tables."""
+    kept, ours = [], False
+    for line in text.splitlines():
+        if line.startswith("table "):
+            ours = line.split()[2:3] != [] and line.split()[2] in net_rules.OURS
+        if not ours:
+            kept.append(line)
+        if line == "}":
+            ours = False
+    return "".join(line + "\n" for line in kept if line)
+
+
+def change(items: list[Any], text: str) -> str:
+    """The transaction from the tables of a listing to those of a text, which names none of ours."""
+    gone = "".join(f"delete table {family} {_quoted(name)}\n" for family, name in tables(items))
+    return gone + text
+
+
+def _quoted(name: str) -> str:
+    import re
+
+    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_.\\/-]{0,255}", name):
+        raise StepFailed("a table of this host has a name that cannot be written again")
+    return name
+
+
+def approved(world: World) -> tuple[list[Any], str]:
+    """The declared rules as the kernel lists them, and as a text that loads them.
+
+    Root's file is loaded in an empty network namespace that ends with the call: what comes out has
+    no ``flush ruleset`` in it, which would take our own tables along, and its digest is known
+    before anything is changed. Raises Refused and StepFailed.
+    """
+    import json
+
+    try:
+        raw = Files(world.place, world.mark).read(world.path(APPROVED), MAX_FILE)
+    except FileNotFoundError:
+        raise Refused(
+            "firewall-missing",
+            f"{APPROVED} is not there: no rules are declared for this host",
+            "root writes it by: nft -s list ruleset",
+        ) from None
+    asked = raw + b"\nlist ruleset\n"
+    outputs = []
+    for flag in ("-j", "-s"):
+        done = world.run(
+            ("unshare", "--net", "--", "nft", flag, "-f", "-"), stdin=asked, timeout=nft.SECONDS
+        )
+        if done.code:
+            raise StepFailed(
+                f"{APPROVED} does not load by itself (interfaces by name are written iifname and"
+                f" oifname): {nft.first_line(done.why)}"
+            )
+        outputs.append(done.out)
+    try:
+        items = json.loads(outputs[0])["nftables"]
+    except (ValueError, KeyError, TypeError):
+        raise StepFailed("nft gave a listing that is not whole") from None
+    items = [item for item in items if isinstance(item, dict) and "metainfo" not in item]
+    if own(items) != items:
+        raise StepFailed(f"{APPROVED} holds tables of Watchfloor, which are not the host's own")
+    return items, without_ours(outputs[1].decode("utf-8", "surrogateescape"))
+
+
+def difference(old: list[Any], new: list[Any]) -> list[str]:
+    """What would change, table by table."""
+    before, after = _by_table(old), _by_table(new)
+    lines = []
+    for family, name in sorted({*before, *after}):
+        where = f"table {family} {name}"
+        had, gets = before.get((family, name)), after.get((family, name))
+        if had is None and gets is not None:
+            lines.append(f"{where} is added: {_rules(gets)} rules")
+        elif gets is None and had is not None:
+            lines.append(f"{where} is removed: {_rules(had)} rules")
+        elif had is not None and gets is not None and nft.digest(had) != nft.digest(gets):
+            lines.append(f"{where} changes: {_rules(had)} rules before, {_rules(gets)} after")
+    return lines
+
+
+def _by_table(items: list[Any]) -> dict[tuple[str, str], list[Any]]:
+    found: dict[tuple[str, str], list[Any]] = {}
+    for item in items:
+        for kind, inner in item.items():
+            if isinstance(inner, dict):
+                name = str(inner.get("name" if kind == "table" else "table", ""))
+                found.setdefault((str(inner.get("family")), name), []).append(item)
+    return found
+
+
+def _rules(items: list[Any]) -> int:
+    return sum("rule" in item for item in items)
