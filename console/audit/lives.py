@@ -36,7 +36,7 @@ class Life(msgspec.Struct):
     people: set[str] = set()
     started: int = -1  # number of its exec_start
     boot: str = ""
-    signatures: int = 0
+    confirmed: bool = False  # over a new connection
     kept: bool = False  # on two people's signatures, where it began on one
     records: list[int] = []
 
@@ -194,6 +194,10 @@ class Lives:
             raise Unproved("it ended without having begun")
         self._standing(life, record)
 
+    def _confirmed(self, life: Life, record: Record) -> None:
+        life.confirmed = True
+        self._standing(life, record)
+
     def _standing(self, life: Life, record: Record) -> None:
         if life.started < 0 or (record.ev != "standing" and record.text("state") != "STANDING"):
             return
@@ -231,5 +235,5 @@ _CHECKS: dict[str, Callable[[Lives, Life, Record], None]] = {
     "exec_start": Lives._exec_start,
     "exec_end": Lives._exec_end,
     "standing": Lives._standing,
-    "confirmed": Lives._standing,
+    "confirmed": Lives._confirmed,
 }

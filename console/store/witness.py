@@ -12,7 +12,7 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -156,27 +156,36 @@ class Witness:
 
         Raises StoreError.
         """
-        digest = hashlib.sha256(data).hexdigest()
+        return self.keep_all(host, kind, [(number, data)]) == 1
+
+    def keep_all(self, host: str, kind: str, shown: Sequence[tuple[int, bytes]]) -> int:
+        """Keep several at once, each with its number; how many were new. Raises StoreError."""
+        count = 0
         try:
             with self._change() as db:
-                known = "SELECT 1 FROM seen WHERE host=? AND kind=? AND number=? AND sha256=?"
-                if db.execute(known, (host, kind, number, digest)).fetchone():
-                    return False
                 used = db.execute("SELECT bytes FROM size WHERE host=?", (host,)).fetchone()
-                total = (used[0] if used else 0) + len(data) + 200
-                if total > MAX_SEEN:
-                    return False
-                db.execute(
-                    "INSERT INTO seen (host, kind, number, sha256, at, data) VALUES (?,?,?,?,?,?)",
-                    (host, kind, number, digest, time.time(), data),
-                )
+                total = used[0] if used else 0
+                for number, data in shown:
+                    digest = hashlib.sha256(data).hexdigest()
+                    known = "SELECT 1 FROM seen WHERE host=? AND kind=? AND number=? AND sha256=?"
+                    if db.execute(known, (host, kind, number, digest)).fetchone():
+                        continue
+                    if total + len(data) + 200 > MAX_SEEN:
+                        break
+                    db.execute(
+                        "INSERT INTO seen (host, kind, number, sha256, at, data) "
+                        "VALUES (?, ?, ?, ?, ?, ?)",
+                        (host, kind, number, digest, time.time(), data),
+                    )
+                    total += len(data) + 200
+                    count += 1
                 db.execute(
                     "INSERT INTO size VALUES (?, ?) ON CONFLICT DO UPDATE SET bytes=excluded.bytes",
                     (host, total),
                 )
         except sqlite3.Error as error:
             raise self._error("cannot be written", error) from None
-        return True
+        return count
 
     def full(self, host: str) -> bool:
         """True where nothing more is kept of what ``host`` shows."""
