@@ -33,7 +33,14 @@ KINDS = (
 SERVICE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.@:-]{0,120}\.service\Z")
 PACKAGE = re.compile(r"(\*|[a-z0-9][A-Za-z0-9+._-]{0,127})\Z")
 FOLDER = re.compile(r"(/(?!\.{1,2}(?:/|\Z))[A-Za-z0-9._+@-]+){1,16}\Z")
-DIRECTIVE = re.compile(r"[A-Z][A-Za-z0-9]{1,63}=[ -~]{0,200}\Z")
+# Of a [Service] section only what takes away: nothing that runs, loads or raises anything.
+DIRECTIVE = re.compile(
+    r"(NoNewPrivileges|RemoveIPC|LockPersonality|MemoryDenyWriteExecute|UMask|KeyringMode|ProcSubset"
+    r"|SystemCall(Filter|Architectures|ErrorNumber)|CapabilityBoundingSet|Device(Allow|Policy)"
+    r"|(ReadOnly|ReadWrite|Inaccessible|NoExec|Exec)Paths|TemporaryFileSystem"
+    r"|IPAddress(Allow|Deny)|SocketBind(Allow|Deny)|(Private|Protect|Restrict)[A-Z][A-Za-z]{1,40}"
+    r"|(Memory(High|Max|SwapMax)|TasksMax|Limit[A-Z]{2,10}|OOMPolicy))=[ -~]{0,500}\Z"
+)
 URL = re.compile(r"http://(127\.0\.0\.1|\[::1\]):[1-9][0-9]{0,4}/[A-Za-z0-9._~/?=&%-]{0,200}\Z")
 
 port = whole(1, 65535)

@@ -49,7 +49,8 @@ class Policy:
         self.key_types: tuple[str, ...] = tuple(self.doc["key_types"])
         if (self.serial == 1) != (self.doc["prev"] == ""):
             raise Refused("policy", "only the policy of serial 1 has no one before it", "")
-        for unit in [*self.doc["services"], *self.doc["profiles"], *self.doc["health"]]:
+        served = [row["service"] for row in self.doc["health"].values()]
+        for unit in [*self.doc["services"], *self.doc["profiles"], *served]:
             if floors.protected_unit(unit):
                 raise Refused(
                     "floor", f"the policy names {unit}, which is never touched", "leave it out"
@@ -70,8 +71,8 @@ class Policy:
         if line["people"] < floor.people:
             raise Refused(
                 "floor",
-                "the policy asks for %d people for %s, and never fewer than %d may do it"
-                % (line["people"], action.name, floor.people),
+                f"the policy asks for {line['people']} people for {action.name}, "
+                f"and never fewer than {floor.people} may do it",
                 "raise people in the policy",
             )
         if line["mode"] not in floor.modes:
@@ -123,7 +124,7 @@ def check_succession(
     if len(people) < roster.quorum:
         raise Refused(
             "policy",
-            "%d people have signed it, and the roster asks for %d" % (len(people), roster.quorum),
+            f"{len(people)} people have signed it, and the roster asks for {roster.quorum}",
             "ask others who may approve install-policy",
         )
     return sorted(people)

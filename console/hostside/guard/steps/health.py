@@ -1,0 +1,77 @@
+"""A service asked over HTTP on loopback whether it is well."""
+
+from __future__ import annotations
+
+import time
+
+from ..fields import URL
+from ..refused import Refused
+from .base import Step, StepFailed
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from ..world import World
+
+PAUSE = 0.25  # seconds between two questions
+ONE = 10.0  # seconds that one answer may take
+IN_A_ROW = 3  # a server that dies of its first real load also answers once
+MAX_BODY = 1 << 16
+
+
+class Health(Step):
+    """``url`` answers with the status ``expect``, three times in a row, within ``seconds``."""
+
+    kind = "health"
+    undoable = False
+
+    def check(self, args: dict[str, Any]) -> None:
+        """Raise Refused unless it is a plain URL of loopback with bounds."""
+        if set(args) != {"url", "expect", "seconds"}:
+            raise Refused("step", "health takes url, expect and seconds")
+        if type(args["url"]) is not str or not URL.match(args["url"]):
+            raise Refused("step", "the URL of a health check is not one of this host's loopback")
+        if type(args["expect"]) is not int or type(args["seconds"]) is not int:
+            raise Refused("step", "expect and seconds are whole numbers")
+
+    def do(self, args: dict[str, Any], before: dict[str, Any], world: World) -> dict[str, Any]:
+        """Ask until it is well. Raises StepFailed saying what was answered last."""
+        start = time.monotonic()
+        good, said = 0, "nothing"
+        while True:
+            left = args["seconds"] - (time.monotonic() - start)
+            if left <= 0:
+                raise StepFailed(
+                    f"the health check of {args['url']} failed: {said} after {args['seconds']} s"
+                )
+            status, said = ask(args["url"], min(ONE, max(left, 0.1)))
+            good = good + 1 if status == args["expect"] else 0
+            if good >= IN_A_ROW:
+                return {"healthy_after_ms": int((time.monotonic() - start) * 1000)}
+            passed = int(time.monotonic() - start)
+            world.progress(passed, args["seconds"], f"seconds waited: {said}")
+            time.sleep(PAUSE)
+
+    def undo(self, args: dict[str, Any], before: dict[str, Any], world: World) -> None:
+        """Nothing was changed."""
+
+
+def ask(url: str, seconds: float) -> tuple[int, str]:
+    """Status and words of one GET; 0 where there was no answer. No redirect is followed."""
+    import http.client
+    from urllib.parse import urlsplit
+
+    parts = urlsplit(url)
+    connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=seconds)
+    try:
+        path = parts.path + ("?" + parts.query if parts.query else "")
+        connection.request("GET", path, headers={"Connection": "close"})
+        answer = connection.getresponse()
+        answer.read(MAX_BODY)
+    except (OSError, http.client.HTTPException) as error:
+        words = getattr(error, "strerror", None) or type(error).__name__
+        return 0, f"no answer ({words})"
+    finally:
+        connection.close()
+    return answer.status, f"status {answer.status}"
