@@ -1,7 +1,11 @@
 """After an action: proof over a new connection that the host can still be reached."""
 
 import asyncio
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgspec
 
 from console.actions.around import Around
 from console.actions.ask import ask, link_words
@@ -12,7 +16,7 @@ from console.text import clean
 
 PAUSE_S = 1.0
 PAUSE_MOST_S = 5.0
-NO_MORE = ("no-request", "token", "state", "reverted")
+NO_MORE = ("no-request", "already-reverted", "token")
 """Rules of a guard after which asking again changes nothing."""
 
 
@@ -31,7 +35,9 @@ async def confirm(
     why = "it was not tried"
     while True:
         try:
+            number = _keep(around, host, token)
             told, _ = await ask(around.caller, host, "confirm", id=token.id, token=token.token)
+            _keep_answer(around, number, told)
         except ActionError as error:
             why = f"the host says: {error.message}"
             if error.rule in NO_MORE:
@@ -48,3 +54,17 @@ async def confirm(
             return
         await asyncio.sleep(min(pause, left))
         pause = min(pause * 2, PAUSE_MOST_S)
+
+
+def _keep(around: Around, host: Host, token: Token) -> int:
+    """That it was asked for, without the token."""
+    if around.witness is None:
+        return 0
+    return around.witness.sent(host.name, "confirm", token.id, b"", b"")
+
+
+def _keep_answer(around: Around, number: int, told: Mapping[str, Any]) -> None:
+    if around.witness is not None and number:
+        kept = {key: told[key] for key in ("ok", "id", "state") if key in told}
+        with contextlib.suppress(WatchfloorError):  # it is confirmed all the same
+            around.witness.answered(number, msgspec.json.encode(kept))

@@ -44,7 +44,9 @@ class Active(msgspec.Struct, frozen=True):
     result: dict[str, object] = {}
     holds: bool = True
     same_console: bool = False
+    needs: tuple[str, ...] = ()
     why: str = ""
+    trouble: str = ""
 
 
 class State(msgspec.Struct, frozen=True):
@@ -56,11 +58,13 @@ class State(msgspec.Struct, frozen=True):
     effector: str = ""
     roster: str = ""
     policy: str = ""
-    serials: msgspec.Raw = msgspec.Raw(b"null")
+    serials: tuple[int, int] = (0, 0)
     now: float = 0.0
     active: tuple[Active, ...] = ()
     closed: tuple[Active, ...] = ()
-    isolation: msgspec.Raw = msgspec.Raw(b"null")
+    isolation: str = ""
+    breakglass: tuple[dict[str, object], ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 _envelope = msgspec.json.Decoder(Envelope, strict=True).decode

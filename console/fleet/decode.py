@@ -14,7 +14,7 @@ from console.text import clean
 
 OWN_KINDS = (
     "host.", "console.", "store.", "demo.", "alert.", "action.", "audit.", "advisory.",
-    "record.", "replay.", "plugin.",
+    "record.", "replay.", "plugin.", "guard.",
 )  # fmt: skip
 """Beginnings of kinds that the console gives to events of its own. A host that could send them
 could say of itself, or of others, what only the console can know."""

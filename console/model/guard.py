@@ -169,6 +169,7 @@ class ActiveView(msgspec.Struct, frozen=True, kw_only=True):
     mode: str = ""
     requester: str = ""
     approvers: tuple[str, ...] = ()
+    needs: tuple[str, ...] = ()  # what must still come: "confirm", "ratify"
     since: float = 0.0
     deadline: float = 0.0  # reverts then unless confirmed or ratified; 0: none
     ttl_until: float = 0.0  # ends then by itself; 0: stands until released
@@ -198,6 +199,7 @@ class GuardView(msgspec.Struct, frozen=True, kw_only=True):
     active: tuple[ActiveView, ...] = ()
     closed: tuple[ActiveView, ...] = ()
     isolation: str = ""  # in words; empty: not isolated
+    unreviewed: tuple[Pair, ...] = ()  # break-glass that nobody else has looked at: person, id
     checkpoint: int = 0  # records of its audit log
     trouble: str = ""
 
