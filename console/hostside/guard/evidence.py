@@ -65,13 +65,12 @@ def _said(argv: Sequence[str]) -> Iterator[bytes]:
     except OSError as error:
         yield f"not collected: {argv[0]}: {error.strerror}\n".encode()
         return
-    assert child.stdout is not None
-    try:
-        yield from _until(child.stdout.fileno(), time.monotonic() + PART_S)
-    finally:
-        child.kill()
-        child.wait()
-        child.stdout.close()
+    with child:
+        try:
+            if child.stdout is not None:
+                yield from _until(child.stdout.fileno(), time.monotonic() + PART_S)
+        finally:
+            child.kill()
 
 
 def _until(handle: int, deadline: float) -> Iterator[bytes]:

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from typing import Any
 
 NAMESPACE = "evidence-v1@watchfloor"
-KEY = "/var/lib/watchfloor/guard/audit/key"
 CHUNK = 1 << 16
 
 
@@ -37,10 +36,17 @@ def canonical(document: dict[str, Any]) -> bytes:
     return write(document)
 
 
+def key(world: World) -> str:
+    """Where the host's audit key is."""
+    from .guard import AUDIT_KEY
+
+    return f"{world.place.state}/audit/{AUDIT_KEY}"
+
+
 def sign(path: str, world: World) -> str:
     """Sign a file with the host's audit key, as ``PATH.sig``; why not, empty where it is done."""
     done = world.run(
-        ["ssh-keygen", "-q", "-Y", "sign", "-n", NAMESPACE, "-f", world.path(KEY), "--", path]
+        ["ssh-keygen", "-q", "-Y", "sign", "-n", NAMESPACE, "-f", key(world), "--", path]
     )
     return done.why if done.code else ""
 

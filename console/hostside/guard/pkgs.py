@@ -28,7 +28,8 @@ else:
 _APT = (
     "env", "DEBIAN_FRONTEND=noninteractive", "NEEDRESTART_SUSPEND=1", "apt-get",
     "-o", "APT::Get::AllowUnauthenticated=false", "-o", "Acquire::AllowInsecureRepositories=false",
-    "-o", "DPkg::Lock::Timeout=60", "-o", "Dpkg::Options::=--force-confold", "-o", "Dpkg::Use-Pty=0",
+    "-o", "DPkg::Lock::Timeout=60", "-o", "Dpkg::Options::=--force-confold",
+    "-o", "Dpkg::Use-Pty=0",
 )  # fmt: skip
 _INSTALL = ("install", "-y", "--no-install-recommends", "--only-upgrade", "--no-remove")
 _DNF = ("dnf", "-y", "--setopt=install_weak_deps=False", "--setopt=localpkg_gpgcheck=True")

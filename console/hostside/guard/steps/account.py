@@ -49,6 +49,8 @@ class Account(Step):
             world.mark("account.unlocked")
             if found.expired:
                 _expire(user, -1, found, world)
+            world.mark("account.expired")
+            sshd.allow(user, world)
             return {"state": "open"}
         if not found.locked:
             _call(["usermod", "-L", "--", user], world)
@@ -75,9 +77,13 @@ class Account(Step):
             if not before["locked"]:
                 _unlock(user, found, world, before["empty"])
             world.mark("account.unlocked")
-        elif before["locked"] and not found.locked:
-            _call(["usermod", "-L", "--", user], world)
+        else:
+            if before["locked"] and not found.locked:
+                _call(["usermod", "-L", "--", user], world)
             world.mark("account.locked")
+            if before["denied"] and not sshd.denied(user, world):
+                sshd.deny(user, world)
+            world.mark("account.denied")
         _expire(user, before["expires"], found, world)
 
     def holds(self, args: dict[str, Any], before: dict[str, Any], world: World) -> bool:
@@ -87,7 +93,8 @@ class Account(Step):
         except (Refused, StepFailed):
             return False
         if args["op"] == "open":
-            return (found.empty or not found.locked) and not found.expired
+            denied = sshd.denied(args["user"], world)
+            return (found.empty or not found.locked) and not found.expired and not denied
         if not found.locked or not 0 <= found.expires <= EXPIRED:
             return False
         return sshd.denied(args["user"], world) or not world.has("sshd") or _by_pam(args, world)

@@ -59,8 +59,8 @@ class Collect(Step):
         need = len(args["include"]) * evidence.PART_BYTES + SPARE_BYTES
         if spare < need:
             raise StepFailed(f"{FOLDER} has {spare >> 20} MiB free, {need >> 20} MiB may be needed")
-        if not os.path.isfile(world.path(pack.KEY)):
-            raise StepFailed("this host has no audit key yet: run `guard tick` on it as root")
+        if not os.path.isfile(pack.key(world)):
+            raise StepFailed("this host has no audit key yet: enrolment makes it")
         at = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
         return {"name": f"evidence-{at}-{os.urandom(4).hex()}.tar.gz"}
 

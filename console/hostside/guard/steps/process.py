@@ -139,9 +139,7 @@ def _call(number: int, *args: Any) -> int:
     import ctypes
 
     libc = ctypes.CDLL(None, use_errno=True)
-    done: int = libc.syscall(
-        ctypes.c_long(number), *(ctypes.c_long(part or 0) for part in args)
-    )
+    done: int = libc.syscall(ctypes.c_long(number), *(ctypes.c_long(part or 0) for part in args))
     if done < 0:
         error = ctypes.get_errno()
         raise OSError(error, os.strerror(error))

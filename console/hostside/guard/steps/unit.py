@@ -61,9 +61,9 @@ class Unit(Step):
         if op != "start":
             fall = units.falling(name, about, world)
             before["also"] = [other for other in fall if units.active(other, world)]
-        if op in ("stop", "harden"):
+        if op != "restart":
             before["file"] = file.found(world.path(_dropin(args)))
-        if op in ("start", "restart", "harden") and held(name, world):
+        if op in ("restart", "harden") and held(name, world):
             raise Refused(
                 "held", f"{name} is held down by a request that stands", "release that request"
             )
@@ -81,6 +81,11 @@ class Unit(Step):
             _reload(world)
             world.mark("unit.reloaded")
         if args["op"] == "start":
+            # What a standing stop-service put there: two people have decided otherwise.
+            file.remove(world.path(_dropin(args)))
+            world.mark("unit.removed")
+            _reload(world)
+            world.mark("unit.reloaded")
             _start(name, "start", world)
         else:
             _start(name, "restart", world)
@@ -92,7 +97,7 @@ class Unit(Step):
     def undo(self, args: dict[str, Any], before: dict[str, Any], world: World) -> None:
         """The drop-in as it was, and running what ran."""
         name, op = args["name"], args["op"]
-        if op in ("stop", "harden"):
+        if op != "restart":
             path = world.path(_dropin(args))
             if file.found(path)["lines"] != before["file"]["lines"]:
                 file.put_back(path, before["file"], world)
@@ -126,7 +131,7 @@ def held(name: str, world: World) -> bool:
 
 
 def _dropin(args: dict[str, Any]) -> str:
-    return (stopped_path if args["op"] == "stop" else hardened_path)(args["name"])
+    return (hardened_path if args["op"] == "harden" else stopped_path)(args["name"])
 
 
 def _invocation(name: str, world: World) -> str:

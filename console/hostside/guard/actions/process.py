@@ -1,0 +1,67 @@
+"""``kill-process``: one process, named by its number, its start and its executable."""
+
+from __future__ import annotations
+
+from ..refused import Refused
+from ..world import World
+from .base import DESTROY, Action, exactly
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+
+class KillProcess(Action):
+    """``pid``, ``start_time`` (clock ticks since boot, field 22 of ``/proc/PID/stat``), ``exe``
+    (as ``/proc/PID/exe`` links to it)."""
+
+    name = "kill-process"
+    words = "end one process"
+    direction = DESTROY
+
+    def check(self, params: dict[str, Any]) -> None:
+        """Raises Refused."""
+        from ..steps import process
+
+        exactly(params, exe=str, pid=int, start_time=int)
+        process.check(params)
+
+    def facts(self, params: dict[str, Any], world: World) -> dict[str, Any]:
+        """Nothing is bound beyond the parameters; a process that is not there is refused."""
+        from ..steps import process
+
+        if process.same(params, world) is None:
+            raise Refused(
+                "no-process", f"the process {params['pid']} with that start is not there",
+                "look at the process table again",
+            )  # fmt: skip
+        return {}
+
+    def render(
+        self, params: dict[str, Any], facts: dict[str, Any], policy: dict[str, Any]
+    ) -> dict[str, Any]:
+        """One step."""
+        self.check(params)
+        args = {name: params[name] for name in ("exe", "pid", "start_time")}
+        return {"steps": [{"kind": "process", "args": args}], "confirm_s": 0, "ttl_s": 0}
+
+    def preview(
+        self, params: dict[str, Any], plan: dict[str, Any], world: World
+    ) -> dict[str, list[str]]:
+        """What it is, what it holds, and who starts it again."""
+        from .. import serving
+        from ..steps import process
+
+        found = process.same(params, world)
+        if found is None:
+            gone = ["the process has ended by itself"]
+            return {"effect": gone, "residual": [], "cut_off": [], "remains": []}
+        return serving.kill(found, world)
+
+    def say(self, params: dict[str, Any]) -> list[tuple[str, str]]:
+        """The program first."""
+        return [
+            ("program", params["exe"]),
+            ("process", str(params["pid"])),
+            ("started", f"{params['start_time']} ticks after boot"),
+        ]
