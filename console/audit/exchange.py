@@ -15,6 +15,7 @@ import msgspec
 from console.audit.checkpoint import BadCheckpoint, Checkpoint, read
 from console.audit.cosign import Cosigner
 from console.audit.records import MAX_BYTES, MAX_LINES, as_line
+from console.audit.trust import chain_of
 from console.audit.verify import Material
 from console.errors import UsageError
 
@@ -27,7 +28,7 @@ def write_log(path: Path, material: Material) -> None:
     head = {
         "kind": LOG, "v": 1, "host": material.host,
         "checkpoint": material.checkpoint.decode("utf-8", "replace"), "state": material.state,
-        "chain": list(material.chain.values()),
+        "chain": [{"text": c.text, "signatures": c.signatures} for c in material.chain.values()],
     }  # fmt: skip
     _write(path, [msgspec.json.encode(head), *(_shown(line) for line in material.lines)])
 
@@ -54,21 +55,13 @@ def read_log(path: Path, host: str) -> Material:
     except ValueError as error:
         raise UsageError(f"{path}: {error}") from None
     checkpoint, state = head.get("checkpoint"), head.get("state")
-    chain = [text for text in _list(head.get("chain"))[:512] if isinstance(text, str)]
     return Material(
         host,
         records,
         checkpoint.encode("utf-8", "replace") if isinstance(checkpoint, str) else b"",
         state if isinstance(state, dict) else None,
-        by_digest(chain),
+        chain_of(_list(head.get("chain"))),
     )
-
-
-def by_digest(texts: Iterable[str]) -> dict[str, str]:
-    """Texts by their sha256."""
-    import hashlib
-
-    return {hashlib.sha256(t.encode("utf-8", "replace")).hexdigest(): t for t in texts}
 
 
 def write_peer(path: Path, cosigner: Cosigner, found: Iterable[tuple[str, Checkpoint, int]]) -> int:

@@ -7,20 +7,28 @@ from typing import Any
 import msgspec
 
 from console.audit.records import MAX_FOUND, Record
-from console.audit.trust import Trust, Unproved
-from console.hostside.guard import documents
+from console.audit.trust import Link, Trust, Unproved
+from console.hostside.guard import canonical, documents
 from console.hostside.guard.refused import Refused
 
 HOLDS = frozenset(("APPLIED", "STANDING"))
 UNDER_WAY = frozenset(("EXECUTING", "REVERTING"))
 _STATES = {
-    "submitted": "PENDING", "approved": "PENDING", "denied": "CLOSED", "cancelled": "CLOSED",
-    "expired": "CLOSED", "exec_start": "EXECUTING", "applied": "APPLIED", "standing": "STANDING",
-    "released": "RELEASED", "reverted": "REVERTED", "failed": "FAILED", "done": "DONE",
-    "error": "REVERTING", "revert": "REVERTING",
+    "submit": "PENDING", "denied": "CLOSED", "cancelled": "CLOSED", "expired": "CLOSED",
+    "void": "CLOSED", "exec_start": "EXECUTING", "error": "REVERTING", "revert": "REVERTING",
+    "crashed": "REVERTING",
 }  # fmt: skip
-_KNOWN = frozenset((*_STATES.values(), "APPROVED", "REVERTING"))
-_ANY = ("decision", "cancel", "start", "review")  # names under which records hold documents
+"""The state after an event whose record does not say it itself."""
+_KNOWN = frozenset(
+    ("APPLIED", "STANDING", "DONE", "FAILED", "REVERTED", "RELEASED", "REVERTING", "CLOSED")
+)
+_ANY = (
+    "request",
+    "decision",
+    "cancel",
+    "start",
+    "review",
+)  # names under which records hold documents
 
 
 class Life(msgspec.Struct):
@@ -34,6 +42,8 @@ class Life(msgspec.Struct):
     mode: str = "two_before"
     requester: str = ""
     people: set[str] = set()
+    plan: str = ""  # sha256 that was signed
+    ttl_s: int = 0  # 0: it stands until somebody releases it
     started: int = -1  # number of its exec_start
     boot: str = ""
     confirmed: bool = False  # over a new connection
@@ -44,7 +54,9 @@ class Life(msgspec.Struct):
 class Lives:
     """Takes records in order. ``wrong`` has number and words of what is not carried."""
 
-    def __init__(self, known: Collection[str] = (), chain: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, known: Collection[str] = (), chain: Mapping[str, Link] | None = None
+    ) -> None:  # fmt: skip
         """As ``Trust``."""
         self.trust = Trust(known, chain)
         self.lives: dict[str, Life] = {}
@@ -81,17 +93,22 @@ class Lives:
         if life is None:
             life = self.lives[record.rid] = Life(record.rid, record.seq)
         life.records.append(record.seq)
-        for name in _ANY:
-            text = record.text(name)
-            if text:
-                digest = hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()
-                self.documents[digest] = record.seq
+        digest = self._holds(record)
         check = _CHECKS.get(record.ev)
+        if digest:
+            if digest in self.documents:
+                return  # a guard that was ended between two writes says it once more
+            self.documents[digest] = record.seq
         try:
             if check is not None:
                 check(self, life, record)
         finally:
             self._state(life, record)
+
+    def _holds(self, record: Record) -> str:
+        """The sha256 of the signed document that a record holds; empty for none."""
+        text = next((record.text(name) for name in _ANY if record.text(name)), "")
+        return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest() if text else ""
 
     def _state(self, life: Life, record: Record) -> None:
         said = record.text("state")
@@ -108,41 +125,41 @@ class Lives:
         text = record.text("request")
         if hashlib.sha256(text.encode("utf-8", "replace")).hexdigest() != life.rid:
             raise Unproved("the request is not the one that its id names")
-        self.documents[life.rid] = record.seq
-        if life.submitted:
-            raise Unproved("the request was submitted twice")
         life.submitted = True
         doc = documents.request(text.encode())
         life.action, life.mode, life.requester = doc["action"], doc["mode"], doc["requester"]
-        self._bound(record, doc)
+        self._bound(life, record, doc)
         person = self._signed(life, record, "request", text)
         if person != doc["requester"]:
             raise Unproved(f"the request names {doc['requester']}, but {person} signed it")
         ability = "break" if doc["mode"] == "break_glass" else "request"
         if not self.trust.may(person, ability, doc["action"]):
             raise Unproved(f"{person} may not {ability} {doc['action']}")
+        _in_time(doc, record)
         life.people.add(person)
 
-    def _bound(self, record: Record, doc: dict[str, Any]) -> None:
+    def _bound(self, life: Life, record: Record, doc: dict[str, Any]) -> None:
         """The binding is the one that was signed, and names the roster and policy in force."""
         text = record.text("binding").encode("utf-8", "replace")
         binding = documents.binding(text)
         signed = {target["host_id"]: target["bind"] for target in doc["targets"]}
         if signed.get(binding["host_id"]) != hashlib.sha256(text).hexdigest():
             raise Unproved("the binding to this host is not the one that was signed")
-        self.trust.signed_under(binding["policy"], record.seq)
+        life.plan = binding["plan"]
+        self.trust.signed_under(binding["policy"], record.seq, record.t)
 
     def _signed(self, life: Life, record: Record, kind: str, text: str) -> str:
-        _, verified = self.trust.needs(life.action)
+        # No PIN is asked of somebody who makes nothing happen.
+        verified = kind != "cancel" and self.trust.needs(life.action)[1]
         signature = record.text("signature")
         if self.trust.roster is None:
             self.unjudged += 1
         self.signatures += 1
         return self.trust.signer(kind, text, signature, record.t, verified)
 
-    def _document(self, life: Life, record: Record, kind: str, *names: str) -> dict[str, Any]:
+    def _document(self, life: Life, record: Record, kind: str, name: str) -> dict[str, Any]:
         """The document that the record holds, signed by whom it names, about this request."""
-        text = next((record.text(name) for name in names if record.text(name)), "")
+        text = record.text(name)
         read = getattr(documents, kind)
         doc: dict[str, Any] = read(text.encode("utf-8", "replace"))
         person = self._signed(life, record, kind, text)
@@ -152,26 +169,28 @@ class Lives:
             raise Unproved(f"the {kind} names {doc['by']}, but {person} signed it")
         return doc
 
-    def _approved(self, life: Life, record: Record) -> None:
-        doc = self._document(life, record, "approval", "decision", "approval")
-        if doc["verdict"] != "approve":
-            raise Unproved("the decision that it holds does not approve")
-        if doc["by"] == life.requester or doc["by"] in life.people:
-            raise Unproved(f"{doc['by']} had signed it already: that is one person")
-        if not self.trust.may(doc["by"], "approve", life.action):
-            raise Unproved(f"{doc['by']} may not approve {life.action}")
-        life.people.add(doc["by"])
-
-    def _denied(self, life: Life, record: Record) -> None:
-        doc = self._document(life, record, "approval", "decision", "approval")
-        if doc["verdict"] != "deny":
-            raise Unproved("the decision that it holds does not deny")
+    def _decided(self, life: Life, record: Record) -> None:
+        doc = self._document(life, record, "approval", "decision")
+        by = doc["by"]
+        if not self.trust.may(by, "approve", life.action):
+            raise Unproved(f"{by} may not approve {life.action}")
+        if by == life.requester:
+            raise Unproved(f"{by} asked for it and decides about it: that is one person")
+        if doc["verdict"] == "approve":
+            _in_time(doc, record)
+            life.people.add(by)
 
     def _cancelled(self, life: Life, record: Record) -> None:
-        self._document(life, record, "cancel", "cancel", "decision")
+        self._document(life, record, "cancel", "cancel")
+
+    def _begun(self, life: Life, record: Record) -> None:
+        doc = self._document(life, record, "start", "start")
+        _in_time(doc, record)
+        if doc["by"] != life.requester:
+            raise Unproved("only who asked for it starts it")
 
     def _reviewed(self, life: Life, record: Record) -> None:
-        doc = self._document(life, record, "review", "review", "decision")
+        doc = self._document(life, record, "review", "review")
         if doc["by"] == life.requester:
             raise Unproved("a break-glass is reviewed by somebody else")
 
@@ -187,7 +206,15 @@ class Lives:
                 f"{life.action or 'an action'} was begun on {len(life.people)} good signature(s), "
                 f"and {need} different people are needed"
             )
-        life.kept = need > 1 or self.trust.needs(life.action)[0] == 1
+        life.kept = need > 1
+        if not self.trust.allows(life.action, life.mode):
+            raise Unproved(f"the policy does not let {life.action} begin by {life.mode}")
+        plan = record.facts.get("plan")
+        plan = plan if isinstance(plan, dict) else {}
+        ttl = plan.get("ttl_s")
+        life.ttl_s = ttl if isinstance(ttl, int) else 0
+        if hashlib.sha256(canonical.write(plan)).hexdigest() != life.plan:
+            raise Unproved("what was carried out is not the plan that was signed")
 
     def _exec_end(self, life: Life, record: Record) -> None:
         if life.started < 0:
@@ -199,12 +226,19 @@ class Lives:
         self._standing(life, record)
 
     def _standing(self, life: Life, record: Record) -> None:
-        if life.started < 0 or (record.ev != "standing" and record.text("state") != "STANDING"):
+        if record.text("state") not in ("STANDING", "DONE"):
             return
         need, _ = self.trust.needs(life.action)
         if len(life.people) < need:
-            raise Unproved(f"it stands on {len(life.people)} good signature(s), {need} are needed")
+            raise Unproved(f"it stays on {len(life.people)} good signature(s), {need} are needed")
         life.kept = True
+
+    def _reverted(self, life: Life, record: Record) -> None:
+        if life.state == "STANDING" and not life.ttl_s:
+            raise Unproved(
+                f"{life.action} stood without an end and was undone: a release by two people is "
+                "not in the log"
+            )
 
     # ---- at the end
 
@@ -225,15 +259,20 @@ class Lives:
         return {life.rid for life in self.lives.values() if life.state in HOLDS}
 
 
+def _in_time(doc: dict[str, Any], record: Record) -> None:
+    if record.t > doc["expires"]:
+        raise Unproved(f"it came {record.t - doc['expires']} s after it had expired")
+
+
 _CHECKS: dict[str, Callable[[Lives, Life, Record], None]] = {
-    "submitted": Lives._submitted,
-    "approved": Lives._approved,
-    "ratified": Lives._approved,
-    "denied": Lives._denied,
-    "cancelled": Lives._cancelled,
-    "reviewed": Lives._reviewed,
+    "submit": Lives._submitted,
+    "decide": Lives._decided,
+    "cancel": Lives._cancelled,
+    "start": Lives._begun,
+    "review": Lives._reviewed,
     "exec_start": Lives._exec_start,
     "exec_end": Lives._exec_end,
-    "standing": Lives._standing,
-    "confirmed": Lives._confirmed,
+    "confirm": Lives._confirmed,
+    "ratified": Lives._standing,
+    "revert": Lives._reverted,
 }

@@ -13,7 +13,7 @@ from console.hostside.guard.audit import parse, write
 MAX_LINES = 5_000_000
 MAX_BYTES = 1 << 30
 MAX_FOUND = 50
-PLAIN = frozenset(("refused", "boot", "reapplied"))
+PLAIN = frozenset(("refused", "boot"))
 """Events that change nothing which other records speak of."""
 
 _decode = msgspec.json.Decoder().decode

@@ -12,6 +12,7 @@ from console.audit.compare import sent_and_seen
 from console.audit.lives import Lives
 from console.audit.records import Walked, walk
 from console.audit.report import Report
+from console.audit.trust import Link
 from console.hostside.guard.sshsig import fingerprint
 from console.store.witness import Seen, Sent
 from console.text import clean
@@ -30,7 +31,7 @@ class Material(msgspec.Struct, frozen=True):
     lines: Sequence[bytes]
     checkpoint: bytes = b""
     state: Mapping[str, Any] | None = None
-    chain: Mapping[str, str] = {}  # texts of rosters and policies by sha256
+    chain: Mapping[str, Link] = {}  # rosters and policies by sha256
 
 
 class Remembered(msgspec.Struct, frozen=True):
