@@ -34,7 +34,7 @@ async def preview(
     policy = around.trusted.policy
     try:
         act = action_of(action)
-        values = typed(action, params)
+        values = typed(action, params, policy.doc)
         act.check(values)
         rule = policy.rule(act)
         text = canonical.write(values).decode()

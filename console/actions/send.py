@@ -24,7 +24,7 @@ class Parcel(msgspec.Struct, frozen=True, kw_only=True):
     id: str  # of the request that it is about
     document: bytes
     signature: str
-    fields: Mapping[str, str]  # of the envelope, beside ``op``
+    fields: Mapping[str, Any]  # of the envelope, beside ``op``
 
 
 class Token(msgspec.Struct, frozen=True, kw_only=True):

@@ -8,6 +8,9 @@ from typing import Any
 
 from console.clock import Clock, SystemClock
 from console.config.document import Plugin
+from console.engine.acting import Acting, nobody
+from console.engine.actions import Actions, Parts
+from console.engine.guards import Sight
 from console.engine.keeper import MINUTE, QUARTER, Keeper
 from console.engine.log import EventLog
 from console.engine.plugins.host import PluginHost
@@ -31,7 +34,7 @@ MANY = 100
 """Live hosts from which on the garbage collector is spared what they hold."""
 
 
-class LocalEngine:
+class LocalEngine(Acting):
     """An ``Engine`` whose hosts are connected from this process."""
 
     def __init__(
@@ -47,12 +50,13 @@ class LocalEngine:
         others: Callable[[], Iterable[Event]] = tuple,
         plugins: Mapping[str, Plugin] | None = None,
         plugin_folders: Sequence[Path] | None = None,
+        acting: Parts | None = None,
     ) -> None:
         """``state_dir`` None keeps everything in memory.
 
         ``trusted`` lets a host leave NEW-KEY once a person has stored another key. ``others`` is
         asked once a second for events that come from elsewhere; each is told once. ``plugins`` are
-        looked for in ``plugin_folders``, or in the usual places.
+        looked for in ``plugin_folders``, or in the usual places. ``acting`` None: nobody signs.
         """
         self._others = others
         self._trusted = trusted
@@ -66,6 +70,8 @@ class LocalEngine:
         self._store: Store | None = None
         self._pool = self._make_pool({})
         self._plugins = self._make_plugins(plugins or {}, plugin_folders)
+        sight = Sight(lambda: self._pool.sessions.values(), self._emit)  # the pool is made anew
+        super().__init__(Actions(acting or nobody(), sight, self._clock))
         self._tasks: list[asyncio.Task[None]] = []
         self._fold: Keeper | None = None
         self._trouble = ""  # of the store, as last told
@@ -111,6 +117,7 @@ class LocalEngine:
             self._tasks.append(asyncio.create_task(self._fold.run(), name="keeper"))
         self._plugins.start()
         self._tasks.append(asyncio.create_task(self._look(), name="engine"))
+        self._tasks.append(asyncio.create_task(self._actions.run(), name="guards"))
 
     async def _look(self) -> None:
         """Notice what goes wrong inside: a store that fails, a task that ended by a defect."""
@@ -167,6 +174,7 @@ class LocalEngine:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._tasks.clear()
+        await self._actions.stop()
         await self._plugins.stop()
         await self._pool.stop()
         if self._store is not None:

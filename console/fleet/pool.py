@@ -12,7 +12,6 @@ from console.fleet.session import Session, Surroundings
 from console.fleet.source import RowSource
 from console.fleet.trusted import Trusted
 from console.model.event import Event
-from console.model.guard import GuardDocs, GuardView
 from console.model.history import Series
 from console.model.host import Host
 from console.model.link import Transport
@@ -171,16 +170,6 @@ class Pool:
         wanted = set(hosts)
         for name, session in self.sessions.items():
             session.focus(name in wanted)
-
-    def guard_docs(self, host: str) -> GuardDocs | None:
-        """Raw documents of that host's guard; None where none is seen."""
-        session = self.sessions.get(host)
-        return session.guard_docs() if session else None
-
-    def judged(self, host: str, guard: GuardView | None) -> None:
-        """Put what those who check signatures make of them into the picture."""
-        if host in self.sessions:
-            self.sessions[host].judged(guard)
 
     def retry(self, host: str) -> None:
         """Connect to ``host`` now."""

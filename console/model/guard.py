@@ -46,7 +46,7 @@ class Field(msgspec.Struct, frozen=True, kw_only=True):
     """One parameter, for a form."""
 
     name: str
-    kind: str = "text"  # "text", "number", "list" (several, separated by spaces), "choice", "flag"
+    kind: str = "text"  # "text", "number", "list" and "numbers" (several), "choice", "flag"
     words: str = ""
     choices: tuple[str, ...] = ()
     default: str = ""

@@ -1,0 +1,342 @@
+"""``Guarding``: guarded actions of one operator over a fleet, from a form to a confirmed host."""
+
+import asyncio
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from console.actions import decide, gate, plan, request
+from console.actions.around import Around, Caller, Trusted, Witness
+from console.actions.confirm import confirm
+from console.actions.forms import fields
+from console.actions.send import Parcel, Token, send_all
+from console.clock import Clock
+from console.engine.guards import Guards, Sight
+from console.errors import ActionError
+from console.hostside.guard.actions import NAMES
+from console.hostside.guard.actions import action as action_of
+from console.hostside.guard.refused import Refused
+from console.model.event import Event
+from console.model.guard import (
+    TWO_BEFORE,
+    ActionAbout,
+    Ask,
+    Draft,
+    Outcome,
+    Preview,
+    RequestView,
+)
+from console.model.host import Host
+from console.model.view import HostView
+from console.trust.sign import Signing
+
+
+class Parts(msgspec.Struct, frozen=True, kw_only=True):
+    """What guarded actions of one operator are made of."""
+
+    person: str
+    signing: Signing
+    caller: Caller
+    builds: Mapping[str, str]  # sha256 of a guard's file -> its effector
+    load_trusted: Callable[[], Trusted]  # raises WatchfloorError
+    situation: gate.Situation
+    environ: Mapping[str, str]
+    workstation: str
+    witness: Witness | None = None
+
+
+class Actions:
+    """The operator's side of guarded actions."""
+
+    def __init__(self, parts: Parts, sight: Sight, clock: Clock) -> None:
+        self._parts = parts
+        self._sight = sight
+        self._clock = clock
+        self._confirms: set[asyncio.Task[None]] = set()
+        self.guards = Guards(
+            sight,
+            clock,
+            person=parts.person,
+            builds=parts.builds,
+            load_trusted=parts.load_trusted,
+            refusal=lambda trouble: self._refusal(trouble),
+        )
+
+    # -- whether
+
+    def _refused(self, chain_trouble: str) -> ActionError | None:
+        now = msgspec.structs.replace(self._parts.situation, chain_trouble=chain_trouble)
+        return gate.refusal(now, self._parts.environ)
+
+    def _refusal(self, chain_trouble: str) -> str:
+        error = self._refused(chain_trouble)
+        return str(error) if error else ""
+
+    def may_act(self) -> str:
+        """Empty, or why nothing can be signed here."""
+        return self._refusal("" if self.guards.trusted else self.guards.trouble)
+
+    async def _around(self) -> Around:
+        """All that signing needs. Raises ActionError where this console must not sign."""
+        await self.guards.reload()
+        trusted = self.guards.trusted
+        refused = self._refused("" if trusted else self.guards.trouble)
+        if refused is not None:
+            raise refused
+        assert trusted is not None  # noqa: S101  # else it was refused
+        return Around(
+            caller=self._parts.caller,
+            trusted=trusted,
+            builds=self._parts.builds,
+            clock=self._clock,
+            person=self._parts.person,
+            signing=self._parts.signing,
+            workstation=self._parts.workstation,
+            witness=self._parts.witness,
+        )
+
+    # -- what there is
+
+    def actions(self, host: str) -> tuple[ActionAbout, ...]:
+        """Every action there is, with the fields of a form."""
+        return tuple(self._about(name) for name in NAMES)
+
+    def _about(self, name: str) -> ActionAbout:
+        trusted = self.guards.trusted
+        modes: tuple[str, ...] = (TWO_BEFORE,)
+        why = self.may_act()
+        policy: dict[str, Any] = {}
+        if trusted is not None:
+            policy = trusted.policy.doc
+            try:
+                modes = trusted.policy.rule(action_of(name)).modes
+            except (Refused, ImportError) as error:
+                why = why or (error.words if isinstance(error, Refused) else "it is not known")
+            person = self._parts.person
+            if not (trusted.roster.may(person, "request", name)) and not why:
+                why = f"{person} may not request {name}"
+        return ActionAbout(
+            name=name,
+            about=plan.about(name),
+            fields=fields(name, policy),
+            modes=modes,
+            why_not=why,
+        )
+
+    def requests(self) -> tuple[RequestView, ...]:
+        """All that waits on all hosts, the soonest to expire first."""
+        found = [each for view in self.guards.views().values() for each in view.requests]
+        return tuple(sorted(found, key=lambda each: (each.expires_at, each.id, each.host)))
+
+    def _host(self, name: str) -> HostView:
+        for session in self._sight.sessions():
+            if session.spec.name == name:
+                return session.view()
+        raise ActionError(f"no host is called {name!r}", rule="targets")
+
+    # -- asking
+
+    async def preview(
+        self, hosts: Sequence[str], action: str, params: Mapping[str, Any]
+    ) -> Preview:
+        """Challenge each host and work out the effect; changes nothing."""
+        around = await self._around()
+        views = [self._host(name) for name in hosts]
+        made = await request.preview(around, views, action, params)
+        return msgspec.structs.replace(made, risks=gate.risks(self._parts.environ))
+
+    def _drafting(self) -> Around:
+        trusted = self.guards.trusted
+        if trusted is None:
+            raise ActionError(self.guards.trouble, rule="chain")
+        return Around(
+            caller=self._parts.caller, trusted=trusted, builds=self._parts.builds,
+            clock=self._clock, person=self._parts.person, signing=self._parts.signing,
+            workstation=self._parts.workstation,
+        )  # fmt: skip
+
+    def draft(self, preview: Preview, reason: str, mode: str) -> Draft:
+        """The bytes that ``submit`` will have signed with the same arguments."""
+        return request.draft(self._drafting(), preview, reason, mode)
+
+    async def submit(
+        self, preview: Preview, reason: str, mode: str, ask: Ask, payload: object = None
+    ) -> list[Outcome]:
+        """Sign once and send to every usable target. ``payload`` goes with ``install-`` actions."""
+        around = await self._around()
+        made = request.draft(around, preview, reason, mode)
+        uv = request.may_request(around, preview.action, mode, preview.not_before)
+        signature = await decide.sign_bytes(
+            around, made.data, "request", uv=uv, now=preview.not_before, ask=ask
+        )
+        return await self.send_request(preview, made, signature, payload)
+
+    async def send_request(
+        self, preview: Preview, made: Draft, signature: str, payload: object = None
+    ) -> list[Outcome]:
+        """Send a request that is signed already; hosts that could not be targets say why."""
+        around = await self._around()
+        more = {} if payload is None else {"payload": payload}
+        parcels = [
+            Parcel(
+                host=self._host(target.host).spec,
+                op="submit",
+                id=made.id,
+                document=made.data,
+                signature=signature,
+                fields={
+                    "request": made.data.decode(),
+                    "signature": signature,
+                    "binding": target.binding,
+                    **more,
+                },
+            )
+            for target in preview.usable
+        ]
+        outcomes = await send_all(around, parcels, self._confirming(preview.action))
+        left = [
+            Outcome(
+                host=target.host, ok=False, id=made.id, rule="target", words=target.trouble,
+                hint=target.hint,
+            )
+            for target in preview.targets
+            if target.trouble
+        ]  # fmt: skip
+        return outcomes + left
+
+    async def release(
+        self, hosts: Sequence[str], request: str, reason: str, ask: Ask
+    ) -> list[Outcome]:
+        """Ask for the end of what stands."""
+        made = await self.preview(hosts, "release", {"id": request})
+        return await self.submit(made, reason, TWO_BEFORE, ask)
+
+    # -- deciding
+
+    def _targets(self, hosts: Sequence[str], rid: str) -> list[decide.Target]:
+        """The request on each of these hosts as it is seen there now; all hosts where none."""
+        found = [each for each in self.requests() if each.id == rid]
+        if hosts:
+            found = [each for each in found if each.host in hosts]
+            missing = sorted(set(hosts) - {each.host for each in found})
+            if missing:
+                raise ActionError(
+                    f"no such request waits on {', '.join(missing)}",
+                    hint="It may have been decided, withdrawn or expired meanwhile.",
+                    rule="no-request",
+                )
+        if not found:
+            raise ActionError("no such request waits anywhere", rule="no-request")
+        return [
+            decide.Target(
+                spec=self._host(each.host).spec,
+                view=each,
+                now=int(self._clock.wall() + each.skew_s),
+            )
+            for each in found
+        ]
+
+    async def _send_document(
+        self,
+        around: Around,
+        targets: Sequence[decide.Target],
+        document: Mapping[str, Any],
+        ask: Ask,
+    ) -> list[Outcome]:
+        view = targets[0].view
+        kind = str(document["kind"])
+        uv = decide.user_verification(around, view.action, kind)
+        now = min(target.now for target in targets)
+        data, signature = await decide.signed(around, document, uv=uv, now=now, ask=ask)
+        specs = [target.spec for target in targets]
+        parcels = decide.parcels(data, signature, kind, view.id, specs)
+        return await send_all(around, parcels, self._confirming(view.action))
+
+    async def decide(
+        self, hosts: Sequence[str], request: str, approve: bool, comment: str, ask: Ask
+    ) -> list[Outcome]:
+        """Approve or deny by one signature."""
+        around = await self._around()
+        await self.guards.look()
+        targets = self._targets(hosts, request)
+        document = decide.approval(around, targets, approve, comment)
+        return await self._send_document(around, targets, document, ask)
+
+    async def cancel(
+        self, hosts: Sequence[str], request: str, comment: str, ask: Ask
+    ) -> list[Outcome]:
+        """Withdraw a request of one's own."""
+        around = await self._around()
+        targets = self._targets(hosts, request)
+        document = decide.cancel(around, request, comment)
+        return await self._send_document(around, targets, document, ask)
+
+    async def begin(self, hosts: Sequence[str], request: str, ask: Ask) -> list[Outcome]:
+        """Start an approved request of one's own."""
+        around = await self._around()
+        await self.guards.look()
+        targets = self._targets(hosts, request)
+        return await self._send_document(around, targets, decide.start(around, targets), ask)
+
+    async def review(
+        self, hosts: Sequence[str], request: str, comment: str, ask: Ask
+    ) -> list[Outcome]:
+        """Sign that one has looked at somebody else's break-glass."""
+        around = await self._around()
+        document = decide.review(around, request, comment)
+        specs = [self._host(name).spec for name in hosts]
+        now = int(self._clock.wall())
+        data, signature = await decide.signed(around, document, uv=True, now=now, ask=ask)
+        parcels = decide.parcels(data, signature, "review", request, specs)
+        return await send_all(around, parcels, lambda host, token: None)
+
+    async def send_decision(
+        self, hosts: Sequence[str], kind: str, data: bytes, signature: str
+    ) -> list[Outcome]:
+        """Send a decision that was signed elsewhere. It is checked as one's own would be."""
+        around = await self._around()
+        rid = str(json.loads(data)["request_sha256"])
+        targets = self._targets(hosts, rid)
+        parcels = decide.parcels(data, signature, kind, rid, [item.spec for item in targets])
+        return await send_all(around, parcels, self._confirming(targets[0].view.action))
+
+    # -- afterwards
+
+    def _confirming(self, action: str) -> Callable[[Host, Token], None]:
+        def begin(host: Host, token: Token) -> None:
+            task = asyncio.create_task(self._confirm(host, token, action), name="confirm")
+            self._confirms.add(task)
+            task.add_done_callback(self._confirms.discard)
+
+        return begin
+
+    async def _confirm(self, host: Host, token: Token, action: str) -> None:
+        skew = self._host(host.name).clock_skew_s or 0.0
+
+        def tell(well: bool, said: str) -> None:
+            kind = "guard.confirmed" if well else "guard.unreachable"
+            facts = {"action": action, "state" if well else "why": said}
+            self._sight.emit(
+                Event(
+                    kind=kind, host=host.name, at=self._clock.wall(), key=token.id, facts=facts
+                )
+            )  # fmt: skip
+
+        await confirm(await self._around(), host, token, skew, tell)
+
+    async def confirmed(self) -> None:
+        """Wait until every reachability is confirmed or given up: before a verb ends."""
+        while self._confirms:
+            await asyncio.gather(*self._confirms, return_exceptions=True)
+
+    async def run(self) -> None:
+        """Watch the guards until cancelled."""
+        await self.guards.run()
+
+    async def stop(self) -> None:
+        """End what is under way."""
+        for task in list(self._confirms):
+            task.cancel()
+        await asyncio.gather(*self._confirms, return_exceptions=True)

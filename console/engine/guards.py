@@ -1,0 +1,141 @@
+"""Looks at every host's guard: judges what it publishes, and tells what changed."""
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping
+
+import msgspec
+
+from console.actions.around import Trusted
+from console.actions.happened import Memory, events
+from console.actions.pending import Judged
+from console.actions.standing import Eyes, guard_view
+from console.clock import Clock
+from console.errors import WatchfloorError
+from console.fleet.session import Session
+from console.model.event import Event
+from console.model.guard import GuardDocs, GuardView
+from console.model.view import HostView
+from console.text import clean
+
+LOOK_S = 0.2
+AGAIN_S = 5.0
+"""Requests are judged anew after that time: they expire, and keys do."""
+TRUST_S = 10.0
+
+
+class Sight(msgspec.Struct, frozen=True):
+    """The fleet as the guards' watcher sees it."""
+
+    sessions: Callable[[], Iterable[Session]]
+    emit: Callable[[Event], None]
+
+
+class _Looked(msgspec.Struct):
+    """What the last look at one host rested on."""
+
+    docs: GuardDocs
+    rest: tuple[object, ...]
+    at: float
+    view: GuardView
+    judged: tuple[Judged, ...]
+
+
+class Guards:
+    """The guards of a fleet, as this console judges them."""
+
+    def __init__(
+        self,
+        sight: Sight,
+        clock: Clock,
+        *,
+        person: str,
+        builds: Mapping[str, str],
+        load_trusted: Callable[[], Trusted],
+        refusal: Callable[[str], str],
+    ) -> None:
+        """``load_trusted`` reads the console's own roster and policy anew and raises
+        WatchfloorError; ``refusal`` says why nothing may be signed, given what is wrong with them.
+        """
+        self._sight = sight
+        self._clock = clock
+        self._person = person
+        self._builds = builds
+        self._load = load_trusted
+        self._refusal = refusal
+        self._looked: dict[str, _Looked] = {}
+        self._memory = Memory()
+        self.trusted: Trusted | None = None
+        self.trouble = "it has not been read yet"
+
+    async def run(self) -> None:
+        """Look until cancelled."""
+        until = 0.0
+        while True:
+            if self._clock.mono() >= until:
+                await self.reload()
+                until = self._clock.mono() + TRUST_S
+            await self.look()
+            await asyncio.sleep(LOOK_S)
+
+    async def reload(self) -> None:
+        """Read the console's own roster and policy anew: another terminal may install them."""
+        try:
+            fresh = await asyncio.to_thread(self._load)
+        except (WatchfloorError, OSError, ValueError) as error:
+            self.trusted, self.trouble = None, clean(str(error), 300)
+            return
+        old, self.trouble = self.trusted, ""
+        same = old is not None and (
+            (old.roster_sha256, old.policy_sha256) == (fresh.roster_sha256, fresh.policy_sha256)
+        )
+        if not same:  # else what was verified with it stays remembered
+            self.trusted = fresh
+
+    async def look(self) -> None:
+        """Judge every host whose guard shows something new."""
+        refusal = self._refusal("" if self.trusted else self.trouble)
+        for session in self._sight.sessions():
+            docs = session.guard_docs()
+            if docs is None:
+                continue
+            status = session.status
+            known = self._looked.get(session.spec.name)
+            rest = (status.state, status.link and status.link.host_key, session.spec.guard_id,
+                    self.trusted, refusal)  # fmt: skip
+            if known is not None and known.docs is docs and known.rest == rest:
+                old = self._clock.mono() - known.at > AGAIN_S
+                if not (old and known.judged):
+                    continue
+            view, judged, now = await self._judge(session.view(), docs, refusal)
+            if self._looked.get(session.spec.name) is not known:
+                continue  # another look was faster, and has told what is new
+            self._looked[session.spec.name] = _Looked(docs, rest, self._clock.mono(), view, judged)
+            session.judged(view)
+            before = known.view if known else None
+            told = events(self._memory, session.spec.name, before, view, judged, self._person, now)
+            for event in told:
+                self._sight.emit(event)
+
+    async def _judge(
+        self, host: HostView, docs: GuardDocs, refusal: str
+    ) -> tuple[GuardView, tuple[Judged, ...], float]:
+        eyes = Eyes(
+            trusted=self.trusted,
+            trusted_trouble=self.trouble,
+            builds=self._builds,
+            person=self._person,
+            names=self._name,
+        )
+        now = self._clock.wall()
+        view, judged = await asyncio.to_thread(guard_view, docs, host, now, refusal, eyes)
+        return view, judged, now
+
+    def _name(self, host_id: str) -> str:
+        for session in self._sight.sessions():
+            if session.spec.guard_id == host_id:
+                return session.spec.name
+        return clean(host_id, 64)
+
+    def views(self) -> dict[str, GuardView]:
+        """The newest view of each host's guard."""
+        return {name: looked.view for name, looked in self._looked.items()}
