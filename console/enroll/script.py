@@ -1,18 +1,19 @@
 """The scripts that an administrator reads and runs as root on a host."""
 
 import hashlib
-from base64 import b64encode
-from textwrap import dedent
 from typing import Any
 
 from console import __version__
+from console.enroll import guardscript
 from console.enroll.check import Enrolment
+from console.enroll.guardcheck import GuardOrder
+from console.enroll.guardfiles import KEYS, OPERATOR, SSHD_FILE
+from console.enroll.shell import END, PYTHON, wrapped, written
 from console.enroll.units import ACCOUNT, ROOT, RUN, SENSOR, UNITS
 from console.hostside import bundle
 from console.hostside.probe.sources import sha256_of
 
 HOME = "/var/lib/watchfloor"
-END = "WATCHFLOOR_END"
 DECLARED = '{"sources": [], "weights": [], "identifiers": []}'
 UNIT_FOLDER = "/etc/systemd/system"
 MARK = "Watchfloor"  # comment of the accounts that an enrolment makes
@@ -30,7 +31,7 @@ _HEAD = """\
 #     file, owned by root, {joins}
 {more}#   - writes /etc/watchfloor/probe.json where there is none
 # Its key can then do one thing on this host: {can}.
-# It changes neither sshd's configuration nor the firewall. It may be run again, also for another
+# {sshd} It may be run again, also for another
 # tier or with another key: the account gets exactly the key, home, shell and groups above. It stops
 # before it changes anything where an account of that name exists that no enrolment made.
 # `watchfloor enroll {host} --print --remove` prints the script that takes all of it away.
@@ -42,22 +43,13 @@ export PATH
 say() {{ echo "watchfloor: $*"; }}
 stop() {{ echo "watchfloor: $*" >&2; exit 1; }}
 [ "$(id -u)" -eq 0 ] || stop "run this as root"
-{needs}# A system's own interpreter, for the account cannot reach one in somebody's home.
-python=""
-for found in /usr/bin/python3 /usr/libexec/platform-python /usr/bin/python3.[89] \\
-    /usr/bin/python3.1[0-9] "$(command -v python3 || true)"; do
-    [ -x "$found" ] || continue
-    if "$found" -I -S -c 'import sys; sys.exit(sys.version_info < (3, 8))'; then
-        python=$found
-        break
-    fi
-done
-[ -n "$python" ] || stop "Python 3.8 or newer is missing: install python3"
-{ours}"""
+{needs}{python}{ours}"""
 
-_OURS = """\
+_UNTOUCHED = "It changes neither sshd's configuration nor the firewall."
+
+OURS = """\
 # An account that no enrolment made belongs to somebody else.
-for account in {account} {sensor}; do
+for account in {accounts}; do
     entry=$(getent passwd "$account") || continue
     [ "$(printf '%s\\n' "$entry" | cut -d: -f5)" = {mark} ] || stop "nothing was changed, for the\
  account $account was not made by an enrolment (its comment is not {mark}). Rename or remove it.\
@@ -75,6 +67,11 @@ _PROBE = """\
 #       sed '1,/^base64 /d;/^{end}/,$d' FILE | base64 -d | tar -tz
 #     sha256 of the probe, of which the console shows 16 digits:
 #       {probe_sha256}
+"""
+
+_GUARDED = """\
+[ ! -e {sshd_file} ] || stop "nothing was changed: this host has a guard, and without --guard its\
+ console would lose its key. Say --guard too, or take it away first: --remove"
 """
 
 _FORMER = """\
@@ -177,12 +174,12 @@ _TAIL = """
 # --- would sshd take it?
 sshd=$(sshd -T -C user={account},host=localhost,addr=127.0.0.1 2>/dev/null || true)
 case "$sshd" in
-*"authorizedkeysfile "*.ssh/authorized_keys*) ;;
+*"authorizedkeysfile "*.ssh/authorized_keys* | *"authorizedkeysfile {key_folder}/"*) ;;
 *authorizedkeysfile*) say "careful: sshd reads no key file below a home (AuthorizedKeysFile)" ;;
 esac
 case "$sshd" in
 *"allowusers "* | *"allowgroups "* | *"denyusers "* | *"denygroups "*)
-    say "careful: sshd limits who may log in (AllowUsers and the like); let {account} in" ;;
+    say "careful: sshd limits who may log in (AllowUsers and the like); let {entrants} in" ;;
 esac
 say "{host} is enrolled at tier {tier}. {compare}For the inventory:"
 printf '%s\\n' '[[hosts]]' 'name = "{host}"' 'address = "{host}"' 'user = "{account}"' \\
@@ -195,51 +192,7 @@ for file in /etc/ssh/ssh_host_ed25519_key.pub /etc/ssh/ssh_host_ecdsa_key.pub; d
     break
 done
 printf '%s\\n' "$host_key"
-}}
-main
-"""
-
-_REMOVE = """\
-#!/bin/sh
-# Watchfloor {version}: take everything that enrolment put on {host} away again.
-main() {{  # called in the last line: a script that was cut on its way runs nothing
-set -eu
-PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
-export PATH
-stop() {{ echo "watchfloor: $*" >&2; exit 1; }}
-[ "$(id -u)" -eq 0 ] || stop "run this as root"
-{ours}# First the key, so that nobody logs in meanwhile.
-rm -rf {home}
-if [ -d /run/systemd/system ]; then
-    systemctl --quiet disable --now \\
-        watchfloor-sensor.socket watchfloor-firewall.timer 2>/dev/null || true
-    systemctl stop 'watchfloor-sensor@*.service' watchfloor-firewall.service 2>/dev/null || true
-fi
-rm -f {units} {wants}
-if [ -d /run/systemd/system ]; then
-    systemctl daemon-reload
-    systemctl reset-failed 'watchfloor-*' 2>/dev/null || true
-fi
-for account in {account} {sensor}; do
-    tries=0
-    while [ "$tries" -lt 10 ] && pkill -KILL -u "$account" 2>/dev/null; do
-        tries=$((tries + 1))
-        sleep 1
-    done
-    id "$account" >/dev/null 2>&1 || continue
-    userdel "$account"
-    if getent group "$account" >/dev/null 2>&1; then groupdel "$account"; fi
-done
-rm -rf {root} {root}.old {root}.?????? {run}
-# What the host declares may be the work of a person; then it is kept beside its place.
-if [ "$(cat /etc/watchfloor/probe.json 2>/dev/null || true)" = '{declared}' ]; then
-    rm -f /etc/watchfloor/probe.json
-elif [ -e /etc/watchfloor/probe.json ]; then
-    mv /etc/watchfloor/probe.json /etc/watchfloor/probe.json.removed
-fi
-rmdir /etc/watchfloor 2>/dev/null || true
-echo "watchfloor: removed"
-}}
+{pin}}}
 main
 """
 
@@ -259,34 +212,44 @@ def key_lines(order: Enrolment) -> list[str]:
     return [f"{options} {key} watchfloor" for key in order.keys]
 
 
-def install(order: Enrolment, binding: bytes | None) -> str:
-    """The script that enrols; ``binding`` is the NVML binding to send along."""
+def install(order: Enrolment, binding: bytes | None, guard: GuardOrder | None = None) -> str:
+    """The script that enrols; ``binding`` is the NVML binding to send along, ``guard`` what is
+    needed to install the guard too."""
     contents = bundle.files(binding)
     names = {
         "version": __version__, "host": order.host, "tier": order.tier, "declared": DECLARED,
         "probe_sha256": _probe_sha256(contents), **_NAMES,
     }  # fmt: skip
-    parts = [_head(order, names)]
+    parts = [_head(order, names, guard)]
     parts.append(_ACCOUNT.format(groups=_JOURNAL if order.tier < 2 else _NO_GROUPS, **names))
     if order.tier:
         data = bundle.archive(contents)
         sha256 = hashlib.sha256(data).hexdigest()
-        parts.append(_FILES.format(sha256=sha256, data=_wrapped(data), **names))
+        parts.append(_FILES.format(sha256=sha256, data=wrapped(data), **names))
     parts.append(_DECLARED.format(**names))
     if order.tier == 2:
-        units = "\n".join(_written(f"{UNIT_FOLDER}/{n}", t) for n, t in UNITS.items())
+        units = "\n".join(written(f"{UNIT_FOLDER}/{n}", t) for n, t in UNITS.items())
         parts.append(_UNITS.format(units=units, **names))
     else:
-        parts.append(_NO_UNITS.format(units=_unit_files(), **names))
+        parts.append(_NO_UNITS.format(units=unit_files(), **names))
     # Last, so that nobody can log in to what is half there.
-    keys = "\n# --- its key, for which the account itself may not write another\n"
-    keys += _written(f"{HOME}/.ssh/authorized_keys", "\n".join(key_lines(order)) + "\n")
+    lines = "\n".join(key_lines(order)) + "\n"
+    if guard is not None:
+        keys = guardscript.installation(order, guard, MARK, HOME, lines)
+    else:
+        keys = "\n# --- its key, for which the account itself may not write another\n"
+        keys += written(f"{HOME}/.ssh/authorized_keys", lines)
     compare = f"The sha256 of the probe is {names['probe_sha256']}. " if order.tier else ""
-    parts += [keys, _TAIL.format(compare=compare, **names)]
+    pin = 'printf \'%s\\n\' "guard_id = \\"$host_id\\""\n' if guard else ""
+    entrants = f"{ACCOUNT} and {OPERATOR}" if guard else ACCOUNT
+    parts.append(keys)
+    parts.append(
+        _TAIL.format(compare=compare, pin=pin, entrants=entrants, key_folder=KEYS, **names)
+    )
     return "".join(parts)
 
 
-def _head(order: Enrolment, names: dict[str, Any]) -> str:
+def _head(order: Enrolment, names: dict[str, Any], guard: GuardOrder | None) -> str:
     """What the script does, in words, and what must hold before it does any of it."""
     more = (_PROBE if order.tier else "") + (_MORE if order.tier == 2 else _FORMER)
     can = {
@@ -300,10 +263,17 @@ def _head(order: Enrolment, names: dict[str, Any]) -> str:
         else "in the group systemd-journal to read logins, and in no other"
     )
     needs = _NEEDS if order.tier == 2 else ""
+    accounts, told, sshd = f"{ACCOUNT} {SENSOR}", more.format(**names), _UNTOUCHED
+    if guard is None:
+        needs += _GUARDED.format(sshd_file=SSHD_FILE)
+    else:
+        needs += guardscript.needs(guard)
+        told += guardscript.about(guard)
+        accounts, sshd = f"{accounts} {OPERATOR}", "It does not change the firewall."
+    ours = OURS.format(accounts=accounts, mark=MARK)
     return _HEAD.format(
-        more=more.format(**names), can=can, joins=joins, needs=needs, ours=_OURS.format(**_NAMES),
-        **names,
-    )  # fmt: skip
+        more=told, can=can, joins=joins, needs=needs, ours=ours, sshd=sshd, python=PYTHON, **names
+    )
 
 
 def _probe_sha256(contents: dict[str, bytes]) -> str:
@@ -316,29 +286,6 @@ def _probe_sha256(contents: dict[str, bytes]) -> str:
     return sha256_of(own)
 
 
-def remove(host: str) -> str:
-    """The script that undoes ``install`` of any tier."""
-    wants = (
-        f"{UNIT_FOLDER}/sockets.target.wants/watchfloor-sensor.socket"
-        f" {UNIT_FOLDER}/timers.target.wants/watchfloor-firewall.timer"
-    )
-    return _REMOVE.format(
-        version=__version__, host=host, units=_unit_files(), wants=wants, declared=DECLARED,
-        ours=_OURS.format(**_NAMES), **_NAMES,
-    )  # fmt: skip
-
-
-def _unit_files() -> str:
+def unit_files() -> str:
+    """Paths of the units of tier 2, separated by spaces."""
     return " ".join(f"{UNIT_FOLDER}/{name}" for name in UNITS)
-
-
-def _written(path: str, text: str) -> str:
-    """Shell that writes ``text`` to ``path`` as a whole; ``@PYTHON@`` becomes the interpreter."""
-    return dedent(f"""\
-        sed "s|@PYTHON@|$python|g" >'{path}.new' <<'{END}'
-        """) + (f"{text}{END}\nchmod 644 '{path}.new'\nmv '{path}.new' '{path}'\n")
-
-
-def _wrapped(data: bytes) -> str:
-    text = b64encode(data).decode()
-    return "\n".join(text[at : at + 76] for at in range(0, len(text), 76))

@@ -59,7 +59,8 @@ StandardOutput=socket
 StandardError=journal
 User={SENSOR}
 Group={SENSOR}
-SupplementaryGroups=systemd-journal
+# The journal, and what the guard publishes for the console's account.
+SupplementaryGroups=systemd-journal {ACCOUNT}
 # To see, not to change: who owns a socket (PTRACE), what only root may read (DAC_READ_SEARCH),
 # audit records. None of them lets it write where its account may not.
 AmbientCapabilities=CAP_SYS_PTRACE CAP_DAC_READ_SEARCH CAP_AUDIT_READ
@@ -101,6 +102,8 @@ Group={SENSOR}
 CapabilityBoundingSet=CAP_NET_ADMIN
 {_SANDBOX}\
 ReadWritePaths={RUN}
+# What the guard publishes is nothing to it.
+InaccessiblePaths=-{RUN}/public
 PrivateDevices=yes
 RestrictAddressFamilies=AF_UNIX AF_NETLINK
 IPAddressDeny=any

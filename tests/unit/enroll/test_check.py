@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from console.enroll.check import enrolment, name, public_keys, source
-from console.enroll.script import install, remove
+from console.enroll.removal import remove
+from console.enroll.script import install
 from console.errors import UsageError
 from tests.support.sshd import keygen, make_key, need_openssh
 

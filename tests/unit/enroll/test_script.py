@@ -18,7 +18,8 @@ import pytest
 
 from console.config.loader import load
 from console.enroll.check import Enrolment
-from console.enroll.script import install, key_lines, remove
+from console.enroll.removal import remove
+from console.enroll.script import install, key_lines
 from console.enroll.units import SENSOR_UNIT, UNITS
 from console.hostside import bundle
 
@@ -155,26 +156,26 @@ def test_a_script_that_is_cut_on_its_way_runs_nothing(kind: str) -> None:
     script = script_of(kind)
     body = [line for line in script.splitlines() if line and not line.startswith("#")]
     assert body[0].startswith("main() {")
-    assert body[-2:] == ["}", "main"]
-    assert "\nmain" not in script.removesuffix("\nmain\n")[script.index("main() {") + 8 :]
+    last = 'main "$@"' if kind == "remove" else "main"
+    assert body[-2:] == ["}", last]
+    assert "\nmain" not in script.removesuffix(f"\n{last}\n")[script.index("main() {") + 8 :]
 
 
 @pytest.mark.parametrize("kind", ["0", "1", "2", "remove"])
 def test_an_account_of_somebody_else_stops_it_before_anything_is_changed(kind: str) -> None:
     script = script_of(kind)
-    check = re.search(
-        r"^for account in wfmon wfsensor; do\n    entry=.*?^done\n", script, re.M | re.S
-    )
+    names = "wfmon wfsensor wfops" if kind == "remove" else "wfmon wfsensor"
+    check = re.search(rf"^for account in {names}; do\n    entry=.*?^done\n", script, re.M | re.S)
     assert check is not None
     before = script[: check.start()]
     assert not re.search(r"^\s*(?:rm|userdel|usermod|install|systemctl|mv|id) ", before, re.M)
     stop = 'stop() { echo "$*" >&2; exit 1; }\n'
     # This machine's own accounts: one that is there and not ours, and one that is not there.
-    named = stop + check[0].replace("wfmon wfsensor", "nobody")
+    named = stop + check[0].replace(names, "nobody")
     done = subprocess.run(["sh", "-eu", "-c", named], capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert "nothing was changed, for the account nobody was not made by an enrolment" in done.stderr
-    assert run_sh(stop + check[0].replace("wfmon wfsensor", "no-such-account")) == ""
+    assert run_sh(stop + check[0].replace(names, "no-such-account")) == ""
     if kind != "remove":
         assert "useradd --system --comment Watchfloor" in script[check.end() :]
 
