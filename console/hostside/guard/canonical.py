@@ -71,7 +71,7 @@ def text(value: str) -> None:
             _no("a text has a character that changes how its neighbours are shown")
         marks = marks + 1 if kind == "Mn" or kind == "Mc" else 0
         if marks > _MAX_MARKS:
-            _no("a text has more than %d marks on one letter" % _MAX_MARKS)
+            _no(f"a text has more than {_MAX_MARKS} marks on one letter")
 
 
 def _walk(value: Any, depth: int, strict: bool) -> None:
@@ -83,7 +83,7 @@ def _walk(value: Any, depth: int, strict: bool) -> None:
             _no("a number is beyond 2^53-1")
     elif kind is dict:
         if depth > MAX_DEPTH:
-            _no("it is nested more than %d levels deep" % MAX_DEPTH)
+            _no(f"it is nested more than {MAX_DEPTH} levels deep")
         for key, item in value.items():
             if type(key) is not str or not (strict and _FIELD.match(key)):
                 if strict or type(key) is not str or not 0 < len(key) <= MAX_KEY:
@@ -92,7 +92,7 @@ def _walk(value: Any, depth: int, strict: bool) -> None:
             _walk(item, depth + 1, strict)
     elif kind is list:
         if depth > MAX_DEPTH:
-            _no("it is nested more than %d levels deep" % MAX_DEPTH)
+            _no(f"it is nested more than {MAX_DEPTH} levels deep")
         for item in value:
             _walk(item, depth + 1, strict)
     elif kind is not bool:
@@ -142,7 +142,7 @@ def parse(data: bytes, limit: int = LIMIT, names: bool = False) -> dict[str, Any
     names of people, actions, services or files).
     """
     if len(data) > limit:
-        _no("it has %d bytes, more than the %d that are allowed" % (len(data), limit))
+        _no(f"it has {len(data)} bytes, more than the {limit} that are allowed")
     try:
         doc = _DECODER.decode(data.decode())
     except (ValueError, RecursionError):

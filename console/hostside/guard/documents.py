@@ -183,7 +183,7 @@ def request(data: bytes) -> dict[str, Any]:
         wrong("targets", "is not sorted by host_id, each host once")
     # A roster or policy travels in the parameters of the request that installs it.
     if len(hosts) == 1 and len(data) > canonical.LIMIT and not doc["action"].startswith("install-"):
-        wrong("params", "makes a request for one host longer than %d bytes" % canonical.LIMIT)
+        wrong("params", f"makes a request for one host longer than {canonical.LIMIT} bytes")
     if doc["expires"] <= doc["not_before"]:
         wrong("expires", "is not after not_before")
     return doc

@@ -141,8 +141,8 @@ def check_succession(
         missing = ", ".join(sorted(new.blobs[blob][0] for blob in added))
         _no(f"a new key of {missing} has not signed the roster that brings it in")
     if len(people) < old.quorum:
-        _no("%d people have signed it, and the roster in force asks for %d"
-            % (len(people), old.quorum), "ask others who may approve install-roster")  # fmt: skip
+        _no(f"{len(people)} people have signed it, and the roster in force asks for {old.quorum}",
+            "ask others who may approve install-roster")  # fmt: skip
     if len(new.approvers(INSTALL)) < new.quorum:
         _no("after it nobody could change the roster again: too few may approve install-roster")
     return sorted(people)

@@ -117,7 +117,7 @@ def armor(blob: bytes) -> str:
 def unarmor(armored: str) -> bytes:
     """The blob of an armored signature; the last line end may be missing. Raises Refused."""
     if len(armored) > LIMIT:
-        _no("the signature is longer than %d characters" % LIMIT)
+        _no(f"the signature is longer than {LIMIT} characters")
     text = armored[:-1] if armored.endswith("\n") else armored
     if not text.startswith(_HEAD) or not text.endswith("\n" + _TAIL):
         _no("the signature is not one whole SSH SIGNATURE block and nothing else")

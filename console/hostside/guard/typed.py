@@ -57,7 +57,7 @@ def whole(low: int, high: int) -> Check:
 
     def check(value: Any, field: str) -> None:
         if type(value) is not int or not low <= value <= high:
-            wrong(field, "is not a whole number from %d to %d" % (low, high))
+            wrong(field, f"is not a whole number from {low} to {high}")
 
     return check
 
@@ -67,7 +67,7 @@ def words(low: int, high: int) -> Check:
 
     def check(value: Any, field: str) -> None:
         if type(value) is not str or not low <= len(value) <= high or value != value.strip():
-            wrong(field, "is not a text of %d to %d characters without outer spaces" % (low, high))
+            wrong(field, f"is not a text of {low} to {high} characters without outer spaces")
 
     return check
 
@@ -95,7 +95,7 @@ def listed(item: Check, low: int, high: int) -> Check:
 
     def check(value: Any, field: str) -> None:
         if type(value) is not list or not low <= len(value) <= high:
-            wrong(field, "is not a list of %d to %d items" % (low, high))
+            wrong(field, f"is not a list of {low} to {high} items")
         for entry in value:
             item(entry, field)
         if len({repr(entry) for entry in value}) != len(value):
@@ -109,7 +109,7 @@ def mapped(key: re.Pattern[str], item: Check, low: int, high: int) -> Check:
 
     def check(value: Any, field: str) -> None:
         if type(value) is not dict or not low <= len(value) <= high:
-            wrong(field, "is not an object of %d to %d entries" % (low, high))
+            wrong(field, f"is not an object of {low} to {high} entries")
         for name, entry in value.items():
             if not key.match(name):
                 wrong(field, "has an entry whose name is not allowed")
