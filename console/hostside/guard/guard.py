@@ -29,10 +29,11 @@ AUDIT_KEY = "audit_key"
 
 
 class Guard:
-    """All that one call needs; nothing is read twice. The caller holds ``locked``.
+    """All that one call needs; nothing is read twice. The caller holds ``lock``.
 
     ``digest`` is the sha256 of the guard's file. ``arm`` starts a watcher that calls ``tick`` after
-    that many seconds; ``detach`` runs a long piece of work in a process of its own.
+    that many seconds; ``detach`` runs a long piece of work in a process of its own, which calls
+    ``resume`` to have the lock again.
     """
 
     def __init__(
@@ -43,7 +44,7 @@ class Guard:
         digest: str,
         effector: str,
         arm: Callable[[int], None] | None = None,
-        detach: Callable[[Callable[[], None]], bool] | None = None,
+        detach: Callable[[Guard, Entry, Callable[[], None]], bool] | None = None,
     ) -> None:
         self.world = world
         self.clock = clock
@@ -51,7 +52,10 @@ class Guard:
         self.digest = digest
         self.effector = effector
         self.arm = arm or (lambda seconds: None)
-        self.detach = detach or (lambda work: False)
+        self.detach = detach or (lambda g, entry, work: False)
+        self.resume: Callable[[], object] = lambda: None
+        self.held = -1  # handle of the lock
+        self.at_lock: Callable[[], object] = lambda: None  # called once the lock is ours
         self.place: Place = world.place
         self.files = Files(self.place, world.mark)
         state = self.place.state

@@ -78,6 +78,8 @@ def needs(g: Guard, entry: Entry) -> dict[str, Any]:
     confirm_s = entry["plan"]["confirm_s"]
     if confirm_s and not entry.get("keep"):
         found["confirm"] = g.clock.deadline(confirm_s)
+    if len(entry["people"]) > 1:
+        return found
     if entry["mode"] == "one_then_ratify":
         found["ratify"] = g.clock.deadline(entry["ratify_s"])
     elif entry["mode"] == "break_glass":
@@ -88,13 +90,19 @@ def needs(g: Guard, entry: Entry) -> dict[str, Any]:
 def begin(g: Guard, entry: Entry) -> None:
     """Carry a taken entry out to its next state, here or, where it is long, beside."""
     entry["needs"] = needs(g, entry)
-    if entry["plan"]["ttl_s"]:
-        entry["ttl"] = g.clock.deadline(entry["plan"]["ttl_s"])
+    entry["ttl"] = ttl(g, entry)
     act = action(entry["action"])
-    if act.long and g.detach(lambda: finish(g, entry, True)):
+    g.store.save(JOURNAL, entry)
+    if act.long and g.detach(g, entry, lambda: finish(g, entry, True)):
         return
     arm(g, entry)
     finish(g, entry, act.long)
+
+
+def ttl(g: Guard, entry: Entry) -> dict[str, Any]:
+    """When it ends by itself: by its plan or by the policy, whichever is sooner."""
+    rule = g.policy.rule(action(entry["action"]))
+    return g.clock.deadline(min((s for s in (entry["plan"]["ttl_s"], rule.ttl_s) if s), default=0))
 
 
 def arm(g: Guard, entry: Entry) -> None:
@@ -109,13 +117,13 @@ def finish(g: Guard, entry: Entry, anew: bool) -> None:
     piece of work."""
     before = {each["id"] for each in g.store.all(STANDING) if journal.holds(g, each)}
     why = journal.run(g, JOURNAL, entry)
+    g.resume()
     if why:
         fail(g, entry, "error", why)
         return
     if anew:
         entry["needs"] = needs(g, entry)
-        if entry["plan"]["ttl_s"]:
-            entry["ttl"] = g.clock.deadline(entry["plan"]["ttl_s"])
+        entry["ttl"] = ttl(g, entry)
         arm(g, entry)
     entry["after"] = ended_by(g, entry, before)
     _go(g, entry, "exec_end")
@@ -137,8 +145,7 @@ def _same_thing(one: Entry, other: Entry) -> bool:
     for item in one["steps"]:
         for old in other["steps"]:
             if item["kind"] == old["kind"] and any(
-                key in item["args"] and item["args"][key] == old["args"].get(key)
-                for key in SUBJECT
+                key in item["args"] and item["args"][key] == old["args"].get(key) for key in SUBJECT
             ):
                 return True
     return False
@@ -224,6 +231,11 @@ def _back(g: Guard, folder: str, entry: Entry, state: str, ev: str, why: str) ->
         g.note(entry, ev, why=why)
         g.store.save(folder, entry)
         g.world.mark("reverting")
+    undo_again(g, folder, entry)
+
+
+def undo_again(g: Guard, folder: str, entry: Entry) -> None:
+    """Undo what an entry that is being reverted still has done."""
     trouble = journal.undo(g, folder, entry)
     g.changed = True
     if trouble:
@@ -239,6 +251,16 @@ def _back(g: Guard, folder: str, entry: Entry, state: str, ev: str, why: str) ->
     g.world.mark(f"is {entry['state']}")
     g.tell(entry)
     close(g, folder, entry)
+
+
+def shut(g: Guard, entry: Entry, ev: str, why: str, **facts: Any) -> None:
+    """Close a request that was not carried out."""
+    entry["state"], entry["why"] = "CLOSED", why
+    g.note(entry, ev, why=why, **facts)
+    g.store.save(SPOOL, entry)
+    g.world.mark("is CLOSED")
+    g.tell(entry)
+    close(g, SPOOL, entry)
 
 
 def met(g: Guard, entry: Entry, need: str, ev: str, **facts: Any) -> None:

@@ -1,0 +1,41 @@
+"""``review``: somebody else has looked at a break-glass and says so."""
+
+from __future__ import annotations
+
+from .. import breakglass, checks, documents
+from ..refused import Refused
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from ..guard import Guard
+
+
+def run(g: Guard, envelope: dict[str, Any]) -> dict[str, Any]:
+    """Keep the review."""
+    text = checks.text(envelope, "review", 8192)
+    signature = checks.text(envelope, "signature", 4096)
+    doc = documents.review(text.encode())
+    by = checks.signature_of(g, text, signature, "review", True, doc["by"])
+    rid = doc["request_sha256"]
+    owner = breakglass.owner(g, rid)
+    if not owner:
+        raise Refused("no-breakglass", "no break-glass with this request is kept here")
+    if owner == by.person:
+        raise Refused("same-person", "nobody reviews their own break-glass")
+    if not g.roster.approvers("isolate") or by.person not in _reviewers(g):
+        raise Refused("role", f"{by.person} approves nothing here, and reviews nothing")
+    g.record("review", rid, {"review": text, "signature": signature, "by": by.person})
+    breakglass.review(g, rid, by.person)
+    return {"id": rid}
+
+
+def _reviewers(g: Guard) -> set[str]:
+    """Whoever may approve anything."""
+    roles = g.roster.doc["roles"]
+    return {
+        person
+        for person, entry in g.roster.doc["people"].items()
+        if any(roles[role]["approve"] for role in entry["roles"])
+    }

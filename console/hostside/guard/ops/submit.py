@@ -1,0 +1,121 @@
+"""``submit``: a request, signed by the person who asks."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+
+from .. import checks, effects
+from ..actions import action
+from ..refused import Refused
+from ..spool import SPOOL
+from .decide import carried_out
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from ..guard import Guard
+
+MAX_REQUEST = 128 << 10
+MAX_SIGNATURE = 4096
+MAX_BINDING = 8192
+
+
+def run(g: Guard, envelope: dict[str, Any]) -> dict[str, Any]:
+    """Take it in; where one signature may begin it, begin it."""
+    text = checks.text(envelope, "request", MAX_REQUEST)
+    signature = checks.text(envelope, "signature", MAX_SIGNATURE)
+    bind_text = checks.text(envelope, "binding", MAX_BINDING)
+    doc, by = checks.request(g, text, signature)
+    checks.times(g, doc)
+    bind, made = checks.binding(g, doc, bind_text)
+    now = g.clock.now()
+    bound = checks.bound(doc["params"], bind["facts"], doc["action"], g)
+    g.nonces.check(bind["nonce"], now, bound)
+    limits(g, doc)
+    if doc["mode"] == "break_glass":
+        from .. import breakglass
+
+        breakglass.check(g, by.person, doc["reason"])
+    payload = _payload(g, doc, envelope)
+    act = action(doc["action"])
+    entry = {
+        "v": 1,
+        "id": sha256(text.encode()).hexdigest(),
+        "request": text,
+        "signature": signature,
+        "binding": bind_text,
+        "decisions": [],
+        "received": now,
+        "state": "PENDING",
+        "preview": effects.preview(g, act, doc["params"], made),
+        "same_console": False,
+        "caller": g.caller.facts(),
+        "action": doc["action"],
+        "params": doc["params"],
+        "mode": doc["mode"],
+        "requester": by.person,
+        "expires": doc["expires"],
+        "boot": g.clock.boot_id,
+        "trust": g.trust,
+        "keep": g.policy.doc["unconfirmed"] == "keep",
+        "ratify_s": g.policy.rule(act).ratify_s,
+    }
+    if payload:
+        entry["payload"] = payload
+    facts = {"request": text, "signature": signature, "binding": bind_text, "by": by.person,
+             "key_id": by.key_id, "uv": by.uv, "counter": by.counter,
+             "caller": entry["caller"]}  # fmt: skip
+    _record(g, doc, entry["id"], facts)
+    g.nonces.use(bind["nonce"], now)
+    g.world.mark("nonce used")
+    if doc["mode"] == "break_glass":
+        g.record("breakglass", entry["id"], {"by": by.person, "reason": doc["reason"]})
+        breakglass.use(g, entry)
+        g.world.mark("glass broken")
+    g.store.save(SPOOL, entry)
+    g.world.mark("is PENDING")
+    if doc["mode"] == "two_before":
+        return {"id": entry["id"], "state": "PENDING"}
+    answer = carried_out(g, entry, made, [by.person])
+    if doc["mode"] == "break_glass":
+        breakglass.alarm(g, entry)
+    return answer
+
+
+def _record(g: Guard, doc: dict[str, Any], rid: str, facts: dict[str, Any]) -> None:
+    try:
+        g.record("submit", rid, facts)
+    except Refused:
+        contain = action(doc["action"]).direction == "contain"
+        if doc["mode"] != "one_then_ratify" or not contain:
+            raise
+
+
+def limits(g: Guard, doc: dict[str, Any]) -> None:
+    """Raise Refused where too many requests wait already, or it has too many targets."""
+    policy = g.policy.doc
+    if len(doc["targets"]) > policy["max_targets"]:
+        raise Refused(
+            "targets", f"a request has at most {policy['max_targets']} targets here", "split it"
+        )
+    waiting = g.store.all(SPOOL)
+    if len(g.store.ids(SPOOL)) >= min(10, policy["pending_host"]):
+        raise Refused("pending-host", "as many requests as may wait on this host", "decide some")
+    own = sum(1 for each in waiting if each["requester"] == doc["requester"])
+    if own >= min(10, policy["pending_person"]):
+        raise Refused(
+            "pending-person",
+            f"{doc['requester']} has {own} requests waiting on this host",
+            "withdraw one, or have them decided",
+        )
+
+
+def _payload(g: Guard, doc: dict[str, Any], envelope: dict[str, Any]) -> str:
+    if "payload" not in envelope:
+        if doc["action"].startswith("install-"):
+            raise Refused("payload", f"{doc['action']} comes with what is to be installed")
+        return ""
+    from .. import payload
+
+    return payload.take(g, doc, envelope["payload"])

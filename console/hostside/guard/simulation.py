@@ -1,0 +1,68 @@
+"""The host of a simulated build: what it says of itself, and programs that it does not run."""
+
+from __future__ import annotations
+
+from .actions.base import Action
+from .steps.simulated import load
+from .world import Ran, World
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+_SERVED = {
+    "files": 4, "from": "2026-09-01", "image": "", "manifest": "5e" * 32, "root": "/srv/models",
+    "served": True, "signer": "modelops", "size": 16_060_522_496,
+}  # fmt: skip
+_DEFAULT: dict[str, dict[str, Any]] = {
+    "isolate": {
+        "destroy": True, "dhcp": False, "egress": True, "families": ["ipv4", "ipv6"],
+        "interfaces": ["eth0"], "sshd_port": 22,
+    },
+    "disconnect-inbound": {"destroy": True, "sshd_port": 22, "translated": False},
+    "block-source": {"destroy": True},
+    "rollback-model": _SERVED,
+    "quarantine-model": {
+        "device": 64769, "digest": "5e" * 32, "inode": 1311, "root": "/srv/models", "served": True,
+    },
+}  # fmt: skip
+
+
+class SimulatedWorld(World):
+    """Runs ``ssh-keygen`` for signatures, and nothing else."""
+
+    def run(
+        self,
+        argv: Sequence[str],
+        stdin: bytes = b"",
+        timeout: float = 30.0,
+        cwd: str = "/",
+        fds: Sequence[int] = (),
+    ) -> Ran:
+        """As the real one for ``ssh-keygen``; any other program is not there."""
+        if argv[0].rpartition("/")[2] != "ssh-keygen":
+            return Ran(127, b"", b"a simulated host runs no programs")
+        return super().run(argv, stdin, timeout, cwd, fds)
+
+
+def facts(act: Action, params: dict[str, Any], world: World) -> dict[str, Any]:
+    """From the table of the simulation, else what a plain host would say."""
+    found = load(world).get("facts", {}).get(act.name, _DEFAULT.get(act.name, {}))
+    return dict(found)
+
+
+def preview(
+    act: Action, params: dict[str, Any], plan: dict[str, Any], world: World
+) -> dict[str, list[str]]:
+    """From the table of the simulation, else the steps by name."""
+    found = load(world).get("preview", {}).get(act.name)
+    if type(found) is dict:
+        return found
+    kinds = ", ".join(item["kind"] for item in plan["steps"])
+    return {
+        "effect": [f"simulated: {act.words}", f"steps: {kinds}"],
+        "residual": ["this guard is a simulation: nothing on this machine is touched"],
+        "cut_off": [],
+        "remains": [],
+    }
