@@ -28,7 +28,10 @@ def plan(g: Guard, name: str, params: dict[str, Any], facts: dict[str, Any]) -> 
     """The plan as this host makes it from parameters, facts and its policy. Raises Refused."""
     act = action(name)
     act.check(params)
-    made = act.render(params, facts, g.policy.doc)
+    try:
+        made = act.render(params, facts, g.policy.doc)
+    except (KeyError, TypeError, ValueError, AttributeError):
+        raise Refused("facts", f"the facts do not fit {name}", "ask for a challenge") from None
     whole = {"action": name, "params": params, "v": 1}
     whole.update({key: made[key] for key in ("steps", "confirm_s", "ttl_s")})
     journal.check(whole)

@@ -17,7 +17,7 @@ _SERVED = {
 }  # fmt: skip
 _DEFAULT: dict[str, dict[str, Any]] = {
     "isolate": {
-        "destroy": True, "dhcp": False, "egress": True, "families": ["ipv4", "ipv6"],
+        "destroy": True, "dhcp": False, "egress": True, "families": [4, 6],
         "interfaces": ["eth0"], "sshd_port": 22,
     },
     "disconnect-inbound": {"destroy": True, "sshd_port": 22, "translated": False},

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from ..refused import Refused
-from ..spool import STANDING, Entry, Store, is_id
+from ..spool import STANDING, Store, is_id
 from ..world import World
 from .base import OPEN, Action, exactly
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
+
+    from ..spool import Entry
 
 
 class Release(Action):

@@ -1,6 +1,7 @@
 """All kinds of steps in a build for demonstrations and tests: recorded in a file, nothing touched.
 
-``simulated.json`` below the state folder: ``done`` (what was done, by kind and arguments),
+``simulated.json`` below the state folder: ``done`` (what was done, by kind and arguments), ``once``
+(kinds that leave nothing to undo),
 ``facts`` and ``preview`` (what a host would say, by action), ``pace_s`` (seconds for each tenth of
 a long step), ``fail`` and ``fail_undo`` (kinds that fail, for tests).
 """
@@ -77,7 +78,9 @@ class Simulated(Step):
         handle = lock(_path(world) + ".lock")
         try:
             table = load(world)
-            if record is None:
+            if not self.undoable:
+                table.setdefault("once", []).append(self.kind)
+            elif record is None:
                 table["done"].pop(self._key(args), None)
             else:
                 table["done"][self._key(args)] = record
@@ -102,4 +105,4 @@ class Simulated(Step):
 
     def holds(self, args: dict[str, Any], before: dict[str, Any], world: World) -> bool:
         """Whether the record is there."""
-        return self._key(args) in load(world)["done"]
+        return not self.undoable or self._key(args) in load(world)["done"]
