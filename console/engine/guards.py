@@ -106,7 +106,12 @@ class Guards:
                 old = self._clock.mono() - known.at > AGAIN_S
                 if not (old and known.judged):
                     continue
-            view, judged, now = await self._judge(session.view(), docs, refusal)
+            host = session.view()
+            try:
+                view, judged, now = await self._judge(host, docs, refusal)
+            except Exception as defect:  # noqa: BLE001,RUF100  # one host's row, never all
+                why = f"this console failed on what its guard shows: {defect!r:.200}"
+                view, judged, now = GuardView(trouble=clean(why, 300)), (), self._clock.wall()
             if self._looked.get(session.spec.name) is not known:
                 continue  # another look was faster, and has told what is new
             self._looked[session.spec.name] = _Looked(docs, rest, self._clock.mono(), view, judged)

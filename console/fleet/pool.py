@@ -12,6 +12,7 @@ from console.fleet.session import Session, Surroundings
 from console.fleet.source import RowSource
 from console.fleet.trusted import Trusted
 from console.model.event import Event
+from console.model.guard import GuardDocs
 from console.model.history import Series
 from console.model.host import Host
 from console.model.link import Transport
@@ -170,6 +171,11 @@ class Pool:
         wanted = set(hosts)
         for name, session in self.sessions.items():
             session.focus(name in wanted)
+
+    def guard_docs(self, host: str) -> GuardDocs | None:
+        """Raw documents of that host's guard; None where none is seen."""
+        session = self.sessions.get(host)
+        return session.guard_docs() if session else None
 
     def retry(self, host: str) -> None:
         """Connect to ``host`` now."""
