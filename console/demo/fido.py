@@ -23,7 +23,7 @@ def string(data: bytes) -> bytes:
 
 
 class FileKey:
-    """An Ed25519 key as in a file of ssh-keygen. ``seed`` (32 bytes) makes it the same each time."""
+    """An Ed25519 key as of a file. ``seed`` (32 bytes) makes the same key each time."""
 
     kind = sshsig.ED25519
 

@@ -37,7 +37,7 @@ def test_what_is_written_is_read_again() -> None:
     [
         b"1.0", b"1e3", b"1E3", b"-0", b"0.0", b"-0.0", b"NaN", b"Infinity", b"-Infinity",
         b"9007199254740992", b"-9007199254740992", b"9" * 400, b"-" + b"9" * 400, b"01", b"+1",
-        b"0x1", b"1_0", b"null", "１".encode(), b"1.", b".1", b"--1",
+        b"0x1", b"1_0", b"null", "\uff11".encode(), b"1.", b".1", b"--1",
     ],
 )  # fmt: skip
 def test_numbers_are_whole_and_exact(number: bytes) -> None:
@@ -201,7 +201,7 @@ def test_every_default_ignorable_character_is_refused() -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "Zürich, Ærø, Łódź", "日本語の理由", "причина: INC-4711", "Tiếng Việt", "ไม่ได้",
+        "Zürich, Ærø, Łódź", "日本語の理由", "причин\u0430: INC-4711", "Tiếng Việt", "ไม่ได้",
         "हिन्दी में", "한국어", "a   b", "[red]x[/red] [@click=app.quit]", "🔥", 'quote " and \\',
     ],
 )  # fmt: skip
@@ -278,6 +278,7 @@ def test_any_changed_byte_is_refused_or_says_something_else(
 @given(st.binary(max_size=200))
 def test_any_bytes_are_a_document_or_refused(data: bytes) -> None:
     try:
-        canonical.parse(data)
-    except Refused as no:
-        assert no.rule == "document"
+        found = canonical.parse(data)
+    except Refused:
+        return
+    assert canonical.write(found) == data

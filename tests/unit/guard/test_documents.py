@@ -130,8 +130,8 @@ def test_every_kind_that_is_signed_has_a_namespace_of_its_own() -> None:
 @pytest.mark.parametrize(
     "name",
     [
-        "Alice", "аlice", "alice.\u200b", "ALICE", "ålice", "alice ", " alice", "", "1alice",
-        ".alice", "-alice", "a" * 33, "alice\n", "*", "*@ops", "alice@ops", "alice,bob", "ａlice",
+        "Alice", "\u0430lice", "alice.\u200b", "ALICE", "ålice", "alice ", " alice", "", "1alice",
+        ".alice", "-alice", "a" * 33, "alice\n", "*", "*@ops", "alice@ops", "alice,bob", "\uff41lice",
     ],
 )  # fmt: skip
 def test_names_of_people_are_plain(name: str) -> None:
@@ -151,7 +151,7 @@ def test_names_of_people_are_plain(name: str) -> None:
     refused(documents.roster, data)
 
 
-@pytest.mark.parametrize("value", [True, False, "1", "１２", 1.0, -1, 2**50, None, [1]])
+@pytest.mark.parametrize("value", [True, False, "1", "\uff11\uff12", 1.0, -1, 2**50, None, [1]])
 def test_times_are_whole_numbers(value: Any) -> None:
     """true is no number, nor are full-width digits. Threats: 41."""
     for kind, field in (("request", "expires"), ("request", "not_before"), ("approval", "expires")):
@@ -164,7 +164,18 @@ def test_times_are_whole_numbers(value: Any) -> None:
 
 @pytest.mark.parametrize(
     "value",
-    ["", "ab", "AB" * 32, "ab" * 31, "ab" * 33, "ａb" * 32, "xy" * 32, "ab" * 32 + "\n", 5, True],
+    [
+        "",
+        "ab",
+        "AB" * 32,
+        "ab" * 31,
+        "ab" * 33,
+        "\uff41b" * 32,
+        "xy" * 32,
+        "ab" * 32 + "\n",
+        5,
+        True,
+    ],
 )
 def test_digests_are_sixty_four_hex_digits(value: Any) -> None:
     """Threats: 41."""

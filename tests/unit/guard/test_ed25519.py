@@ -1,4 +1,4 @@
-"""The strict verifier: RFC 8032's own vectors, OpenSSL's opinion, and forms that others let pass."""
+"""The strict verifier: RFC 8032's vectors, OpenSSL's opinion, and forms that others let pass."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ def test_a_signature_by_the_neutral_point_would_hold_in_the_equation() -> None:
 
 @pytest.mark.parametrize("first", SMALL + NOT_CANONICAL)
 def test_a_first_half_of_small_order_is_refused(first: str) -> None:
-    """With R neutral and S = k·a the cofactored equation holds; here nobody needs such. Threats: 23."""
+    """With R neutral and S = k·a the cofactored equation holds. Threats: 23."""
     seed = b"\x09" * 32
     _, public = pair(seed)
     head = bytearray(hashlib.sha512(seed).digest()[:32])

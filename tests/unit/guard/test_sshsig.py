@@ -36,10 +36,10 @@ def verified(armored: str, message: bytes = MESSAGE, namespace: str = NAMESPACE)
     return [ours, keygen.verify(message, armored, line, namespace, WORLD)]
 
 
-def ssh_keygen(*argv: str, cwd: Path, stdin: bytes = b"", **env: str) -> bytes:
+def ssh_keygen(*argv: str, cwd: Path, stdin: bytes = b"", provider: str = "") -> bytes:
     done = subprocess.run(
         ["ssh-keygen", *argv], cwd=cwd, input=stdin, capture_output=True, check=False,
-        env={**os.environ, **env}, timeout=60,
+        env={**os.environ, "SSH_SK_PROVIDER": provider}, timeout=60,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     return done.stdout
@@ -71,10 +71,10 @@ def test_a_real_file_key_of_openssh(tmp_path: Path) -> None:
 @pytest.mark.skipif(not DUMMY.exists(), reason=NO_DUMMY)
 @pytest.mark.parametrize("kind", ["ed25519-sk", "ecdsa-sk"])
 def test_a_dummy_fido_key_of_openssh(kind: str, tmp_path: Path) -> None:
-    env = {"SSH_SK_PROVIDER": str(DUMMY)}
-    ssh_keygen("-q", "-t", kind, "-w", str(DUMMY), "-N", "", "-f", "key", cwd=tmp_path, **env)
+    dummy = str(DUMMY)
+    ssh_keygen("-q", "-t", kind, "-w", dummy, "-N", "", "-f", "key", cwd=tmp_path, provider=dummy)
     armored = ssh_keygen(
-        "-Y", "sign", "-f", "key", "-n", NAMESPACE, cwd=tmp_path, stdin=MESSAGE, **env
+        "-Y", "sign", "-f", "key", "-n", NAMESPACE, cwd=tmp_path, stdin=MESSAGE, provider=dummy
     ).decode()
     parsed = sshsig.parse(armored)
     assert parsed.application == "ssh:"
@@ -244,7 +244,7 @@ def test_only_two_hashes(name: bytes) -> None:
     ],
 )  # fmt: skip
 def test_other_kinds_of_keys_are_refused(kind: str) -> None:
-    """RSA, DSA, certificates (their options do not hold in -Y verify), webauthn. Threats: 22, 27, 28."""
+    """RSA, DSA, webauthn, certificates (-Y verify ignores options). Threats: 22, 27, 28."""
     blob = string(kind.encode()) + string(b"\x01" * 32) + string(b"ssh:")
     assert refused(sshsig.parse, outer(blob=blob)).rule == "key-type"
     line = f"{kind} {base64.b64encode(blob).decode()}"
@@ -257,8 +257,8 @@ def test_real_rsa_and_certificate_signatures_are_refused(tmp_path: Path) -> None
     ssh_keygen("-q", "-t", "ed25519", "-N", "", "-f", "ca", cwd=tmp_path)
     ssh_keygen("-q", "-t", "ed25519", "-N", "", "-f", "user", cwd=tmp_path)
     ssh_keygen(
-        "-q", "-s", "ca", "-I", "alice", "-n", "alice", "-O", "source-address=192.0.2.1", "user.pub",
-        cwd=tmp_path,
+        "-q", "-s", "ca", "-I", "alice", "-n", "alice", "-O", "source-address=192.0.2.1",
+        "user.pub", cwd=tmp_path,
     )  # fmt: skip
     shutil.copy(tmp_path / "user", tmp_path / "user-cert")
     for key in ("rsa", "user-cert.pub"):
@@ -284,7 +284,7 @@ def test_a_key_is_kind_and_base64_and_nothing_else(line: str) -> None:
 
 
 def test_openssh_is_asked_about_one_key_and_one_namespace() -> None:
-    """The guard writes the file of one line itself; names of people are not in it. Threats: 12, 13."""
+    """The guard writes the file of one line itself, without names. Threats: 12, 13."""
     armored = FILE.sign(MESSAGE, NAMESPACE)
     assert keygen.verify(MESSAGE, armored, FILE.public_line, NAMESPACE, WORLD) is True
     assert keygen.verify(MESSAGE, armored, FIDO.public_line, NAMESPACE, WORLD) is False
