@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
     class Hold(NamedTuple):
         """One process that holds a file; pid 0 is the kernel itself. ``how`` is ``open``,
-        ``mapped``, ``deleted`` (open, and its name is gone), ``inside`` (its folder) or
-        ``mounted``."""
+        ``mapped``, ``deleted`` (open, and its name is gone), ``inside`` (its folder),
+        ``mounted``, or ``unseen``: the process may not be looked at."""
 
         pid: int
         command: str
@@ -28,6 +28,7 @@ else:
     Hold = namedtuple("Hold", "pid command how path")
 
 GONE = " (deleted)"
+UNSEEN = "unseen"
 _NO_SPACES = {"\\040": " ", "\\011": "\t", "\\012": "\n", "\\134": "\\"}
 
 
@@ -36,6 +37,9 @@ def say(holds: Iterable[Hold], most: int = 8) -> list[str]:
     lines = []
     for hold in holds:
         who = f"process {hold.pid} ({hold.command})" if hold.pid else "the kernel"
+        if hold.how == UNSEEN:
+            lines.append(f"{who} may not be looked at: whether it holds anything is not known")
+            continue
         lines.append(f"{who}: {hold.how} {hold.path}")
     unique = list(dict.fromkeys(lines))
     rest = len(unique) - most
@@ -46,7 +50,7 @@ def holders(inodes: set[tuple[int, int]], below: str, world: World) -> list[Hold
     """Every process but this one that has one of ``inodes`` (device, inode) open or mapped, is in
     such a folder, or holds a file open whose deleted name was ``below`` or in it.
 
-    ``below`` is a path as the kernel tells it. Raises OSError where processes cannot be looked at.
+    ``below`` is a path as the kernel tells it.
     """
     numbers = {inode for _, inode in inodes}
     found: list[Hold] = list(_kernel(inodes, world))
@@ -58,6 +62,8 @@ def holders(inodes: set[tuple[int, int]], below: str, world: World) -> list[Hold
             of_one = [*_open(folder, inodes, below), *_mapped(folder, inodes, numbers, below)]
         except (FileNotFoundError, ProcessLookupError):
             continue  # it has ended meanwhile, and holds nothing
+        except PermissionError:
+            of_one = [(UNSEEN, "")]  # a container's or a hardened kernel's limit, even to root
         if of_one:
             command = _command(folder)
             found += [Hold(pid, command, how, path) for how, path in of_one]
@@ -92,17 +98,12 @@ def _open(folder: str, inodes: set[tuple[int, int]], below: str) -> Iterator[tup
 def _stat(link: str) -> tuple[int, int] | None:
     try:
         found = os.stat(link)
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):
         return None
     except OSError:
-        return None if link.rsplit("/", 1)[1] in ("cwd", "root", "exe") else _refuse(link)
+        os.readlink(link)  # raises where it is forbidden to look
+        return None  # it leads to a file system that does not answer
     return found.st_dev, found.st_ino
-
-
-def _refuse(link: str) -> tuple[int, int] | None:
-    """A link that leads to a dead network file system says nothing; a forbidden one is an error."""
-    os.readlink(link)
-    return None
 
 
 def _name(link: str) -> str:

@@ -105,8 +105,8 @@ class SecureDelete(Action):
         path = world.path(args["path"])
         folder, name = os.path.split(path)
         with Folder(folder) as at:
-            in_use(erase.scan(at, name), at, path, world)
-            remains = medium.keeps(medium.under(at, world), world)
+            remains = in_use(erase.scan(at, name), at, path, world)
+            remains += medium.keeps(medium.under(at, world), world)
         effect = [
             f"{args['path']}: {args['files']} files, {args['bytes']} bytes, overwritten once with "
             "random bytes, discarded and unlinked",

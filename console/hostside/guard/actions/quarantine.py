@@ -105,7 +105,7 @@ class QuarantineModel(Action):
             "release moves it back" + (" and starts the service" if stopped else ""),
         ]
         residual = ["copies elsewhere: other hosts, registries, caches, backups, memory of a GPU"]
-        if held:
+        if any(hold.how != holders.UNSEEN for hold in held):
             residual.append("who has files of it open goes on reading them until it ends")
         return {
             "effect": effect,

@@ -92,26 +92,31 @@ def _is(found: os.stat_result | None, args: dict[str, Any]) -> bool:
     return wanted(found.st_mode)
 
 
-def in_use(found: erase.Found, handle: int, path: str, world: World) -> None:
-    """Raise Refused where anybody has any of it open, mapped or mounted."""
+def in_use(found: erase.Found, handle: int, path: str, world: World) -> list[str]:
+    """Raise Refused where anybody has any of it open, mapped or mounted; else lines that say
+    which processes could not be looked at."""
     held = holders.holders(found.inodes, path, world) + holders.mounted(handle, path, world)
+    unseen = [hold for hold in held if hold.how == holders.UNSEEN]
+    held = [hold for hold in held if hold.how != holders.UNSEEN]
     if held:
         raise Refused(
             "in-use",
             f"{path} is in use: {'; '.join(holders.say(held, 4))}",
             "stop these first: what they hold would outlive the deletion",
         )
+    return holders.say(unseen, 4)
 
 
 def overwrite(args: dict[str, Any], world: World) -> dict[str, Any]:
     """The whole of it. Raises Refused and OSError."""
     path = world.path(args["path"])
     folder, name = os.path.split(path)
+    unseen: list[str] = []
     with Folder(folder) as at:
         if entry(hidden(args), at) is None:
             if entry(name, at) is None:
                 return {"destroyed": args["path"], "remains": []}  # an earlier run came to its end
-            _hide(args, at, path, world)
+            unseen = _hide(args, at, path, world)
         world.mark("destroy.hidden")
         under = medium.under(at, world)
         eraser = erase.Eraser(args["bytes"], world)
@@ -130,12 +135,15 @@ def overwrite(args: dict[str, Any], world: World) -> dict[str, Any]:
             "files": eraser.files,
             "bytes": eraser.done,
             "discard": words if eraser.punched else f"no holes could be made; {words}",
-            "remains": medium.keeps(under, world),
+            "remains": unseen + medium.keeps(under, world),
         }
 
 
-def _hide(args: dict[str, Any], at: int, path: str, world: World) -> None:
-    """Check all that was signed for, give it the other name, and see that nobody came between."""
+def _hide(args: dict[str, Any], at: int, path: str, world: World) -> list[str]:
+    """Check all that was signed for, give it the other name, and see that nobody came between.
+
+    Lines that say which processes could not be looked at.
+    """
     name = os.path.basename(path)
     if not _is(entry(name, at), args):
         raise Refused("path", f"{args['path']} is not the {args['kind']} that was signed for")
@@ -152,7 +160,7 @@ def _hide(args: dict[str, Any], at: int, path: str, world: World) -> None:
     try:
         if not _is(entry(hidden(args), at), args):
             raise Refused("path", f"{args['path']} was replaced while it was looked at")
-        in_use(found, at, os.path.join(os.path.dirname(path), hidden(args)), world)
+        return in_use(found, at, os.path.join(os.path.dirname(path), hidden(args)), world)
     except BaseException:
         os.rename(hidden(args), name, src_dir_fd=at, dst_dir_fd=at)
         raise

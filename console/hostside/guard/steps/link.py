@@ -135,10 +135,11 @@ def _note(at: int) -> None:
 
 
 def _forget(at: int) -> None:
-    try:
-        os.unlink(NOTE, dir_fd=at)
-    except FileNotFoundError:
-        return
+    for name in (BESIDE, NOTE):  # the note last: it says that there is something to do
+        try:
+            os.unlink(name, dir_fd=at)
+        except FileNotFoundError:
+            continue
     os.fsync(at)
 
 
