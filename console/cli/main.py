@@ -16,7 +16,9 @@ from console.errors import WatchfloorError
 from console.text import clean
 
 VERBS = (
-    "screens", "status", "watch", "wall", "config", "hosts", "enroll", "plugins", "demo", "replay",
+    "screens", "status", "watch", "wall", "config", "hosts", "enroll", "roster", "policy",
+    "plugins", "demo", "replay",
+    "audit",
 )  # fmt: skip
 """Modules of this package; each has ``add(sub)``."""
 

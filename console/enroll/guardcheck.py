@@ -11,6 +11,7 @@ from console.errors import UsageError
 from console.hostside.guard import canonical, people, policy
 from console.hostside.guard.refused import Refused
 from console.text import clean
+from console.trust.roster import able
 
 MAX_FILE = 64 << 10
 
@@ -67,10 +68,12 @@ def guard_order(
 def _usable(roster: people.Roster, rules: policy.Policy, where: str) -> None:
     """A roster by which nothing could ever be done is not installed."""
     for action in ("install-roster", "release"):
-        if len(roster.approvers(action)) < 2:
+        if len(able(roster, action)) < 2:
             raise UsageError(
-                f"fewer than two people may approve {action}, so nothing could be undone",
+                f"fewer than two people may approve {action} and have a hardware key, which it "
+                "needs: nothing could be undone",
                 where=where,
+                hint="Make keys by: ssh-keygen -t ed25519-sk -O verify-required",
             )
     kinds = {_pub(key)[0] for _, key in roster.blobs.values()}
     if not kinds & set(rules.key_types):
