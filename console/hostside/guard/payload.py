@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from .guard import Guard
     from .spool import Entry
 
-MAX_DATA = 200 << 10
+MAX_DATA = 180 << 10
 MAX_SIGNATURES = 16
 MAX_SIGNATURE = 4096
 
