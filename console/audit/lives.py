@@ -49,6 +49,7 @@ class Life(msgspec.Struct):
     confirmed: bool = False  # over a new connection
     kept: bool = False  # on two people's signatures, where it began on one
     records: list[int] = []
+    documents: set[str] = set()  # sha256 of each signed document that was judged
 
 
 class Lives:
@@ -96,8 +97,9 @@ class Lives:
         digest = self._holds(record)
         check = _CHECKS.get(record.ev)
         if digest:
-            if digest in self.documents:
+            if digest in life.documents:
                 return  # a guard that was ended between two writes says it once more
+            life.documents.add(digest)
             self.documents[digest] = record.seq
         try:
             if check is not None:

@@ -134,6 +134,8 @@ def _remembered(
     every += [(clean(name), c) for name, c in kept.peers]
     good = 0
     at_size: dict[int, tuple[str, Checkpoint]] = {}
+    if newest is not None and newest.key == key:
+        at_size[newest.size] = ("us just now", newest)
     for source, seen in every:
         if seen.key != key:
             report.note(f"a checkpoint of {source} is not signed by this host's key: left out")

@@ -17,6 +17,12 @@ _UNITS = ("B", "K", "M", "G", "T", "P")
 
 _SEVERITY = {
     "auth.failed": WARN,
+    "audit.fork": BAD,
+    "audit.full": WARN,
+    "audit.other-key": BAD,
+    "audit.rollback": BAD,
+    "audit.unkept": WARN,
+    "audit.unsigned": BAD,
     "auth.accepted": INFO,
     "auth.sudo": INFO,
     "clock.jump": WARN,
@@ -58,6 +64,13 @@ _SEVERITY = {
 }
 
 _SENTENCE = {
+    "audit.fork": "AUDIT LOG FORKED: {reason}; {hint}",
+    "audit.full": "{reason}",
+    "audit.kept": "evidence of guarded actions is kept again",
+    "audit.other-key": "AUDIT LOG: {reason}; {hint}",
+    "audit.rollback": "AUDIT LOG ROLLED BACK: {reason}; {hint}",
+    "audit.unkept": "evidence of guarded actions is not kept: {reason}",
+    "audit.unsigned": "AUDIT LOG: {reason}; {hint}",
     "auth.accepted": "login of {user} from {source} by {method}",
     "auth.failed": "login of {user} from {source} refused",
     "auth.sudo": "sudo by {user}: {command}",

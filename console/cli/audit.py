@@ -1,0 +1,230 @@
+"""``watchfloor audit verify|show|export|checkpoints``: what was done on hosts, and the proof."""
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from console.errors import UsageError, WatchfloorError
+from console.text import clean
+
+if TYPE_CHECKING:
+    from console.audit.checkpoint import Checkpoint
+    from console.audit.report import Report
+    from console.audit.verify import Material
+    from console.config.loader import Config
+    from console.store.witness import Witness
+
+ABOUT = """\
+Reads the audit log of a host's guard and proves it: that it is whole, that two different people
+signed what was done, and that it agrees with all that this console, or a colleague's, was ever
+shown. What cannot be proved is said too. docs/audit.md has the details.
+
+exit status:
+  0  proved
+  1  something is wrong: the lines marked WRONG name it
+  2  usage or configuration
+  3  nothing is wrong, but not all could be proved: the lines marked missing say why
+"""
+
+
+def add(sub: Any) -> None:
+    """Register the verb."""
+    plain = argparse.RawDescriptionHelpFormatter
+    parser = sub.add_parser(
+        "audit", help="prove what was done on hosts, show it, keep it",
+        description=ABOUT, formatter_class=plain,
+    )  # fmt: skip
+    verbs = parser.add_subparsers(title="verbs", metavar="VERB", required=True)
+    verify = verbs.add_parser(
+        "verify", help="prove the log of a host, or of all", description=ABOUT,
+        formatter_class=plain,
+    )  # fmt: skip
+    verify.add_argument("host", nargs="?", help="name of the host; all hosts unless given")
+    verify.add_argument(
+        "--with", dest="peers", type=Path, action="append", default=[], metavar="FILE",
+        help="checkpoints of a colleague's console (audit checkpoints); may be repeated",
+    )  # fmt: skip
+    verify.set_defaults(run=run_verify)
+    show = verbs.add_parser("show", help="print the records of a host")
+    show.add_argument("host", help="name of the host")
+    show.add_argument("--request", metavar="ID", default="", help="only this one, in full")
+    show.set_defaults(run=run_show)
+    for one in (verify, show):
+        one.add_argument(
+            "--from", dest="source", type=Path, metavar="FILE",
+            help="read the log from a file (audit export, or the host's log.jsonl)",
+        )  # fmt: skip
+    export = verbs.add_parser("export", help="keep the whole log of a host in a file")
+    export.add_argument("host", help="name of the host")
+    export.add_argument("-o", "--output", type=Path, required=True, metavar="FILE")
+    export.set_defaults(run=run_export)
+    checkpoints = verbs.add_parser(
+        "checkpoints", help="write what hosts signed, for a colleague's `verify --with`",
+        description="Also standard cosignature/v1 lines, where this console has proved them.",
+    )  # fmt: skip
+    checkpoints.add_argument("-o", "--output", type=Path, required=True, metavar="FILE")
+    checkpoints.set_defaults(run=run_checkpoints)
+
+
+def run_verify(args: argparse.Namespace) -> int:
+    """Prove one log or all."""
+    from console.audit.exchange import read_peer
+    from console.cli.common import configured
+
+    config = configured(args)
+    names = [args.host] if args.host else [host.name for host in config.hosts]
+    if args.source is not None and len(names) != 1:
+        raise UsageError("--from needs the name of the host", hint="audit verify HOST --from FILE")
+    if not names:
+        raise UsageError("there are no hosts", hint="`watchfloor config init` writes a beginning")
+    peers = [(path.name, seen) for path in args.peers for seen in read_peer(path)]
+    worst = 0
+    for name in names:
+        code = _verify(config, name, args.source, peers)
+        worst = 1 if 1 in (worst, code) else max(worst, code)
+    return worst
+
+
+def _verify(
+    config: "Config", name: str, source: Path | None, peers: "list[tuple[str, Checkpoint]]"
+) -> int:
+    from contextlib import closing
+
+    from console.audit.recall import recall, remember
+    from console.audit.verify import verify
+
+    try:
+        material = _material(config, name, source)
+    except UsageError:
+        raise
+    except WatchfloorError as error:
+        sys.stdout.write(f"{clean(name)}: NOT PROVED: its log could not be had\n")
+        sys.stdout.write(f"  missing  {clean(str(error), 400)}\n")
+        return 3
+    with closing(_witness(config)) as witness:
+        kept = recall(witness, name, peers, _known())
+        report = verify(material, kept)
+        remember(witness, material, kept, report)
+    sys.stdout.write(_said(report))
+    return report.code
+
+
+def _said(report: "Report") -> str:
+    from console.audit.report import LIMITS
+
+    verdict = {0: "PROVED", 1: "SOMETHING IS WRONG", 3: "NOT ALL COULD BE PROVED"}[report.code]
+    lines = [
+        f"{report.host}: {verdict}: {report.records:,} records, {report.signatures:,} signatures, "
+        f"{report.seconds:.2f} s"
+    ]
+    for mark, found in (
+        ("WRONG", report.wrong), ("missing", report.missing), ("note", report.notes),
+        ("proved", report.proved),
+    ):  # fmt: skip
+        lines += [f"  {mark:8} {each}" for each in found]
+    lines += [f"  never    No log can show {limit}." for limit in LIMITS]
+    return "\n".join(lines) + "\n"
+
+
+def run_show(args: argparse.Namespace) -> int:
+    """Print records as lines."""
+    from console.audit.show import lines
+    from console.cli.common import configured
+
+    material = _material(configured(args), args.host, args.source)
+    count = 0
+    for line in lines(material.lines, args.request):
+        sys.stdout.write(line + "\n")
+        count += 1
+    if args.request and not count:
+        sys.stderr.write(f"watchfloor: no record of a request {clean(args.request, 80)!r}\n")
+        return 1
+    return 0
+
+
+def run_export(args: argparse.Namespace) -> int:
+    """Write a host's log into a file."""
+    from console.audit.exchange import write_log
+    from console.cli.common import configured, counted
+
+    material = _material(configured(args), args.host, None)
+    write_log(args.output, material)
+    sys.stderr.write(
+        f"watchfloor: {counted(len(material.lines), 'record')} of {clean(args.host)} in "
+        f"{args.output}\n"
+    )
+    return 0
+
+
+def run_checkpoints(args: argparse.Namespace) -> int:
+    """Write all kept checkpoints for a peer."""
+    from contextlib import closing
+
+    from console.audit.cosign import cosigner
+    from console.audit.exchange import write_peer
+    from console.audit.recall import provable
+    from console.cli.common import configured, counted
+
+    config = configured(args)
+    with closing(_witness(config)) as witness:
+        found = [row for host in witness.hosts() for row in provable(witness, host)]
+    count = write_peer(args.output, cosigner(config.state_dir), found)
+    sys.stderr.write(f"watchfloor: {counted(count, 'checkpoint')} in {args.output}\n")
+    return 0
+
+
+def _witness(config: "Config") -> "Witness":
+    from console.store.witness import Witness
+
+    return Witness(config.state_dir)
+
+
+def _known() -> set[str]:
+    """Digests of this console's own rosters and policies; none where it has no chain.
+
+    Raises ConfigError where the chain is there and does not hold.
+    """
+    from console.trust.chain import Chain
+
+    chain = Chain.own()
+    if not chain.folder.is_dir():
+        return set()
+    rosters = chain.rosters()
+    policies = chain.policies(rosters)
+    return {each.sha256 for each in rosters} | {each.sha256 for each in policies}
+
+
+def _material(config: "Config", name: str, source: Path | None) -> "Material":
+    """The log of a host, from a file or from the host itself."""
+    if source is not None:
+        from console.audit.exchange import read_log
+
+        return read_log(source, name)
+    import asyncio
+
+    from console.actions.ask import ask
+    from console.audit.fetch import fetch
+    from console.cli.common import ask_on_terminal
+    from console.config.layer import nearest
+    from console.ssh.guardcall import GuardCaller
+
+    host = config.known.get(name)
+    if host is None:
+        hint = nearest(name, config.known) or "`watchfloor hosts list` shows all hosts."
+        raise UsageError(f"no host is called {clean(name, 80)!r}", hint=hint)
+    who = config.operator
+    if not who.login_key:
+        raise UsageError(
+            "no login to the guards is set, so their logs cannot be fetched",
+            hint="Set `login_key` in [operator], or name a file: --from FILE.",
+        )
+    caller = GuardCaller(
+        config.known, user=who.login_user, key=who.login_key, ask_passphrase=ask_on_terminal
+    )
+
+    async def call(envelope: dict[str, Any]) -> dict[str, Any]:
+        fields = {key: value for key, value in envelope.items() if key != "op"}
+        return (await ask(caller, host, envelope["op"], **fields))[0]
+
+    return asyncio.run(fetch(name, call))
