@@ -28,7 +28,8 @@ _FIELD = re.compile(r"[a-z][a-z0-9_]{0,31}\Z")
 # Unicode's Default_Ignorable_Code_Point (DerivedCoreProperties), as far as `isprintable` lets it
 # pass: it goes by category, and half of these are letters or marks. Then signs that look like
 # nothing or stand for what could not be shown.
-_UNSEEN = re.compile(
+# Compiled when the first text comes that is not ASCII.
+_UNSEEN = (
     "["
     "\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e"
     "\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb"
@@ -57,7 +58,7 @@ def text(value: str) -> None:
         _no("a text has a control, format or unassigned character")
     if value.isascii():
         return
-    if _UNSEEN.search(value):
+    if re.search(_UNSEEN, value):
         _no("a text has an invisible character")
     if not is_normalized("NFC", value):
         _no("a text is not in Unicode's normal form C")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from . import canonical
+from .floors import QUORUM
 from .refused import Refused
 from .typed import (
     BOOT_ID,
@@ -155,7 +156,7 @@ _ROSTER = _shaped(
         128,
     ),
     prev=_prev,
-    quorum=whole(2, 8),
+    quorum=whole(QUORUM, 8),
     roles=mapped(
         NAME, shaped(approve=_abilities, request=_abilities, **{"break": _abilities}), 1, 32
     ),

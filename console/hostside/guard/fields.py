@@ -31,10 +31,10 @@ KINDS = (
 )
 
 SERVICE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.@:-]{0,120}\.service\Z")
-PACKAGE = re.compile(r"(\*|[a-z0-9][A-Za-z0-9+._-]{0,127})\Z")
+PACKAGE = r"(\*|[a-z0-9][A-Za-z0-9+._-]{0,127})\Z"
 FOLDER = re.compile(r"(/(?!\.{1,2}(?:/|\Z))[A-Za-z0-9._+@-]+){1,16}\Z")
 # Of a [Service] section only what takes away: nothing that runs, loads or raises anything.
-DIRECTIVE = re.compile(
+DIRECTIVE = (
     r"(NoNewPrivileges|RemoveIPC|LockPersonality|MemoryDenyWriteExecute|UMask|KeyringMode|ProcSubset"
     r"|SystemCall(Filter|Architectures|ErrorNumber)|CapabilityBoundingSet|Device(Allow|Policy)"
     r"|(ReadOnly|ReadWrite|Inaccessible|NoExec|Exec)Paths|TemporaryFileSystem"

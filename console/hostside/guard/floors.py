@@ -5,8 +5,6 @@ Source: docs/guard.md. Times are seconds.
 
 from __future__ import annotations
 
-import re
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import NamedTuple
@@ -56,11 +54,14 @@ PROGRAMS = frozenset(
     )
 )
 PROGRAM_FOLDERS = ("/usr/libexec/watchfloor/",)
-_UNITS = re.compile(
-    r"(sshd?(@[^/]*)?\.(service|socket)|watchfloor[a-z0-9@.-]*"
-    r"|systemd-(journald|logind|networkd|resolved|udevd)\.service|dbus(-broker)?\.(service|socket)"
-    r"|user@[0-9]+\.service|init\.scope|[^/]*\.(slice|scope|target|mount|swap))\Z"
-)
+# Units by the start of their name, up to the first dot or @, and whole kinds of units.
+UNITS = frozenset(
+    (
+        "ssh", "sshd", "init", "dbus", "dbus-broker", "user", "systemd-journald",
+        "systemd-logind", "systemd-networkd", "systemd-resolved", "systemd-udevd",
+    )
+)  # fmt: skip
+UNIT_KINDS = (".slice", ".scope", ".target", ".mount", ".swap")
 
 
 def floor(action: Action) -> Floor:
@@ -82,11 +83,14 @@ def protected_account(account: str) -> bool:
 
 def protected_unit(unit: str) -> bool:
     """Whether a unit is never stopped, restarted or changed: the way in, the guard, the sensor."""
-    return bool(_UNITS.match(unit))
+    stem = unit.split(".", 1)[0].split("@", 1)[0]
+    return stem in UNITS or stem.startswith("watchfloor") or unit.endswith(UNIT_KINDS)
 
 
 def protected_program(path: str) -> bool:
     """Whether no process of this program is ever ended (``path`` as ``/proc/PID/exe`` has it)."""
+    if path.endswith(" (deleted)"):  # the kernel's word for a program that was replaced since
+        path = path[: -len(" (deleted)")]
     return path in PROGRAMS or path.startswith(PROGRAM_FOLDERS)
 
 

@@ -32,11 +32,12 @@ def wrong(field: str, words: str) -> NoReturn:
     raise Refused("document", f"the field {field} {words}", "see docs/guard.md for what it takes")
 
 
-def like(pattern: re.Pattern[str], words: str) -> Check:
-    """A text of that form; ``\\d`` and its kin are not used, so digits are ASCII digits."""
+def like(pattern: str | re.Pattern[str], words: str) -> Check:
+    """A text that the pattern matches from its start. ``\\d`` and its kin are not used: digits are
+    ASCII digits. A pattern that is seldom needed is a text, which is compiled at its first use."""
 
     def check(value: Any, field: str) -> None:
-        if type(value) is not str or not pattern.match(value):
+        if type(value) is not str or not re.match(pattern, value):
             wrong(field, f"is not {words}")
 
     return check

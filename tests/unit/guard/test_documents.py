@@ -131,7 +131,8 @@ def test_every_kind_that_is_signed_has_a_namespace_of_its_own() -> None:
     "name",
     [
         "Alice", "\u0430lice", "alice.\u200b", "ALICE", "ålice", "alice ", " alice", "", "1alice",
-        ".alice", "-alice", "a" * 33, "alice\n", "*", "*@ops", "alice@ops", "alice,bob", "\uff41lice",
+        ".alice", "-alice", "a" * 33, "alice\n", "*", "*@ops", "alice@ops", "alice,bob",
+        "\uff41lice",
     ],
 )  # fmt: skip
 def test_names_of_people_are_plain(name: str) -> None:

@@ -230,8 +230,12 @@ def test_what_is_never_touched() -> None:
     assert floors.protected_unit("ssh.service")
     assert floors.protected_unit("sshd@3.service")
     assert floors.protected_unit("watchfloor-guard-tick.timer")
+    assert floors.protected_unit("user@1000.service")
+    assert floors.protected_unit("machine.slice")
     assert not floors.protected_unit("vllm.service")
+    assert not floors.protected_unit("sshx.service")
     assert floors.protected_program("/usr/sbin/sshd")
+    assert floors.protected_program("/usr/sbin/sshd (deleted)")
     assert floors.protected_program("/usr/libexec/watchfloor/guard")
     assert not floors.protected_program("/usr/bin/python3")
 
