@@ -52,8 +52,10 @@ def events(
             yield event(
                 "guard.doubted", request.id, action=request.action, why=request.why_not_verified
             )
-    yield from _of_states(before, after, event)
-    yield from _of_trust(before, after, event)
+    if after.host_id:  # else its state has not come yet
+        known = before if before is not None and before.host_id else None
+        yield from _of_states(known, after, event)
+        yield from _of_trust(known, after, event)
     for item in judged:
         yield from _counters(memory, item, event)
 

@@ -1,0 +1,225 @@
+"""Hosts with a guard behind a real sshd on loopback, and consoles of people who sign.
+
+One sshd is one host. The key that logs in decides what runs, as on an enrolled host: the real
+probe, which sees the guard's public folder, or the guard itself. The guard's steps are the
+simulated ones; everything else of it is real.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import shlex
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from console.actions.gate import Situation
+from console.clock import SystemClock
+from console.demo.signing import ThrowAwaySigning
+from console.engine.actions import Parts
+from console.engine.session import LocalEngine
+from console.hostside.guard import canonical
+from console.hostside.guard.people import Roster
+from console.hostside.guard.policy import Policy
+from console.model.event import Event
+from console.model.guard import Prompt
+from console.model.host import Host
+from console.ssh.guardcall import GuardCaller
+from console.ssh.transport import Transports
+from console.store.witness import Witness
+from console.trust.chain import Trusted
+from console.trust.sign import Signing
+from tests.support.guardkit import key_of, policy_doc, roster_doc
+from tests.support.sshd import KeyPair, Sshd, make_key
+
+ROOT = Path(__file__).resolve().parents[2]
+DIGEST = hashlib.sha256(b"the simulated guard of these tests").hexdigest()
+ISOLATE = {"confirm_s": 60, "mgmt": ["127.0.0.0/8"]}
+DEADLINE_S = 30.0
+
+_GUARD = """
+import os, sys
+sys.path.insert(0, {root!r})
+from console.hostside.guard import built
+built.EFFECTOR = "simulated"
+from console.hostside.guard import call, caller, main
+from console.hostside.guard.clock import Clock, boot_id
+from console.hostside.guard.guard import Guard
+from console.hostside.guard.place import Place
+from console.hostside.guard.simulation import SimulatedWorld
+who = caller.derive(os.environ)
+try:
+    envelope = main.read()
+    g = Guard(SimulatedWorld(Place({base!r})), Clock(boot_id("/proc/sys/kernel/random/boot_id")), who, {digest!r}, "simulated")
+    found = call.answer(g, envelope)
+except main.Refused as error:
+    found = dict(ok=False, rule=error.rule, words=error.words, hint=error.hint)
+main.say(found)
+"""
+_PROBE = """
+import sys
+sys.path.insert(0, {root!r})
+from console.hostside.probe.main import end_on_signal, run
+from console.hostside.probe.place import Place
+end_on_signal()
+sys.exit(run(tier=2, place=Place(root={base!r})))
+"""
+
+
+class GuardedHost:
+    """One sshd with a guard below ``folder``."""
+
+    def __init__(self, folder: Path, name: str, policy: Mapping[str, Any] | None = None) -> None:
+        self.name = name
+        self.base = folder / "base"
+        self.guard_id = hashlib.sha256(name.encode()).hexdigest()[:32]
+        for part in ("etc/watchfloor", "etc/ssh", "var/lib/watchfloor/guard/audit", "run"):
+            (self.base / part).mkdir(parents=True)
+        (self.base / "var/lib/watchfloor/guard").chmod(0o700)
+        self.install("identity", {"kind": "identity", "v": 1, "host_id": self.guard_id})
+        self.install("roster", roster_doc())
+        self.install("policy", dict(policy or path_policy()))
+        self.keys = folder / "keys"
+        self.keys.mkdir()
+        self.monitor = make_key(self.keys / "monitor")
+        self.login = make_key(self.keys / "login")
+        audit = make_key(self.base / "var/lib/watchfloor/guard/audit/audit_key")
+        assert audit.public
+        self.script("guard.py", _GUARD)
+        self.script("probe.py", _PROBE)
+        self.sshd = Sshd(folder / "sshd", authorized=self.lines(), extra=["ExposeAuthInfo yes"])
+        public = self.base / "etc/ssh/ssh_host_ed25519_key.pub"
+        public.write_text(self.sshd.host_keys[0].public + "\n")
+
+    def script(self, name: str, text: str) -> None:
+        """A program that a key starts."""
+        filled = text.format(root=str(ROOT), base=str(self.base), digest=DIGEST)
+        (self.base / name).write_text(filled)
+
+    def command(self, name: str) -> str:
+        """How it is started."""
+        return shlex.join([os.path.realpath(sys.executable), "-I", "-B", str(self.base / name)])
+
+    def lines(self, guard: str = "") -> list[str]:
+        """Who may log in, and what then runs."""
+        pairs = ((self.command("probe.py"), self.monitor), (guard or self.command("guard.py"),
+                                                            self.login))  # fmt: skip
+        return [f'restrict,command="{command}" {key.public}' for command, key in pairs]
+
+    def install(self, name: str, doc: Mapping[str, Any]) -> None:
+        """One of the files that are trusted."""
+        path = self.base / "etc/watchfloor" / f"{name}.json"
+        path.write_bytes(canonical.write(dict(doc)))
+        path.chmod(0o644)
+
+    def host(self, **more: Any) -> Host:
+        """The host as a console's inventory has it."""
+        values = {"tier": 2, "guard_id": self.guard_id, **more}
+        return self.sshd.host(self.name, key=str(self.monitor.path), **values)
+
+
+def path_policy(**changes: Any) -> dict[str, Any]:
+    """A policy under which loopback is the management network."""
+    return policy_doc(mgmt_networks=["127.0.0.0/8"], **changes)
+
+
+def trusted(policy: Mapping[str, Any] | None = None) -> Trusted:
+    """What every console here trusts."""
+    rules = Policy(canonical.write(dict(policy or path_policy())))
+    return Trusted(Roster(canonical.write(roster_doc())), rules)
+
+
+class Console:
+    """One person's console."""
+
+    def __init__(
+        self,
+        person: str,
+        hosts: list[GuardedHost],
+        folder: Path,
+        *,
+        signing: Signing | None = None,
+        login: KeyPair | None = None,
+        chain: Trusted | None = None,
+        builds: Mapping[str, str] | None = None,
+        specs: list[Host] | None = None,
+        environ: Mapping[str, str] | None = None,
+        situation: Mapping[str, Any] | None = None,
+        call: Callable[[Host], Host] = lambda host: host,
+    ) -> None:
+        self.person = person
+        self.prompts: list[Prompt] = []
+        self.specs = specs or [host.host() for host in hosts]
+        known = {spec.name: spec for spec in self.specs}
+        self.witness = Witness(folder)
+        self.trusted = chain or trusted()
+        ready = Situation(person=person, signing_key="k", login_key="l")
+        self.caller = GuardCaller(
+            known, user=hosts[0].sshd.user, key=str((login or hosts[0].login).path)
+        )
+        parts = Parts(
+            person=person,
+            signing=signing or ThrowAwaySigning(key_of(person)),
+            caller=self.caller,
+            builds={DIGEST: "simulated"} if builds is None else builds,
+            load_trusted=lambda: self.trusted,
+            situation=msgspec.structs.replace(ready, **dict(situation or {})),
+            environ=environ or {},
+            workstation=f"desk-of-{person}",
+            witness=self.witness,
+        )
+        self.engine = LocalEngine(self.specs, Transports(known), clock=SystemClock(), acting=parts)
+
+    async def ask(self, prompt: Prompt) -> str | None:
+        """What a face would ask; this one only notes it."""
+        self.prompts.append(prompt)
+        return None
+
+    async def __aenter__(self) -> Console:
+        await self.engine.start()
+        return self
+
+    async def __aexit__(self, *ended: object) -> None:
+        await self.engine.stop()
+        self.witness.close()
+
+    async def until(self, what: str, true: Callable[[], object]) -> Any:
+        """Wait for something to show in the picture."""
+        try:
+            async with asyncio.timeout(DEADLINE_S):
+                while not (found := true()):  # noqa: ASYNC110  # faces pull
+                    await asyncio.sleep(0.02)
+        except TimeoutError:
+            told = [(view.name, view.state, view.reason, view.guard)
+                    for view in self.engine.snapshot().hosts]  # fmt: skip
+            raise AssertionError(f"{what} did not come: {told} {self.events()}") from None
+        return found
+
+    async def live(self, *hosts: str) -> None:
+        """Until these hosts are LIVE."""
+        for host in hosts:
+            await self.until(
+                f"{host} LIVE",
+                lambda name=host: self.engine.snapshot().host(name).state == "LIVE",  # type: ignore[misc,union-attr]
+            )
+
+    def guard(self, host: str) -> Any:
+        """The judged guard of a host."""
+        view = self.engine.snapshot().host(host)
+        return view.guard if view else None
+
+    async def request(self, rid: str) -> Any:
+        """The request as it is seen here, once it has come."""
+        return await self.until(
+            f"request {rid[:12]}",
+            lambda: [each for each in self.engine.requests() if each.id == rid],
+        )
+
+    def events(self, kind: str = "guard.") -> list[Event]:
+        """Events of that beginning."""
+        return [event for event in self.engine.events() if event.kind.startswith(kind)]
