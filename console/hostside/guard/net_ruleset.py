@@ -81,12 +81,10 @@ def _quoted(name: str) -> str:
 def approved(world: World) -> tuple[list[Any], str]:
     """The declared rules as the kernel lists them, and as a text that loads them.
 
-    Root's file is loaded in an empty network namespace that ends with the call: what comes out has
-    no ``flush ruleset`` in it, which would take our own tables along, and its digest is known
-    before anything is changed. Raises Refused and StepFailed.
+    Root's file is loaded in a network namespace that ends with the call: what comes out has no
+    ``flush ruleset`` in it, which would take our own tables along, and its digest is known before
+    anything is changed. Raises Refused and StepFailed.
     """
-    import json
-
     try:
         raw = Files(world.place, world.mark).read(world.path(APPROVED), MAX_FILE)
     except FileNotFoundError:
@@ -95,26 +93,63 @@ def approved(world: World) -> tuple[list[Any], str]:
             f"{APPROVED} is not there: no rules are declared for this host",
             "root writes it by: nft -s list ruleset",
         ) from None
-    asked = raw + b"\nlist ruleset\n"
-    outputs = []
-    for flag in ("-j", "-s"):
-        done = world.run(
-            ("unshare", "--net", "--", "nft", flag, "-f", "-"), stdin=asked, timeout=nft.SECONDS
-        )
-        if done.code:
-            raise StepFailed(
-                f"{APPROVED} does not load by itself (interfaces by name are written iifname and"
-                f" oifname): {nft.first_line(done.why)}"
-            )
-        outputs.append(done.out)
-    try:
-        items = json.loads(outputs[0])["nftables"]
-    except (ValueError, KeyError, TypeError):
-        raise StepFailed("nft gave a listing that is not whole") from None
-    items = [item for item in items if isinstance(item, dict) and "metainfo" not in item]
+    items, text = _tried(raw, world)
     if own(items) != items:
         raise StepFailed(f"{APPROVED} holds tables of Watchfloor, which are not the host's own")
-    return items, without_ours(outputs[1].decode("utf-8", "surrogateescape"))
+    return items, text
+
+
+def _tried(raw: bytes, world: World) -> tuple[list[Any], str]:
+    """Load rules in a network namespace of a child process, and list them there.
+
+    It gets interfaces of this host's names and numbers, for rules may be bound to them.
+    """
+    import json
+    import os
+
+    out, into = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            os.close(out)
+            with os.fdopen(into, "w") as file:
+                json.dump(_loaded(raw, world), file)
+        finally:
+            os._exit(0)
+    os.close(into)
+    with os.fdopen(out) as file:
+        told = file.read()
+    os.waitpid(child, 0)
+    try:
+        failed, items, text = json.loads(told)
+    except ValueError:
+        raise StepFailed("no network namespace could be made to try the rules in") from None
+    if failed:
+        raise StepFailed(f"{APPROVED} does not load: {failed}")
+    return items, text
+
+
+def _loaded(raw: bytes, world: World) -> tuple[str, list[Any], str]:
+    """What is wrong, or the listing and the text. Leaves the network namespace for a new one."""
+    import ctypes
+    import os
+
+    folder = world.path("/sys/class/net")
+    lines = []
+    for place, name in enumerate(sorted(os.listdir(folder))):
+        with open(f"{folder}/{name}/ifindex", "rb") as file:
+            one = f"link add name {name} index {int(file.read())} type "
+        # Where the kernel has no dummy interfaces the second kind comes about, else it fails.
+        lines += [f"{one}dummy\n", f"{one}veth peer name wf{place} index {(1 << 30) + place}\n"]
+    library = ctypes.CDLL(None, use_errno=True)
+    if library.unshare(0x40000000):  # CLONE_NEWNET (include/uapi/linux/sched.h)
+        return os.strerror(ctypes.get_errno()), [], ""
+    world.run(("ip", "-force", "-batch", "-"), stdin="".join(lines).encode())
+    try:
+        nft.apply(raw.decode("utf-8", "surrogateescape"), world)
+        return "", nft.listing(world, "ruleset"), written(world)
+    except StepFailed as error:
+        return str(error), [], ""
 
 
 def difference(old: list[Any], new: list[Any]) -> list[str]:

@@ -15,7 +15,9 @@ SECONDS = 20.0
 
 def apply(text: str, world: World) -> None:
     """One transaction: all of it or nothing. Raises StepFailed."""
-    done = world.run(("nft", "-f", "-"), stdin=text.encode(), timeout=SECONDS)
+    done = world.run(
+        ("nft", "-f", "-"), stdin=text.encode("utf-8", "surrogateescape"), timeout=SECONDS
+    )
     if done.code == 127:
         raise StepFailed("nft cannot be run on this host: install nftables")
     if done.code:
@@ -24,7 +26,9 @@ def apply(text: str, world: World) -> None:
 
 def wrong(text: str, world: World) -> str:
     """What the kernel and nft have against a transaction, which is not carried out; or empty."""
-    done = world.run(("nft", "-c", "-f", "-"), stdin=text.encode(), timeout=SECONDS)
+    done = world.run(
+        ("nft", "-c", "-f", "-"), stdin=text.encode("utf-8", "surrogateescape"), timeout=SECONDS
+    )
     return first_line(done.why) if done.code else ""
 
 

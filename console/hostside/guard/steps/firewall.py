@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Ruleset(Step):
-    """``sha256``: digest of the rules, as the probe computes it. Our own tables stay as they are."""
+    """``sha256``: digest of the rules, as the probe computes it. Our own tables stay."""
 
     kind = "firewall"
 

@@ -95,10 +95,6 @@ class Nft(Step):
         world.mark("nft before undo")
         if mine:
             nft.apply(net_rules.removed(mine), world)
-        try:
-            os.unlink(_seal_path(args, world))
-        except OSError:
-            pass
 
     def holds(self, args: dict[str, Any], before: dict[str, Any], world: World) -> bool:
         """Whether the rules are as they were applied, and armed. False where they are not, or
@@ -111,7 +107,7 @@ class Nft(Step):
         try:
             now = _state(args, _present(args, world), world)
             with open(_seal_path(args, world), "rb") as file:
-                return now != "" and file.read(128).decode("ascii", "replace") == now
+                return now != "" and file.read(256).decode("ascii", "replace") == now
         except (OSError, StepFailed):
             return False
 
