@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 
+from .refused import Refused
 from .world import World
 
 PROGRAM = "/usr/bin/ssh-keygen"
@@ -28,8 +29,11 @@ def verify(
     """Whether ``ssh-keygen -Y verify`` accepts; None where there is none, or one older than 8.1.
 
     ``key_line`` is ``kind base64``; all texts were parsed before, and hold no line ends but the
-    signature's own.
+    signature's own. Raises Refused where it is there and could not be asked: a host short of
+    memory or processes must not be a host without a second opinion.
     """
+    if not os.path.lexists(PROGRAM):
+        return None
     allowed = _memory("signers", f'{_SIGNER} namespaces="{namespace}" {key_line}\n'.encode())
     signature = _memory("signature", armored.encode())
     try:
@@ -41,8 +45,12 @@ def verify(
     finally:
         os.close(allowed)
         os.close(signature)
-    if ran.code == 127:
-        return None
+    if ran.code in (124, 127) or ran.code < 0:
+        raise Refused(
+            "verifier",
+            f"{PROGRAM} could not verify a signature: {'a signal' if ran.code < 0 else ran.why}",
+            "see what the host is short of, and send it again",
+        )
     # An OpenSSH before 8.1 does not know -Y; it ends before it reads anything of ours.
     if ran.code == 1 and b"option -- " in ran.err[:80] and b"Y" in ran.err[:80].split(b"\n")[0]:
         return None

@@ -127,8 +127,8 @@ def check_succession(
     for text in signatures:
         blob = sshsig.parse(text).blob
         if blob in added:
-            # Possession is what a new key proves; whether it asks for a PIN, its uses will tell.
-            signed.check(new.data, text, "roster", new, False, now, world, sshsig.KINDS)
+            # Possession is what a new key proves; its dates and its PIN matter when it is used.
+            signed.by_key(new.data, text, "roster", blob, world)
             if not ed25519.in_group(sshsig.key(blob)[1]) and not _ecdsa(blob):
                 _no("a new key is no point of the group that honest keys come from")
             added.discard(blob)

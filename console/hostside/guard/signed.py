@@ -62,11 +62,14 @@ def genuine(message: bytes, parsed: sshsig.Parsed, world: World) -> None:
 
 
 def by_key(message: bytes, signature: str, kind: str, blob: bytes, world: World) -> None:
-    """Raise Refused unless ``signature`` is that of one known key (a host's audit key)."""
+    """Raise Refused unless ``signature`` is that of one key: a host's audit key, or one that is
+    about to be enrolled (a FIDO key is touched for it)."""
     parsed = sshsig.parse(signature)
     _namespace(parsed, kind)
     if parsed.blob != blob:
-        raise Refused("unknown-key", "the signature is of another key than the expected one", "")
+        raise Refused("unknown-key", "the signature is of another key than the expected one",
+                      "sign with the key that is named")  # fmt: skip
+    _given(parsed, False)
     genuine(message, parsed, world)
 
 
@@ -101,6 +104,14 @@ def check(
                       "sign with a key of a kind that it allows")  # fmt: skip
     person, key = roster.person_of(parsed.blob)
     people.usable(person, key, now)
+    uv = _given(parsed, policy_uv)
+    genuine(message, parsed, world)
+    return Signed(person, key["id"], sshsig.fingerprint(parsed.blob), uv, parsed.counter)
+
+
+def _given(parsed: sshsig.Parsed, ask_uv: bool) -> bool:
+    """How it was given: by touch, or Refused; whether by PIN or finger, and Refused where
+    ``ask_uv`` and not so. OpenSSH looks at none of this."""
     uv = False
     if parsed.kind != sshsig.ED25519:
         if not parsed.application.startswith("ssh:"):
@@ -110,8 +121,7 @@ def check(
             raise Refused("user-presence", "the key was not touched when it signed",
                           "make the key anew without no-touch-required")  # fmt: skip
         uv = bool(parsed.flags & sshsig.VERIFIED)
-    if policy_uv and not uv:
+    if ask_uv and not uv:
         raise Refused("user-verification", "the signature was made without a PIN or fingerprint",
                       "make a key by ssh-keygen -t ed25519-sk -O verify-required")  # fmt: skip
-    genuine(message, parsed, world)
-    return Signed(person, key["id"], sshsig.fingerprint(parsed.blob), uv, parsed.counter)
+    return uv

@@ -213,6 +213,12 @@ def test_two_people_of_the_roster_before_and_every_new_key_sign() -> None:
     assert "0 people" in refused(succeed, old, new, EVE).words
 
 
+def test_a_key_may_be_enrolled_before_it_is_valid() -> None:
+    entry = {**person_entry(), "keys": [key_entry(EVE, not_before=NOW + 1000)]}
+    old = roster()
+    assert succeed(old, following(old, eve=entry), ALICE, BOB, EVE) == ["alice", "bob"]
+
+
 def test_a_person_with_two_keys_is_one_of_the_quorum() -> None:
     """Threats: 8."""
     spare = FidoKey(b"\x10" * 32)

@@ -21,7 +21,7 @@ from tests.support.guardkit import (
     roster,
     roster_doc,
 )
-from tests.unit.guard.test_sshsig import Older
+from tests.unit.guard.test_sshsig import Instead
 
 MESSAGE = b"what is signed"
 ALICE, BOB = key_of("alice"), key_of("bob")
@@ -221,30 +221,35 @@ def test_either_verifier_alone_can_refuse(monkeypatch: pytest.MonkeyPatch) -> No
     with monkeypatch.context() as patch:
         patch.setattr(ed25519, "verify", lambda *given: False)
         assert refused(check, signature).rule == "signature"
-    assert refused(check, signature, world=Older("/bin/false")).rule == "signature"
+    assert refused(check, signature, world=Instead("/bin/false")).rule == "signature"
 
 
+@pytest.fixture
+def no_openssh(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keygen, "PROGRAM", "/nonexistent/ssh-keygen")
+
+
+@pytest.mark.usefixtures("no_openssh")
 def test_without_openssh_only_ed25519_kinds_are_verified() -> None:
     from tests.unit.guard.test_sshsig import ECDSA, ecdsa, outer
 
-    none = Older("/nonexistent/ssh-keygen")
-    assert check(sign(ALICE), world=none).person == "alice"
+    assert check(sign(ALICE)).person == "alice"
     bad = sign(ALICE)
-    assert refused(check, bad, message=b"other", world=none).rule == "signature"
+    assert refused(check, bad, message=b"other").rule == "signature"
     entry = {**key_entry(ALICE), "pub": sshsig.line(ECDSA)}
     people = roster(people={**roster_doc()["people"], "eve": {**person_entry(), "keys": [entry]}})
     ecdsa_signature = outer(blob=ECDSA, inner=ecdsa(b"\x01", b"\x01"))
-    no = refused(check, ecdsa_signature, people=people, world=none, key_types=sshsig.KINDS)
+    no = refused(check, ecdsa_signature, people=people, key_types=sshsig.KINDS)
     assert no.rule == "key-type"
 
 
+@pytest.mark.usefixtures("no_openssh")
 def test_every_changed_bit_of_the_message_is_noticed() -> None:
     signature = sign(ALICE)
-    none = Older("/nonexistent/ssh-keygen")
     for bit in range(len(MESSAGE) * 8):
         number = int.from_bytes(MESSAGE, "big") ^ 1 << bit
         with pytest.raises(Refused):
-            check(signature, message=number.to_bytes(len(MESSAGE), "big"), world=none)
+            check(signature, message=number.to_bytes(len(MESSAGE), "big"))
 
 
 def test_the_key_of_a_host_is_one_known_key() -> None:
@@ -255,3 +260,5 @@ def test_the_key_of_a_host_is_one_known_key() -> None:
     assert refused(call, MESSAGE, signature, "evidence", host.blob, WORLD).rule == "namespace"
     assert refused(call, MESSAGE, signature, "checkpoint", BOB.blob, WORLD).rule == "unknown-key"
     assert refused(call, b"x", signature, "checkpoint", host.blob, WORLD).rule == "signature"
+    untouched = sign(ALICE, "roster", flags=0x04)
+    assert refused(call, MESSAGE, untouched, "roster", ALICE.blob, WORLD).rule == "user-presence"

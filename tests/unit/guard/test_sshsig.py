@@ -291,8 +291,8 @@ def test_openssh_is_asked_about_one_key_and_one_namespace() -> None:
     assert keygen.verify(MESSAGE, armored, FILE.public_line, "git", WORLD) is False
 
 
-class Older(World):
-    """A host whose ssh-keygen does not know -Y, or that has none."""
+class Instead(World):
+    """A host with another program in place of ssh-keygen."""
 
     def __init__(self, program: str) -> None:
         super().__init__(Place())
@@ -302,20 +302,31 @@ class Older(World):
         return super().run([self.program, *argv[1:]], *args, **named)
 
 
-def test_without_openssh_or_with_an_old_one_there_is_no_second_opinion(tmp_path: Path) -> None:
+def test_without_openssh_or_with_an_old_one_there_is_no_second_opinion(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     old = tmp_path / "old"
     old.write_text(
         "#!/bin/sh\necho 'unknown option -- Y' >&2\necho 'usage: ssh-keygen [-q]' >&2\nexit 1\n"
     )
     old.chmod(0o755)
     armored = FILE.sign(MESSAGE, NAMESPACE)
-    for program in (str(tmp_path / "none"), str(old)):
-        found = keygen.verify(MESSAGE, armored, FILE.public_line, NAMESPACE, Older(program))
-        assert found is None
+    given = (MESSAGE, armored, FILE.public_line, NAMESPACE)
+    assert keygen.verify(*given, Instead(str(old))) is None
     # One that fails in any other way has said no.
-    assert (
-        keygen.verify(MESSAGE, armored, FILE.public_line, NAMESPACE, Older("/bin/false")) is False
-    )
+    assert keygen.verify(*given, Instead("/bin/false")) is False
+    monkeypatch.setattr(keygen, "PROGRAM", str(tmp_path / "none"))
+    assert keygen.verify(*given, WORLD) is None
+
+
+def test_an_openssh_that_is_there_and_cannot_be_asked_refuses(tmp_path: Path) -> None:
+    """A host that is out of memory or processes is not one without a second opinion."""
+    killed = tmp_path / "killed"
+    killed.write_text("#!/bin/sh\nkill -9 $$\n")
+    killed.chmod(0o755)
+    given = (MESSAGE, FILE.sign(MESSAGE, NAMESPACE), FILE.public_line, NAMESPACE)
+    for program in (str(tmp_path / "cannot-be-run"), str(killed)):
+        assert refused(keygen.verify, *given, Instead(program)).rule == "verifier"
 
 
 def test_an_old_openssh_is_told_by_its_own_words(tmp_path: Path) -> None:
