@@ -192,8 +192,9 @@ def test_a_file_added_after_the_signatures_stops_it(host: Models) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", [f"{ROOT}/{MODEL}/versions/2", f"{ROOT}/{MODEL}", f"{ROOT}/{MODEL}/versions/2/weights.bin"]
-)  # fmt: skip
+    "path",
+    [f"{ROOT}/{MODEL}/versions/2", f"{ROOT}/{MODEL}", f"{ROOT}/{MODEL}/versions/2/weights.bin"],
+)
 def test_the_version_that_is_served_is_refused(host: Models, path: str) -> None:
     """Threats: 89."""
     kind = "file" if path.endswith(".bin") else "tree"
@@ -228,7 +229,7 @@ def test_what_a_process_holds_is_refused_and_the_process_named(host: Models, how
 def test_who_opens_it_at_the_last_moment_stops_it(host: Models) -> None:
     """Threats: 89."""
     run = destroy(host, OLD)
-    holders = []
+    holders: list[Holder] = []
     rename = os.rename
 
     def open_it(*args: Any, **named: Any) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from console.hostside.guard.steps.base import StepFailed
 from tests.support import modelkit
 from tests.support.guardkit import refused
 from tests.support.modelkit import MODEL, Killed, Models, Run
@@ -123,7 +124,7 @@ def test_a_new_version_of_the_same_name_is_not_overwritten_by_the_way_back(host:
     run = Run(plan(host, "1"), host.world)
     assert run.go() == ""
     host.version("1", b"new")
-    with pytest.raises(modelkit.StepFailed, match="is there already"):
+    with pytest.raises(StepFailed, match="is there already"):
         run.undo()
     assert (host.folder("1") / "weights.bin").read_bytes() == b"new"
     assert len(held(host)) == 1

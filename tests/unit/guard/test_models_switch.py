@@ -252,7 +252,7 @@ class TestPromotion:
 
     def promote(self, host: Models, **metrics: int) -> str:
         """Evaluate version 3 with these metrics and carry the promotion out."""
-        report = host.evaluate("3", self.manifest, **metrics)
+        report = host.evaluate("3", self.manifest, "bob", **metrics)
         plan = host.plan(
             "promote-model", model=MODEL, version="3", evaluation_sha256=report,
             manifest_sha256=self.manifest,

@@ -144,6 +144,9 @@ def _forget(at: int) -> None:
 
 
 def _restart(service: str, world: World) -> None:
+    # Versions that ended at their start have used up the unit's allowance of starts; the way back
+    # must not be refused for that.
+    world.run(["systemctl", "reset-failed", "--", service])
     done = world.run(["systemctl", "restart", "--no-block", "--", service])
     if done.code != 0:
         raise StepFailed(f"{service} cannot be started anew: {done.why}")
