@@ -236,14 +236,14 @@ def installation(order: Enrolment, guard: GuardOrder, mark: str, home: str, keys
             operator=files.OPERATOR, mark=mark, etc=files.ETC, state=files.STATE, keys=files.KEYS,
             folders=" ".join(STATE_FOLDERS), audit=AUDIT,
         ),
-        *(_trusted(f"{files.ETC}/{name}", data, signed) for name, data, signed in (
-            ("roster.json", guard.roster, guard.roster_signatures),
-            ("policy.json", guard.policy, guard.policy_signatures),
-        )),
         _PROGRAM.format(
             guard=files.GUARD, sha256=digest(guard.guard),
             writing=decoded(files.GUARD, guard.guard, "755").rpartition("mv ")[0].rstrip("\n"),
         ),
+        *(_trusted(name, data, signed) for name, data, signed in (
+            ("roster", guard.roster, guard.roster_signatures),
+            ("policy", guard.policy, guard.policy_signatures),
+        )),
         _SUDOERS.format(
             file=files.SUDOERS_FILE, operator=files.OPERATOR, guard=files.GUARD,
             writing=_aside(files.SUDOERS_FILE, files.SUDOERS, "440"),
@@ -281,12 +281,18 @@ def _aside(path: str, text: str, mode: str) -> str:
     return written(path, text, mode).rpartition("mv ")[0].rstrip("\n")
 
 
-def _trusted(path: str, data: bytes, signatures: tuple[str, ...]) -> str:
-    """Write a roster or policy where there is none, its signatures first."""
-    sigs = json.dumps({"signatures": list(signatures)}).encode()
-    beside = path.removesuffix(".json") + ".sigs"
-    inner = decoded(beside, sigs, "644") + decoded(path, data, "644")
-    return f"if [ ! -e {path} ]; then\n{inner}fi\n"
+def _trusted(name: str, data: bytes, signatures: tuple[str, ...]) -> str:
+    """Have the guard take a roster or policy where there is none, so that its log begins with it;
+    then its signatures, if it has any."""
+    first = f"{files.STATE}/{name}.first"
+    inner = decoded(first, data, "600")
+    inner += f"{files.GUARD} install-{name} {first} >{first}.said || {{\n"
+    inner += f'    stop "the guard does not take the {name}: $(cat {first}.said)"\n}}\n'
+    inner += f"rm -f {first} {first}.said\n"
+    if signatures:
+        sigs = json.dumps({"signatures": list(signatures)}).encode()
+        inner += decoded(f"{files.ETC}/{name}.sigs", sigs, "644")
+    return f"if [ ! -e {files.ETC}/{name}.json ]; then\n{inner}fi\n"
 
 
 def undo_sshd() -> str:

@@ -159,8 +159,8 @@ def enrol(
                 raise UsageError(
                     f"{name} has the host key of {', '.join(other)}: one is a copy of the other; "
                     "nothing was changed",
-                    hint=f"On {name}: rm /etc/ssh/ssh_host_*; ssh-keygen -A; restart sshd. "
-                    "Then pin its new key.",
+                    hint=f"On {name}: rm /etc/ssh/ssh_host_* /etc/watchfloor/identity.json; "
+                    "ssh-keygen -A; restart sshd. Then pin its new key.",
                 )
             shell = login.shell()
             if not changes:

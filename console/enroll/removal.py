@@ -54,7 +54,9 @@ if [ -d {state} ]; then
     kept={kept}/$(date -u +%Y%m%dT%H%M%SZ)
     install -d -m 700 -o root -g root {kept} "$kept" "$kept/etc"
     mv {state} "$kept/guard"
-    rm -f "$kept/guard/secret"
+    for name in secret lock code nonces payload spool journal standing; do
+        rm -rf "$kept/guard/$name"
+    done
     for file in {etc}/roster.* {etc}/policy.* {etc}/identity.json {etc}/chain; do
         if [ -e "$file" ]; then mv "$file" "$kept/etc/"; fi
     done
