@@ -1,0 +1,142 @@
+"""The log of the guard itself, fetched by its own verb, is proved; what it leaves out is not."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from console.audit.exchange import read_log, write_log
+from console.audit.fetch import fetch
+from console.audit.recall import recall, remember
+from console.audit.verify import Material, verify
+from console.audit.witness import Watch
+from console.store.witness import Witness
+from tests.support.guardhost import Host
+
+
+@pytest.fixture
+def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
+    monkeypatch.setattr("console.hostside.guard.steps.EFFECTOR", "simulated")
+    return Host(tmp_path / "host")
+
+
+@pytest.fixture
+def witness(tmp_path: Path) -> Witness:
+    return Witness(tmp_path / "state")
+
+
+async def fetched(host: Host) -> Material:
+    async def call(envelope: dict[str, Any]) -> dict[str, Any]:
+        answer = host.call(**envelope)
+        assert answer["ok"] is True
+        return msgspec.json.decode(msgspec.json.encode(answer), type=dict[str, Any])
+
+    return await fetch("gpu01", call)
+
+
+def known(host: Host) -> set[str]:
+    trust = host.guard().trust
+    return {trust[:64], trust[64:]}
+
+
+def watched(host: Host, witness: Witness) -> None:
+    """What the probe shows goes to the console."""
+    public = Path(host.place.public)
+    watch = Watch(witness)
+    for doc in json.loads((public / "index.json").read_text())["docs"]:
+        data = (public / "docs" / doc["sha256"]).read_bytes()
+        assert watch.saw("gpu01", doc["kind"], data) == []
+
+
+def whole_life(host: Host, witness: Witness) -> str:
+    """An isolation asked for, approved, confirmed, seen by a console at each step; its id."""
+    fields = host.request()
+    first = witness.sent("gpu01", "submit", "", fields["request"].encode(), b"")
+    answer = host.call("submit", **fields)
+    witness.answered(first, msgspec.json.encode({"ok": True, "id": answer["id"]}))
+    watched(host, witness)
+    decision = host.decision(answer["id"])
+    second = witness.sent("gpu01", "decide", answer["id"], decision["decision"].encode(), b"")
+    applied = host.call("decide", **decision)
+    told = {key: applied[key] for key in ("ok", "id", "state")}
+    witness.answered(second, msgspec.json.encode(told))
+    watched(host, witness)
+    third = witness.sent("gpu01", "confirm", answer["id"], b"", b"")
+    witness.answered(third, msgspec.json.encode(host.confirm(applied)))
+    host.call("submit", **host.request("mallory", requester="alice"))
+    watched(host, witness)
+    return str(answer["id"])
+
+
+def torn(host: Host) -> None:
+    """Power is lost in the middle of a record, and root repairs it."""
+    log = host.guard().log
+    with Path(log.path).open("ab") as file:
+        file.write(b'{"torn\xff\x00')
+    log.repair()
+
+
+def emptied(host: Host) -> None:
+    """Root removes the log and all that was derived from it."""
+    folder = Path(host.place.state, "audit")
+    (folder / "log.jsonl").write_bytes(b"")
+    for name in ("edge", "index", "checkpoint.json"):
+        (folder / name).unlink()
+
+
+async def test_the_guards_own_log_is_proved(host: Host, witness: Witness) -> None:
+    whole_life(host, witness)
+    material = await fetched(host)
+    kept = recall(witness, "gpu01", (), known(host))
+    report = verify(material, kept)
+    assert (report.wrong, report.missing) == ([], [])
+    assert report.signatures == 2
+    assert "1 in force" in str(report.proved[-1])
+    remember(witness, material, kept, report)
+    assert {seen.number for seen in witness.seen("gpu01", "proved")} >= {report.records}
+
+
+async def test_a_lost_dead_man_a_denial_and_a_withdrawal_are_proved(
+    host: Host, witness: Witness
+) -> None:
+    host.applied()
+    host.clock.go(100)
+    host.tick()
+    rid = host.submit()["id"]
+    host.decide(rid, verdict="deny")
+    host.submit(mode="one_then_ratify")
+    host.clock.go(400)
+    host.tick()
+    host.clock.reboot()
+    host.tick()
+    report = verify(await fetched(host), recall(witness, "gpu01", (), known(host)))
+    assert report.wrong == []
+
+
+async def test_a_log_in_a_file_is_the_same_log(
+    host: Host, witness: Witness, tmp_path: Path
+) -> None:
+    whole_life(host, witness)
+    torn(host)
+    material = await fetched(host)
+    write_log(tmp_path / "gpu01.audit", material)
+    assert (tmp_path / "gpu01.audit").stat().st_mode & 0o777 == 0o600
+    again = read_log(tmp_path / "gpu01.audit", "gpu01")
+    assert again == material
+    bare = read_log(Path(host.guard().log.path), "gpu01")
+    assert bare.lines == material.lines
+
+
+async def test_a_guard_that_hides_an_action_is_found_out(host: Host, witness: Witness) -> None:
+    """All records of the request gone, and the log signed anew. Threats: 94, 95."""
+    whole_life(host, witness)
+    emptied(host)
+    report = verify(await fetched(host), recall(witness, "gpu01", (), known(host)))
+    said = " ".join(map(str, report.wrong))
+    for word in ("DENIED", "HIDDEN", "ROLLED BACK", "was shown and is gone"):
+        assert word in said
+    assert report.code == 1
