@@ -38,12 +38,14 @@ def signature_of(
     g: Guard, message: str, signature: str, kind: str, uv: bool, whose: str = ""
 ) -> Signed:
     """Who signed. Raises Refused, also where it is not ``whose`` name stands in the document."""
-    from . import signed
+    about = (message, signature, kind, uv)
+    by = g.verified.get(about)
+    if by is None:
+        from . import signed
 
-    policy = g.policy
-    by = signed.check(
-        message.encode(), signature, kind, g.roster, uv, g.clock.now(), g.world, policy.key_types
-    )
+        roster, types, now = g.roster, g.policy.key_types, g.clock.now()
+        by = signed.check(message.encode(), signature, kind, roster, uv, now, g.world, types)
+        g.verified[about] = by
     if whose and by.person != whose:
         raise Refused(
             "other-person",

@@ -14,21 +14,20 @@ if TYPE_CHECKING:
 
 GRACE_S = 0.2
 STEP_S = 5.0
+MAX_HANDLES = 4096
 
 
 def arm(argv: list[str], seconds: int, world: World) -> None:
     """Have ``argv`` run in ``seconds``, by the time since boot."""
     until = time.clock_gettime(time.CLOCK_BOOTTIME) + seconds
+    apart(lambda: _watch(argv, until, seconds, world))
+
+
+def _watch(argv: list[str], until: float, seconds: int, world: World) -> None:
+    os.closerange(3, MAX_HANDLES)  # above all the guard's lock
     if not world.place.base and os.path.isdir("/run/systemd/system"):
-        world.run(
-            ["systemd-run", "--quiet", "--collect", f"--on-active={seconds}s",
-             "--timer-property=AccuracySec=500ms", "--", *argv],
-            timeout=5.0,
-        )  # fmt: skip
-    apart(lambda: _watch(argv, until))
-
-
-def _watch(argv: list[str], until: float) -> None:
+        timer = ["systemd-run", "--quiet", "--collect", f"--on-active={seconds}s"]
+        world.run([*timer, "--timer-property=AccuracySec=500ms", "--", *argv], timeout=5.0)
     while True:
         left = until - time.clock_gettime(time.CLOCK_BOOTTIME)
         if left <= 0:

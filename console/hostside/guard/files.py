@@ -102,8 +102,11 @@ class Files:
             raise unsafe(path, "it is no JSON object")
         return value
 
-    def write(self, path: str, data: bytes, mode: int = 0o600, group: int = -1) -> None:
-        """Replace it as a whole; on the disk when this returns. Raises OSError."""
+    def write(
+        self, path: str, data: bytes, mode: int = 0o600, group: int = -1, lasting: bool = True
+    ) -> None:
+        """Replace it as a whole; where it is ``lasting``, on the disk when this returns. Raises
+        OSError."""
         folder = os.path.dirname(path)
         temporary = f"{path}.new"
         try:
@@ -118,7 +121,8 @@ class Files:
             if group >= 0:
                 os.fchown(handle, -1, group)
             os.fchmod(handle, mode)
-            os.fsync(handle)
+            if lasting:
+                os.fsync(handle)
         except OSError:
             os.unlink(temporary)
             raise
@@ -126,7 +130,8 @@ class Files:
             os.close(handle)
         self.mark(f"written {os.path.basename(path)[:16]}")
         os.rename(temporary, path)
-        sync(folder)
+        if lasting:
+            sync(folder)
 
     def write_json(self, path: str, value: dict[str, Any], mode: int = 0o600) -> None:
         """The same for a JSON object."""

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from .audit import Log
     from .people import Roster
     from .policy import Policy
+    from .signed import Signed
     from .spool import Entry
 
 MAX_TRUST = 64 << 10
@@ -64,6 +65,7 @@ class Guard:
         self.mark = Mark(f"{state}/clock", self.files, clock)
         self.changed = False
         self._kept: dict[str, Any] = {}
+        self.verified: dict[tuple[str, str, str, bool], Signed] = {}  # during this call
 
     # ---- what is trusted, read once
 

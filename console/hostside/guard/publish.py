@@ -131,8 +131,8 @@ def _write(g: Guard) -> None:
         digest = sha256(data).hexdigest()
         index.append({"sha256": digest, "size": len(data), "kind": kind})
         if not os.path.lexists(f"{folder}/{digest}"):
-            g.files.write(f"{folder}/{digest}", data, 0o640, group)
-    g.files.write(f"{g.place.public}/index.json", _bytes({"docs": index}), 0o640, group)
+            g.files.write(f"{folder}/{digest}", data, 0o640, group, False)
+    g.files.write(f"{g.place.public}/index.json", _bytes({"docs": index}), 0o640, group, False)
     named = {each["sha256"] for each in index}
     for name in os.listdir(folder):
         if name not in named:

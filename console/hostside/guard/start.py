@@ -125,7 +125,7 @@ def run(archive: str) -> Any:
     if codes is None:
         codes = compiled(archive)
         keep(path, codes)
-    sys.meta_path.insert(0, Finder(codes, archive))  # type: ignore[arg-type]
+    sys.meta_path.insert(0, Finder(codes, archive))
     from importlib import import_module
 
     return import_module(PACKAGE + ".main").main(archive, digest)
