@@ -17,6 +17,7 @@ from console.text import clean
 
 VERBS = (
     "screens", "status", "watch", "wall", "config", "hosts", "enroll", "roster", "policy",
+    "manifest",
     "plugins", "demo", "replay",
     "audit",
 )  # fmt: skip
