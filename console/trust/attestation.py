@@ -27,6 +27,13 @@ _AAGUID = x509.ObjectIdentifier("1.3.6.1.4.1.45724.1.1.4")
 _PRESENT, _VERIFIED, _ATTESTED = 0x01, 0x04, 0x40
 
 
+# All that a damaged certificate raises when its parts are looked at, which is when they are read.
+_UNREAD = (
+    ValueError, TypeError, UnsupportedAlgorithm, x509.DuplicateExtension, x509.InvalidVersion,
+    x509.UnsupportedGeneralNameType,
+)  # fmt: skip
+
+
 class Verdict(msgspec.Struct, frozen=True):
     """``why`` says what is missing where it is not proven, else whose hardware it is."""
 
@@ -55,6 +62,8 @@ def judge(
         return Verdict(False, str(no))
     except (CborError, Refused) as no:
         return Verdict(False, f"the attestation or the key is damaged: {no}")
+    except _UNREAD:
+        return Verdict(False, "its certificate cannot be read")
 
 
 def makers(data: bytes) -> list[x509.Certificate]:
@@ -77,10 +86,7 @@ def _judge(
     certificate, signature, told = _parts(attestation)
     if not certificate:
         raise _NotProven("the hardware gave no certificate, so nobody vouches for it")
-    try:
-        leaf = x509.load_der_x509_certificate(certificate)
-    except ValueError:
-        raise _NotProven("its certificate cannot be read") from None
+    leaf = x509.load_der_x509_certificate(certificate)
     data = _bytes(told)
     flags, aaguid, credential, point = _authenticator(data, application)
     if point != public:

@@ -143,7 +143,9 @@ class Chain:
         try:
             about: dict[str, Any] = json.loads(read(path.with_suffix(".sigs")))
             signatures, adopted = about["signatures"], about["adopted"]
-            if not all(type(text) is str for text in signatures) or type(adopted) is not int:
+            if type(signatures) is not list or type(adopted) is not int:
+                raise TypeError
+            if not all(type(text) is str for text in signatures):
                 raise TypeError
         except (ValueError, TypeError, KeyError):
             raise ConfigError(
