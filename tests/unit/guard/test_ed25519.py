@@ -114,6 +114,11 @@ def test_points_for_which_anybody_can_sign_are_weak(public: str) -> None:
     assert not ed25519.verify(point, base + (1).to_bytes(32, "little"), b"anything")
 
 
+@pytest.mark.parametrize("public", NOT_CANONICAL)
+def test_another_form_of_a_point_is_no_point(public: str) -> None:
+    assert ed25519._decode(bytes.fromhex(public)) is None
+
+
 def test_a_signature_by_the_neutral_point_would_hold_in_the_equation() -> None:
     """The check of the order of the point is what refuses it, not the equation. Threats: 24."""
     base = (4 * pow(5, -1, ed25519.P) % ed25519.P).to_bytes(32, "little")

@@ -208,6 +208,8 @@ def test_one_signature_first_is_for_containment_that_allows_it() -> None:
     line = {**RULE, "mode": "one_then_ratify"}
     rule = guardkit.policy(actions={"isolate": line}).rule(ISOLATE)
     assert rule.modes == ("two_before", "one_then_ratify", "break_glass")
+    before = guardkit.policy(actions={"isolate": RULE}).rule(ISOLATE)
+    assert before.modes == ("two_before", "break_glass")
     for serious in (RELEASE, DELETE, ROSTER, EVIDENCE):
         found = guardkit.policy(actions={serious.name: line})
         assert refused(found.rule, serious).rule == "floor"
