@@ -82,7 +82,7 @@ class BlockUser(Action):
 
 
 class UnblockUser(Action):
-    """``user``: a local account from number 1000 on. A standing ``block-user`` of it is ended by this."""
+    """``user``: a local account from number 1000 on. A standing ``block-user`` of it is ended."""
 
     name = "unblock-user"
     words = "open an account that is blocked, locked or has expired"
