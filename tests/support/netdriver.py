@@ -41,12 +41,11 @@ def private() -> None:
 
 
 def killed(ask: dict[str, Any], world: World) -> dict[str, Any]:
-    """Do a step in a process group that is ended by SIGKILL after a random part of 30 ms."""
+    """A call of a step in a process group that SIGKILL ends after a random part of 30 ms."""
     child = os.fork()
     if child == 0:
         os.setpgid(0, 0)
-        one = step(ask["kind"])
-        one.do(ask["args"], ask["before"], world)
+        getattr(step(ask["kind"]), ask["what"])(ask["args"], ask["before"], world)
         os._exit(0)
     try:
         os.setpgid(child, child)

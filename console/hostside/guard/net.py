@@ -24,7 +24,8 @@ def network(text: object, what: str) -> Network:
     """
     import ipaddress
 
-    if type(text) is not str or not 2 <= len(text) <= 49:
+    # Before it is parsed: what stands after a % (a zone) would be taken and written as it is.
+    if type(text) is not str or not 2 <= len(text) <= 49 or text.strip("0123456789abcdef.:/"):
         raise Refused("parameters", f"{what} is not an address or network")
     try:
         found = ipaddress.ip_network(text)
