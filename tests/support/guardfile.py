@@ -1,4 +1,4 @@
-"""The bundled guard with the simulated effector as a real program, called as sshd and sudo would."""
+"""The bundled guard with the simulated effector as a program, called as sshd and sudo would."""
 
 from __future__ import annotations
 

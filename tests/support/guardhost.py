@@ -81,7 +81,9 @@ class Host:
         Path(self.place.state).chmod(0o700)
         host_key = FidoKey(hashlib.sha256(host_id.encode()).digest())
         self.host_key = host_key.fingerprint
-        Path(f"{base}/etc/ssh/ssh_host_ed25519_key.pub").write_text(host_key.public_line + " host\n")
+        Path(f"{base}/etc/ssh/ssh_host_ed25519_key.pub").write_text(
+            host_key.public_line + " host\n"
+        )
         self.install("identity", {"kind": "identity", "v": 1, "host_id": host_id})
         self.install("roster", roster_doc())
         rule = {"mode": "one_then_ratify", "people": 2, "require_uv": True, "ttl_s": 0,
