@@ -15,6 +15,7 @@ from console.engine.keeper import MINUTE, QUARTER, Keeper
 from console.engine.log import EventLog
 from console.engine.plugins.host import PluginHost
 from console.engine.plugins.supervise import Around
+from console.engine.witnessing import Witnessing
 from console.fleet.history import KEEP_S
 from console.fleet.pool import Pool
 from console.fleet.source import RowSource
@@ -43,6 +44,7 @@ class LocalEngine(Acting):
         transport: Transport,
         *,
         state_dir: Path | None = None,
+        evidence: Path | None = None,
         sources: Iterable[RowSource] = (),
         focus: Iterable[str] = (),
         clock: Clock | None = None,
@@ -52,7 +54,8 @@ class LocalEngine(Acting):
         plugin_folders: Sequence[Path] | None = None,
         acting: Parts | None = None,
     ) -> None:
-        """``state_dir`` None keeps everything in memory.
+        """``state_dir`` None keeps everything in memory; ``evidence`` is the folder where what
+        guards publish is kept, None for nowhere.
 
         ``trusted`` lets a host leave NEW-KEY once a person has stored another key. ``others`` is
         asked once a second for events that come from elsewhere; each is told once. ``plugins`` are
@@ -63,6 +66,7 @@ class LocalEngine(Acting):
         self._hosts = hosts
         self._transport = transport
         self._state_dir = state_dir
+        self._evidence = evidence
         self._sources = tuple(sources)
         self._focus = tuple(focus)
         self._clock = clock or SystemClock()
@@ -118,6 +122,12 @@ class LocalEngine(Acting):
         self._plugins.start()
         self._tasks.append(asyncio.create_task(self._look(), name="engine"))
         self._tasks.append(asyncio.create_task(self._actions.run(), name="guards"))
+        if self._evidence is not None:
+            names = [host.name for host in self._hosts]
+            keeping = Witnessing(
+                self._evidence, self._clock, lambda: names, self._pool.guard_docs, self._emit
+            )
+            self._tasks.append(asyncio.create_task(keeping.run(), name="witness"))
 
     async def _look(self) -> None:
         """Notice what goes wrong inside: a store that fails, a task that ended by a defect."""

@@ -3,13 +3,16 @@
 import asyncio
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from console.audit.witness import Alarm, Watch
 from console.clock import Clock
 from console.errors import StoreError
 from console.model.event import Event
 from console.model.guard import GuardDocs
 from console.store.witness import Witness
+
+if TYPE_CHECKING:
+    from console.audit.witness import Alarm, Watch
 
 LOOK_S = 1.0
 
@@ -66,8 +69,12 @@ class Witnessing:
                 facts = {"reason": alarm.words, "hint": alarm.hint}
                 self._emit(Event(kind=alarm.kind, host=host, at=self._clock.wall(), facts=facts))
 
-    def _keep(self, host: str, new: list[tuple[str, bytes]]) -> list[Alarm]:
+    def _keep(self, host: str, new: list[tuple[str, bytes]]) -> "list[Alarm]":
         if self._watch is None:
+            from console.audit.witness import (
+                Watch,
+            )  # what it checks signatures with is slow to load
+
             self._witness = Witness(self._folder)
             self._watch = Watch(self._witness)
         return [alarm for kind, data in new for alarm in self._watch.saw(host, kind, data)]
