@@ -44,6 +44,22 @@ class Trusted(Protocol):
         """Digest of the policy's bytes."""
         ...
 
+    def known(self, both: str) -> "Trusted | None":
+        """The pair of these digests (128 hex digits) where both were once in force here."""
+        ...
+
+
+TAKES_OVER = ("install-roster", "install-policy")
+"""Actions that bring a host up to what this console has: made by the rules that the host has."""
+
+
+def rules_for(trusted: Trusted, action: str, both: str) -> Trusted | None:
+    """By which roster and policy a request of a host is made and judged; None where they are not
+    this console's, or, for an action that brings new ones, not one of its earlier ones."""
+    if both == trusted.roster_sha256 + trusted.policy_sha256:
+        return trusted
+    return trusted.known(both) if action in TAKES_OVER else None
+
 
 class Witness(Protocol):
     """Keeps evidence of what is sent and answered (``store.witness``)."""

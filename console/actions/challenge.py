@@ -3,7 +3,7 @@
 from typing import Any
 
 from console.actions import plan
-from console.actions.around import Around
+from console.actions.around import Around, rules_for
 from console.actions.ask import ask, link_words
 from console.errors import ActionError, KeyFileError, LinkError
 from console.hostside.guard import canonical, documents
@@ -66,7 +66,6 @@ def _checked(
     told: dict[str, Any],
     host_key: str,
 ) -> TargetPreview:
-    trusted = around.trusted
     now, facts = told.get("now"), told.get("facts")
     if type(now) is not int or not isinstance(facts, dict):
         raise NoTarget("its guard's challenge has no time or no facts")
@@ -84,13 +83,14 @@ def _checked(
     effector = known_build(around, str(told.get("guard", "")))
     if told.get("effector") != effector:
         raise NoTarget("its guard says that it is of another kind than its file is")
-    ours = trusted.roster_sha256 + trusted.policy_sha256
-    if told.get("policy") != ours:
+    both = str(told.get("policy", ""))
+    rules = rules_for(around.trusted, action, both)
+    if rules is None:
         raise NoTarget(
             "its roster or policy is not this console's",
             "Compare: watchfloor roster verify; watchfloor policy verify.",
         )
-    made = plan.plan(action, params, facts, trusted.policy.doc)
+    made = plan.plan(action, params, facts, rules.policy.doc)
     digest = plan.digest(made)
     binding = {
         "kind": "binding",
@@ -102,7 +102,7 @@ def _checked(
         "host_key": host_key,
         "nonce": told.get("nonce"),
         "plan": digest,
-        "policy": ours,
+        "policy": both,
     }
     text = canonical.write(binding)
     documents.binding(text)

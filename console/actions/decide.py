@@ -122,6 +122,22 @@ async def sign_bytes(
     return signature
 
 
+def signed_elsewhere(around: Around, data: bytes, signature: str, kind: str) -> dict[str, Any]:
+    """A decision that was signed elsewhere, with its signature verified. Raises ActionError."""
+    trusted = around.trusted
+    now = int(around.clock.wall())
+    try:
+        document: dict[str, Any] = getattr(documents, kind)(data)
+        by = verify.verify(data, signature, kind, trusted.roster, trusted.policy, uv=False, now=now)
+        if by.person != document["by"]:
+            raise Refused("other-person", f"{by.person} has signed it, and it says another name")
+    except Refused as refused:
+        raise ActionError(
+            f"the decision is not sent: {refused.words}", hint=refused.hint, rule=refused.rule
+        ) from None
+    return document
+
+
 def parcels(
     document: bytes, signature: str, kind: str, request: str, hosts: Sequence[Host]
 ) -> list[Parcel]:

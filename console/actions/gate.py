@@ -43,7 +43,7 @@ def refusal(now: Situation, environ: Mapping[str, str]) -> ActionError | None:
     if now.read_only:
         return ActionError(
             "this console is read-only",
-            hint="Remove `read_only` from the configuration, or start without --read-only.",
+            hint="`read_only` in the configuration says so: watchfloor config show.",
             rule="read-only",
         )
     if not now.person or not now.signing_key or not now.login_key:

@@ -44,7 +44,7 @@ def guard_view(
         view = _of_state(told, host, skew, eyes)
         if trouble or docs.trouble:
             view = msgspec.structs.replace(view, trouble=clean(trouble or docs.trouble, 300))
-    view = msgspec.structs.replace(view, checkpoint=_checkpoint(docs))
+    view = msgspec.structs.replace(view, checkpoint=_checkpoint(docs), missing=docs.missing)
     trusted = eyes.trusted
     if trusted is None:
         return view, ()

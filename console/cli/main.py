@@ -19,7 +19,7 @@ VERBS = (
     "screens", "status", "watch", "wall", "config", "hosts", "enroll", "roster", "policy",
     "manifest",
     "plugins", "demo", "replay",
-    "audit",
+    "audit", "actions",
 )  # fmt: skip
 """Modules of this package; each has ``add(sub)``."""
 

@@ -133,6 +133,9 @@ class Document(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, omit_de
     """One whole configuration file."""
 
     workstation: Annotated[Flag, Meta(description="show this machine as a row of its own")] = UNSET
+    read_only: Annotated[
+        Flag, Meta(description="sign and send nothing to a host's guard from here")
+    ] = UNSET
     history: Annotated[Flag, Meta(description="keep history and events in a database")] = UNSET
     state_dir: Annotated[
         Text, Meta(description="folder of the database; empty: the user's state folder")
@@ -179,6 +182,7 @@ OPERATOR_PATHS = ("signing_key", "login_key")
 
 SETTINGS: dict[str, Any] = {
     "workstation": True,
+    "read_only": False,
     "history": True,
     "state_dir": "",
     "ui.title": "",

@@ -46,6 +46,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     known: Mapping[str, Host] = {}
     workstation: bool = True
     state_dir: Path = Path()
+    read_only: bool = False
     history: bool = True
     ui: Ui = Ui()
     operator: Operator = Operator()
@@ -247,6 +248,7 @@ def _config(
         hosts=fleet.hosts,
         known=MappingProxyType({host.name: host for host in fleet.hosts}),
         workstation=settings["workstation"],
+        read_only=settings["read_only"],
         history=settings["history"],
         state_dir=Path(state_dir).expanduser().absolute() if state_dir else default_state_dir(),
         ui=checked,

@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from console.config.document import Plugin
+from console.config.document import Operator, Plugin
 from console.demo.child import Order, Said
 from console.errors import WatchfloorError
 from console.model.host import Host
@@ -42,6 +42,8 @@ class DemoConfig(msgspec.Struct, frozen=True, kw_only=True):
     state_dir: Path
     history: bool = True
     plugins: Mapping[str, Plugin] = {}
+    operator: Operator = Operator()
+    read_only: bool = False
 
     @property
     def known(self) -> dict[str, Host]:

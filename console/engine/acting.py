@@ -72,6 +72,11 @@ class Acting:
         """Ask for the end of what stands."""
         return await self._actions.release(hosts, request, reason, ask)
 
+    @property
+    def acting(self) -> Actions:
+        """For verbs: files of requests and decisions, and waiting for what was begun."""
+        return self._actions
+
     def requests(self) -> tuple[RequestView, ...]:
         """All that waits on all hosts."""
         return self._actions.requests()

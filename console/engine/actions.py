@@ -1,7 +1,6 @@
 """``Guarding``: guarded actions of one operator over a fleet, from a form to a confirmed host."""
 
 import asyncio
-import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -78,11 +77,14 @@ class Actions:
         """Empty, or why nothing can be signed here."""
         return self._refusal("" if self.guards.trusted else self.guards.trouble)
 
-    async def _around(self) -> Around:
-        """All that signing needs. Raises ActionError where this console must not sign."""
+    async def _around(self, *, signs: bool = True) -> Around:
+        """All that signing needs, or sending alone. Raises ActionError where this console must
+        not. What somebody has signed elsewhere may be sent from any console that acts."""
         await self.guards.reload()
         trusted = self.guards.trusted
         refused = self._refused("" if trusted else self.guards.trouble)
+        if refused is not None and not signs and refused.rule in ("ssh", "agent") and trusted:
+            refused = None
         if refused is not None:
             raise refused
         assert trusted is not None  # noqa: S101  # else it was refused
@@ -165,13 +167,18 @@ class Actions:
         self, preview: Preview, reason: str, mode: str, ask: Ask, payload: object = None
     ) -> list[Outcome]:
         """Sign once and send to every usable target. ``payload`` goes with ``install-`` actions."""
+        made, signature = await self.sign(preview, reason, mode, ask)
+        return await self.send_request(preview, made, signature, payload)
+
+    async def sign(self, preview: Preview, reason: str, mode: str, ask: Ask) -> tuple[Draft, str]:
+        """The request and its signature, which is checked; nothing is sent."""
         around = await self._around()
         made = request.draft(around, preview, reason, mode)
         uv = request.may_request(around, preview.action, mode, preview.not_before)
         signature = await decide.sign_bytes(
             around, made.data, "request", uv=uv, now=preview.not_before, ask=ask
         )
-        return await self.send_request(preview, made, signature, payload)
+        return made, signature
 
     async def send_request(
         self, preview: Preview, made: Draft, signature: str, payload: object = None
@@ -292,12 +299,28 @@ class Actions:
         parcels = decide.parcels(data, signature, "review", request, specs)
         return await send_all(around, parcels, lambda host, token: None)
 
+    def approval_until(self, views: Sequence[RequestView]) -> int:
+        """Until when an approval made now may hold on all these hosts, by their clocks."""
+        trusted = self._drafting().trusted
+        now = min(int(self._clock.wall() + view.skew_s) for view in views)
+        ends = now + int(trusted.policy.doc["approval_ttl_s"])
+        return min(ends, *(int(view.expires_at) for view in views if view.state == "PENDING"), ends)
+
+    def envelope(self, rid: str) -> dict[str, str]:
+        """The texts of a request as a host shows them. Raises ActionError."""
+        found = self.guards.envelope(rid)
+        if found is None:
+            raise ActionError("no such request waits anywhere", rule="no-request")
+        return {name: getattr(found, name) for name in ("request", "signature", "binding")}
+
     async def send_decision(
         self, hosts: Sequence[str], kind: str, data: bytes, signature: str
     ) -> list[Outcome]:
-        """Send a decision that was signed elsewhere. It is checked as one's own would be."""
-        around = await self._around()
-        rid = str(json.loads(data)["request_sha256"])
+        """Send a decision that was signed elsewhere, by whomever. It is verified first."""
+        around = await self._around(signs=False)
+        await self.guards.look()
+        document = decide.signed_elsewhere(around, data, signature, kind)
+        rid = str(document["request_sha256"])
         targets = self._targets(hosts, rid)
         parcels = decide.parcels(data, signature, kind, rid, [item.spec for item in targets])
         return await send_all(around, parcels, self._confirming(targets[0].view.action))

@@ -4,7 +4,8 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Protocol
 
-from console.config.document import Plugin
+from console.config.document import Operator, Plugin
+from console.engine.actions import Parts
 from console.engine.session import LocalEngine
 from console.fleet.source import RowSource
 from console.fleet.trusted import Reload, Trusted
@@ -42,6 +43,16 @@ class EngineConfig(Protocol):
         ...
 
     @property
+    def operator(self) -> Operator:
+        """Who signs guarded actions at this console."""
+        ...
+
+    @property
+    def read_only(self) -> bool:
+        """Whether nothing may be signed from here, whoever the operator is."""
+        ...
+
+    @property
     def plugins(self) -> Mapping[str, Plugin]:
         """Plugins by name."""
         ...
@@ -54,13 +65,16 @@ def local_engine(
     focus: Iterable[str] = (),
     reload: Reload | None = None,
     others: Callable[[], Iterable[Event]] = tuple,
+    acting: Parts | None = None,
 ) -> LocalEngine:
     """An engine in this process; nothing is connected before ``start``.
 
     ``ask_passphrase`` None means that encrypted keys cannot be used. ``reload`` reads one host's
     entry anew, for a host in NEW-KEY; without it such a host stays so until the next start.
-    ``others`` gives events that come from elsewhere, once a second.
+    ``others`` gives events that come from elsewhere, once a second. ``acting`` stands for what
+    ``[operator]`` says.
     """
+    from console.engine.operator import parts
     from console.ssh.transport import Transports
 
     sources: list[RowSource] = []
@@ -73,9 +87,18 @@ def local_engine(
         config.hosts,
         Transports(known, ask_passphrase),
         state_dir=config.state_dir if config.history else None,
+        evidence=config.state_dir,
         sources=sources,
         focus=focus,
         trusted=Trusted(known, reload),
         others=others,
         plugins=config.plugins,
+        acting=acting
+        or parts(
+            config.operator,
+            known,
+            config.state_dir,
+            read_only=config.read_only,
+            ask_passphrase=ask_passphrase,
+        ),
     )

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 import msgspec
 
 from console.actions.around import Trusted
+from console.actions.envelope import Envelope
 from console.actions.happened import Memory, events
 from console.actions.pending import Judged
 from console.actions.standing import Eyes, guard_view
@@ -140,6 +141,14 @@ class Guards:
             if session.spec.guard_id == host_id:
                 return session.spec.name
         return clean(host_id, 64)
+
+    def envelope(self, rid: str) -> Envelope | None:
+        """A request as some host shows it."""
+        for looked in self._looked.values():
+            for item in looked.judged:
+                if item.id == rid:
+                    return item.envelope
+        return None
 
     def views(self) -> dict[str, GuardView]:
         """The newest view of each host's guard."""

@@ -1,11 +1,12 @@
 """From ``[operator]`` to the parts of guarded actions."""
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
 
 from console.actions.around import Trusted
+from console.actions.builds import known as known_builds
 from console.actions.gate import Situation
 from console.engine.acting import workstation
 from console.engine.actions import Parts
@@ -13,6 +14,7 @@ from console.model.host import Host
 from console.model.link import AskPassphrase
 from console.ssh.guardcall import GuardCaller
 from console.store.witness import Witness
+from console.trust import kept
 from console.trust.chain import Chain
 from console.trust.sign import KeyFileSigning
 
@@ -87,7 +89,7 @@ class Reread:
         """Roster and policy in force. Raises ConfigError."""
         stamp = self._look()
         if self._found is None or stamp != self._stamp:
-            self._found = self._chain.load()
+            self._found = kept.load(self._chain)
             self._stamp = stamp
         return self._found
 
@@ -106,7 +108,6 @@ def parts(
     state_dir: Path,
     *,
     read_only: bool,
-    builds: Callable[[], Mapping[str, str]],
     ask_passphrase: AskPassphrase | None = None,
 ) -> Parts:
     """The parts of guarded actions by one operator of this machine."""
@@ -119,7 +120,7 @@ def parts(
             key=operator.login_key,
             ask_passphrase=ask_passphrase,
         ),
-        builds=builds(),
+        builds=known_builds(),
         load_trusted=Reread(Chain.own()),
         situation=Situation(
             read_only=read_only,

@@ -201,6 +201,7 @@ class GuardView(msgspec.Struct, frozen=True, kw_only=True):
     isolation: str = ""  # in words; empty: not isolated
     unreviewed: tuple[Pair, ...] = ()  # break-glass that nobody else has looked at: person, id
     checkpoint: int = 0  # records of its audit log
+    missing: int = 0  # documents that are named and have not come yet
     trouble: str = ""
 
 

@@ -32,7 +32,7 @@ from console.model.host import Host
 from console.ssh.guardcall import GuardCaller
 from console.ssh.transport import Transports
 from console.store.witness import Witness
-from console.trust.chain import Trusted
+from console.trust.kept import Kept
 from console.trust.sign import Signing
 from tests.support.guardkit import key_of, policy_doc, roster_doc
 from tests.support.sshd import KeyPair, Sshd, make_key
@@ -53,9 +53,10 @@ from console.hostside.guard.guard import Guard
 from console.hostside.guard.place import Place
 from console.hostside.guard.simulation import SimulatedWorld
 who = caller.derive(os.environ)
+clock = Clock(boot_id("/proc/sys/kernel/random/boot_id"))
 try:
     envelope = main.read()
-    g = Guard(SimulatedWorld(Place({base!r})), Clock(boot_id("/proc/sys/kernel/random/boot_id")), who, {digest!r}, "simulated")
+    g = Guard(SimulatedWorld(Place({base!r})), clock, who, {digest!r}, "simulated")
     found = call.answer(g, envelope)
 except main.Refused as error:
     found = dict(ok=False, rule=error.rule, words=error.words, hint=error.hint)
@@ -128,10 +129,10 @@ def path_policy(**changes: Any) -> dict[str, Any]:
     return policy_doc(mgmt_networks=["127.0.0.0/8"], **changes)
 
 
-def trusted(policy: Mapping[str, Any] | None = None) -> Trusted:
+def trusted(policy: Mapping[str, Any] | None = None) -> Kept:
     """What every console here trusts."""
     rules = Policy(canonical.write(dict(policy or path_policy())))
-    return Trusted(Roster(canonical.write(roster_doc())), rules)
+    return Kept(Roster(canonical.write(roster_doc())), rules)
 
 
 class Console:
@@ -145,7 +146,7 @@ class Console:
         *,
         signing: Signing | None = None,
         login: KeyPair | None = None,
-        chain: Trusted | None = None,
+        chain: Kept | None = None,
         builds: Mapping[str, str] | None = None,
         specs: list[Host] | None = None,
         environ: Mapping[str, str] | None = None,

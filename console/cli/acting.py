@@ -1,0 +1,386 @@
+"""What the verbs of ``watchfloor actions`` do."""
+
+import argparse
+import asyncio
+import base64
+import getpass
+import hashlib
+import os
+import sys
+import time
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from console.cli.common import ask_on_terminal, configured
+from console.config.loader import Config
+from console.engine.build import local_engine
+from console.engine.session import LocalEngine
+from console.errors import ActionError, UsageError
+from console.headless import actions as lines
+from console.model.guard import Draft, Outcome, Preview, Prompt, RequestView
+from console.text import clean
+
+LEAST = 6  # digits of an id: fewer name too many requests
+
+
+def run(args: argparse.Namespace) -> int:
+    """Start an engine, let the verb act, wait for what it began."""
+    config = configured(args)
+    work: Callable[[argparse.Namespace, Config, LocalEngine], Awaitable[int]] = _VERBS[args.verb]
+
+    async def whole() -> int:
+        engine = local_engine(config, ask_passphrase=ask_on_terminal)
+        await engine.start()
+        try:
+            await lines.settle(engine, args.timeout)
+            return await work(args, config, engine)
+        finally:
+            await engine.stop()
+
+    return asyncio.run(whole())
+
+
+# -- the terminal
+
+
+def _say(text: Iterable[str]) -> None:
+    sys.stderr.write("".join(f"{line}\n" for line in text))
+
+
+def _out(text: Iterable[str]) -> None:
+    sys.stdout.write("".join(f"{line}\n" for line in text))
+
+
+async def ask(prompt: Prompt) -> str | None:
+    """Answer what ssh-keygen asks for, at the terminal."""
+    if prompt.kind in ("pin", "passphrase"):
+        return await asyncio.to_thread(_secret, prompt.text)
+    _say([clean(prompt.text, 300)])
+    if prompt.kind == "touch":
+        await asyncio.Event().wait()  # until the key was touched, which ends this call
+    return None
+
+
+def _secret(text: str) -> str | None:
+    try:
+        os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY))  # else getpass reads from stdin
+        return getpass.getpass(f"{clean(text, 200)} ")
+    except (OSError, EOFError):
+        return None
+
+
+def _typed(wanted: str, given: str, what: str, flag: str) -> None:
+    """Raise UsageError unless ``wanted`` was given by a flag, or is typed at a terminal."""
+    if not given:
+        if not sys.stdin.isatty():
+            raise UsageError(
+                f"nothing was signed: {what} is needed", hint=f"Give {flag}, or use a terminal."
+            )
+        sys.stderr.write(f"To sign, type {what}: ")
+        sys.stderr.flush()
+        given = sys.stdin.readline()
+    if " ".join(given.split()) != wanted:
+        raise UsageError(f"nothing was signed: that is not {what}")
+
+
+def _target(hosts: Sequence[str]) -> str:
+    return hosts[0] if len(hosts) == 1 else f"{len(hosts)} hosts"
+
+
+# -- what waits
+
+
+def _found(engine: LocalEngine, text: str) -> list[RequestView]:
+    """The request of that id on every host that shows it. Raises UsageError."""
+    waits = engine.requests()
+    ids = {view.id for view in waits if view.id.startswith(text.lower())}
+    if len(text) < LEAST or len(ids) != 1:
+        hint = f"Give {LEAST} digits or more of one of those that `actions list` shows."
+        many = "several requests begin so" if len(ids) > 1 else "no such request waits"
+        raise UsageError(f"{clean(text, 70)!r}: {many}", hint=hint)
+    return [view for view in waits if view.id in ids]
+
+
+def _known(engine: LocalEngine, text: str) -> tuple[str, list[str]]:
+    """Id and hosts of something that is applied, stands or was break-glass. Raises UsageError."""
+    ids: dict[str, list[str]] = {}
+    for host in engine.snapshot().hosts:
+        guard = host.guard
+        if guard is None:
+            continue
+        known = {item.id for item in (*guard.active, *guard.closed)}
+        for rid in known | {rid for _, rid in guard.unreviewed}:
+            if rid.startswith(text.lower()):
+                ids.setdefault(rid, []).append(host.name)
+    if len(text) < LEAST or len(ids) != 1:
+        raise UsageError(f"{clean(text, 70)!r} is not one that stands; see `actions list`")
+    return next(iter(ids.items()))
+
+
+async def _list(args: argparse.Namespace, config: Config, engine: LocalEngine) -> int:
+    if args.all:
+        found = engine.actions("")
+        sys.stdout.write(lines.encode(found)) if args.json else _out(lines.about_lines(found))
+        return 0
+    hosts = [view for view in engine.snapshot().hosts if not view.workstation]
+    if args.json:
+        told = {view.name: view.guard for view in hosts}
+        sys.stdout.write(lines.encode({"hosts": told, "may_act": engine.may_act()}))
+    else:
+        _out(lines.list_lines(hosts, engine.now()))
+        if why := engine.may_act():
+            _say([f"nothing can be signed here: {why}"])
+    return 0
+
+
+async def _show(args: argparse.Namespace, config: Config, engine: LocalEngine) -> int:
+    views = _found(engine, args.id)
+    if args.json:
+        sys.stdout.write(lines.encode(views))
+    else:
+        for view in views:
+            _out(lines.request_lines(view, engine.now()))
+    return 0
+
+
+# -- asking
+
+
+def _params(args: argparse.Namespace) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for text in args.param:
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise UsageError(f"{clean(text, 80)!r} has no `=`", hint="Write -p NAME=VALUE.")
+        found[name] = value
+    return found
+
+
+async def _preview_made(
+    args: argparse.Namespace, config: Config, engine: LocalEngine, more: dict[str, Any]
+) -> Preview:
+    names = [host.name for host in config.hosts]
+    if args.hosts is None and len(names) > 1:
+        raise UsageError("an action names its hosts", hint="Give --hosts PATTERN.")
+    return await engine.preview(names, args.action, {**_params(args), **more})
+
+
+async def _preview(args: argparse.Namespace, config: Config, engine: LocalEngine) -> int:
+    made = await _preview_made(args, config, engine, {})
+    if args.json:
+        sys.stdout.write(lines.encode(made))
+    else:
+        _out(lines.preview_lines(made, engine.now()))
+    return 0 if made.usable and len(made.usable) == len(made.targets) else 1
+
+
+def _payload(file: Path | None) -> tuple[dict[str, Any], object]:
+    """The parameter and the payload of an action that installs a file."""
+    if file is None:
+        return {}, None
+    from console.actions.files import read
+
+    data = read(file)
+    signatures = sorted({*file.parent.glob(f"{file.name}.*sig"), *_kept(file)})
+    texts = [read(path).decode("utf-8", "replace") for path in signatures]
+    if not texts and (about := file.with_suffix(".sigs")).exists():
+        import json
+
+        texts = list(json.loads(read(about)).get("signatures", ()))
+    payload = {"data": base64.b64encode(data).decode(), "signatures": texts}
+    return {"sha256": hashlib.sha256(data).hexdigest()}, payload
+
+
+def _kept(file: Path) -> list[Path]:
+    plain = Path(f"{file}.sig")
+    return [plain] if plain.exists() else []
+
+
+async def _request(args: argparse.Namespace, config: Config, engine: LocalEngine) -> int:
+    if args.resume is not None:
+        return await _resume(args, engine)
+    if not args.action:
+        raise UsageError("no action is named", hint="See `watchfloor actions list --all`.")
+    more, payload = _payload(args.file)
+    made = await _preview_made(args, config, engine, more)
+    _say(lines.preview_lines(made, engine.now()))
+    draft = engine.draft(made, args.reason, args.mode)
+    _say(lines.draft_lines(draft, args.reason))
+    wanted = _target(draft.hosts)
+    _typed(wanted, args.confirm, f"{wanted!r}", f'--confirm "{wanted}"')
+    draft, signature = await engine.acting.sign(made, args.reason, args.mode, ask)
+    return await _send(args, engine, made, draft, signature, payload)
+
+
+async def _send(
+    args: argparse.Namespace,
+    engine: LocalEngine,
+    made: Preview,
+    draft: Draft,
+    signature: str,
+    payload: object,
+) -> int:
+    from console.actions.files import Unfinished, save
+
+    unfinished = Unfinished(preview=made, request=draft.data.decode(), signature=signature)
+    if args.save is not None:
+        save(args.save, unfinished)  # before it is sent: what was signed is not lost
+    outcomes = await engine.acting.send_request(made, draft, signature, payload)
+    if args.save is not None:
+        import msgspec
+
+        save(args.save, msgspec.structs.replace(unfinished, outcomes=tuple(outcomes)))
+    return await _done(args, engine, outcomes)
+
+
+async def _resume(args: argparse.Namespace, engine: LocalEngine) -> int:
+    from console.actions.files import load, save
+
+    before = load(args.resume)
+    rest = before.rest
+    if not rest.usable:
+        _say(["every host has answered already"])
+        return lines.code(before.outcomes)
+    data = before.request.encode()
+    rid = hashlib.sha256(data).hexdigest()
+    draft = Draft(id=rid, words="", data=data, hosts=tuple(item.host for item in rest.usable))
+    _, payload = _payload(args.file)
+    outcomes = await engine.acting.send_request(rest, draft, before.signature, payload)
+    new = {each.host for each in outcomes}
+    import msgspec
+
+    old = [each for each in before.outcomes if each.host not in new]
+    save(args.resume, msgspec.structs.replace(before, outcomes=(*old, *outcomes)))
+    return await _done(args, engine, outcomes)
+
+
+async def _done(args: argparse.Namespace, engine: LocalEngine, outcomes: Sequence[Outcome]) -> int:
+    if not args.json:
+        _out(lines.outcome_lines(outcomes))
+    before = engine.events(limit=100_000)
+    await engine.acting.confirmed()
+    told = engine.events(after=before[-1].seq if before else 0, limit=100_000)
+    reached = [event for event in [*before, *told] if event.kind.startswith("guard.confirm")
+               or event.kind == "guard.unreachable"]  # fmt: skip
+    if args.json:
+        sys.stdout.write(lines.encode({"outcomes": outcomes, "reached": reached}))
+    else:
+        from console.model.words import sentence
+
+        _out(f"{event.host}: {sentence(event)}" for event in reached)
+    lost = any(event.kind == "guard.unreachable" for event in reached)
+    return 1 if lost else lines.code(outcomes)
+
+
+# -- deciding
+
+
+def _chosen(args: argparse.Namespace, views: Sequence[RequestView]) -> list[str]:
+    hosts = [view.host for view in views]
+    for view in views:
+        _say(lines.request_lines(view, time.time()))
+    return hosts
+
+
+def _judged(args: argparse.Namespace, views: Sequence[RequestView]) -> None:
+    """A person has compared the words, or types what cannot be typed by habit."""
+    view = views[0]
+    if args.words or not sys.stdin.isatty():
+        _typed(view.words, args.words, "the six words of the request", '--words "..."')
+        return
+    wanted = (
+        _target([each.host for each in views]) if view.about.high_risk else view.words.split()[0]
+    )
+    what = repr(wanted) if view.about.high_risk else "the first of the six words"
+    _typed(wanted, "", what, "--words")
+
+
+async def _decide(args: argparse.Namespace, config: Config, engine: LocalEngine) -> int:
+    views = _found(engine, args.id)
+    hosts = _chosen(args, views)
+    if why := next((view.why_not for view in views if view.why_not), ""):
+        raise ActionError(f"nothing was signed: {why}", where=views[0].id[:12], rule="view")
+    _judged(args, views)
+    approve = args.verb == "approve"
+    outcomes = await engine.decide(hosts, views[0].id, approve, args.comment, ask)
+    return await _done(args, engine, outcomes)
+
+
+async def _cancel(args: argparse.Namespace, config: Config, engine: LocalEngine) -> int:
+    views = _found(engine, args.id)
+    hosts = _chosen(args, views)
+    return await _done(args, engine, await engine.cancel(hosts, views[0].id, args.comment, ask))
+
+
+async def _start(args: argparse.Namespace, config: Config, engine: LocalEngine) -> int:
+    views = _found(engine, args.id)
+    hosts = _chosen(args, views)
+    _judged(args, views)
+    return await _done(args, engine, await engine.begin(hosts, views[0].id, ask))
+
+
+async def _release(args: argparse.Namespace, config: Config, engine: LocalEngine) -> int:
+    rid, hosts = _known(engine, args.id)
+    made = await engine.preview(hosts, "release", {"id": rid})
+    _say(lines.preview_lines(made, engine.now()))
+    wanted = _target([item.host for item in made.usable] or hosts)
+    _typed(wanted, args.confirm, f"{wanted!r}", f'--confirm "{wanted}"')
+    outcomes = await engine.submit(made, args.comment, "two_before", ask)
+    return await _done(args, engine, outcomes)
+
+
+async def _review(args: argparse.Namespace, config: Config, engine: LocalEngine) -> int:
+    rid, hosts = _known(engine, args.id)
+    return await _done(args, engine, await engine.review(hosts, rid, args.comment, ask))
+
+
+# -- files
+
+
+async def _export(args: argparse.Namespace, config: Config, engine: LocalEngine) -> int:
+    from console.actions.files import export
+
+    views = _found(engine, args.id)
+    _say(lines.request_lines(views[0], engine.now()))
+    if not views[0].verified:
+        raise ActionError(f"not exported: {views[0].why_not_verified}", rule="view")
+    person = args.by or config.operator.person
+    if not person:
+        raise UsageError("nobody is named who will sign", hint="Give --by PERSON.")
+    expires = engine.acting.approval_until(views)
+    verdict = "deny" if args.deny else "approve"
+    envelope = engine.acting.envelope(views[0].id)
+    path = export(args.folder, envelope, person, verdict, args.comment, expires)
+    _out([
+        f"written: {path}, with request.json, its signature and binding.json to judge it by",
+        f"{person} signs it so, which makes {path.name}.sig:",
+        f"  ssh-keygen -Y sign -n approval-v1@watchfloor -f KEY {path.name}",
+        f"and it is sent by: watchfloor actions import {args.folder}",
+    ])  # fmt: skip
+    return 0
+
+
+async def _import(args: argparse.Namespace, config: Config, engine: LocalEngine) -> int:
+    from console.actions.files import decision, kind_of
+
+    data, signature = decision(args.file)
+    return await _done(
+        args, engine, await engine.acting.send_decision([], kind_of(data), data, signature)
+    )
+
+
+_VERBS: dict[str, Callable[[argparse.Namespace, Config, LocalEngine], Awaitable[int]]] = {
+    "list": _list,
+    "preview": _preview,
+    "request": _request,
+    "show": _show,
+    "approve": _decide,
+    "deny": _decide,
+    "cancel": _cancel,
+    "start": _start,
+    "release": _release,
+    "review": _review,
+    "export": _export,
+    "import": _import,
+}
