@@ -18,7 +18,7 @@ A version of a model is a folder; MANIFEST.json in it names every file by its SH
 A host rolls back to, and promotes, nothing else (docs/models.md).
 
   watchfloor manifest make llama/versions/7 --key ~/.ssh/signing
-  watchfloor manifest evaluate llama/versions/7 --metric accuracy=0.912 --key ~/.ssh/signing
+  watchfloor manifest evaluate llama/versions/7 --metric accuracy_e4=9120 --key ~/.ssh/signing
   watchfloor manifest verify llama/versions/7
 
 exit status: 0 done and signed by somebody of the roster, 1 not verified, 2 usage or configuration
@@ -45,7 +45,7 @@ def add(sub: Any) -> None:
     report = verb("evaluate", evaluate, "write EVALUATION.json for the files of the manifest")
     report.add_argument(
         "--metric", metavar="NAME=NUMBER", action="append", default=[], required=True,
-        help="at most six decimals; may be repeated",
+        help="a whole number, scaled as the name says: accuracy_e4=9120; may be repeated",
     )  # fmt: skip
     for each in (making, report):
         each.add_argument(
@@ -113,7 +113,7 @@ def verify(args: argparse.Namespace) -> int:
         out += [
             f"evaluation {found.evaluation}",
             f"  signed by {_who(found.evaluation_signer, found.evaluation_key)}",
-            *(f"  {name} {manifests.shown(value)}"
+            *(f"  {manifests.shown(name, value)}"
               for name, value in sorted(found.metrics.items())),
         ]  # fmt: skip
     sys.stdout.writelines(f"{line}\n" for line in out)

@@ -2,8 +2,8 @@
 that the hosts use."""
 
 import os
+import re
 from collections.abc import Callable, Mapping
-from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +17,6 @@ from console.hostside.guard.place import Place
 from console.hostside.guard.refused import Refused
 from console.hostside.guard.world import World
 from console.text import clean
-
-SCALE = 1_000_000
-"""Metrics are whole numbers of millionths: no document has floats."""
 
 Told = Callable[[int, int, str], None]
 _WORLD = World(Place())
@@ -38,7 +35,7 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     evaluation: str = ""  # sha256 of the report, "" for none
     evaluation_key: str = ""
     evaluation_signer: str = ""
-    metrics: dict[str, int] = {}  # in millionths
+    metrics: dict[str, int] = {}
 
 
 class _Said:
@@ -167,20 +164,18 @@ def _read(
 
 
 def scaled(text: str) -> tuple[str, int]:
-    """``NAME=NUMBER`` as a metric in millionths. Raises UsageError."""
+    """``NAME=WHOLE NUMBER`` as a metric. Raises UsageError."""
     name, _, number = text.partition("=")
-    try:
-        value = Decimal(number) * SCALE
-        if not value.is_finite() or value != value.to_integral_value() or abs(value) >= 2**53:
-            raise InvalidOperation
-    except InvalidOperation:
+    if not re.fullmatch(r"-?[0-9]{1,15}", number):
         raise UsageError(
-            f"{clean(text, 80)!r} is not NAME=NUMBER with at most six decimals"
-        ) from None
-    return name, int(value)
+            f"{clean(text, 80)!r} is not NAME=WHOLE NUMBER",
+            hint="Documents have no floats: accuracy_e4=9120 is an accuracy of 0.912.",
+        )
+    return name, int(number)
 
 
-def shown(value: int) -> str:
-    """A metric as the number that it stands for."""
-    text = f"{Decimal(value) / SCALE:f}"
-    return text.rstrip("0").rstrip(".") if "." in text else text
+def shown(name: str, value: int) -> str:
+    """A metric for a person: where its name ends in ``_eN``, also the number it stands for."""
+    scale = re.search(r"_e([1-9])$", name)
+    stands = f" ({value / 10 ** int(scale[1]):.9g})" if scale else ""
+    return f"{name} {value}{stands}"
