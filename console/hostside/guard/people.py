@@ -10,6 +10,7 @@ from .refused import Refused
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import Any, NoReturn
 
     from .world import World
@@ -87,14 +88,18 @@ class Roster:
         granted = [self.doc["roles"][role][ability] for role in entry["roles"]]
         return any(action in actions or "*" in actions for actions in granted)
 
-    def approvers(self, action: str, without: str = "") -> list[str]:
-        """Who may approve it and has a key that is not revoked, sorted."""
+    def approvers(
+        self, action: str, without: str = "", kinds: Sequence[str] = sshsig.KINDS
+    ) -> list[str]:
+        """Who may approve it and has a key of these kinds that is not revoked, sorted."""
         return sorted(
             person
             for person, entry in self.doc["people"].items()
             if person != without
             and self.may(person, "approve", action)
-            and any(not key["revoked"] for key in entry["keys"])
+            and any(
+                not key["revoked"] and key["pub"].split(" ")[0] in kinds for key in entry["keys"]
+            )
         )
 
 
@@ -143,8 +148,8 @@ def check_succession(
     if len(people) < old.quorum:
         _no(f"{len(people)} people have signed it, and the roster in force asks for {old.quorum}",
             "ask others who may approve install-roster")  # fmt: skip
-    if len(new.approvers(INSTALL)) < new.quorum:
-        _no("after it nobody could change the roster again: too few may approve install-roster")
+    if len(new.approvers(INSTALL, kinds=sshsig.FIDO)) < new.quorum:
+        _no("after it nobody could change the roster again: too few with a FIDO key may approve it")
     return sorted(people)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import canonical, documents, floors
+from . import canonical, documents, floors, sshsig
 from .refused import Refused
 
 TYPE_CHECKING = False
@@ -127,4 +127,21 @@ def check_succession(
             f"{len(people)} people have signed it, and the roster asks for {roster.quorum}",
             "ask others who may approve install-policy",
         )
+    _no_lock_out(new, roster)
     return sorted(people)
+
+
+def _no_lock_out(new: Policy, roster: Roster) -> None:
+    """Raise Refused where nobody could change roster or policy again once ``new`` is in force."""
+    kinds = [kind for kind in sshsig.FIDO if kind in new.key_types]
+    for name in ("install-policy", "install-roster"):
+        line = new.doc["actions"].get(name)
+        needed = max(roster.quorum, line["people"] if line else 0)
+        able = len(roster.approvers(name, kinds=kinds))
+        if able < needed:
+            raise Refused(
+                "policy",
+                f"after it nobody could {name} again: it takes {needed} people with a FIDO key of "
+                f"an allowed kind, and the roster has {able}",
+                "allow their kind of key, ask for fewer people, or enrol more first",
+            )

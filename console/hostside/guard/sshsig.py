@@ -54,6 +54,7 @@ ED25519 = "ssh-ed25519"
 SK_ED25519 = "sk-ssh-ed25519@openssh.com"
 SK_ECDSA = "sk-ecdsa-sha2-nistp256@openssh.com"
 KINDS = (SK_ED25519, ED25519, SK_ECDSA)
+FIDO = (SK_ED25519, SK_ECDSA)
 
 _MAGIC = b"SSHSIG"
 _HEAD = "-----BEGIN SSH SIGNATURE-----\n"

@@ -281,6 +281,11 @@ def test_nobody_locks_everybody_out() -> None:
     doc["keys"][0]["revoked"] = NOW
     new = following(old, bob=doc, carol=None)
     assert "again" in refused(succeed, old, new, ALICE, CAROL).words
+    # A file key cannot give what the floor asks of whoever installs a roster.
+    plain = FileKey(b"\x31" * 32)
+    new = following(old, bob=person_entry(plain), carol=None)
+    assert new.approvers("install-roster") == ["alice", "bob"]
+    assert "again" in refused(succeed, old, new, ALICE, BOB, plain).words
 
 
 def test_a_revoked_key_signs_no_roster() -> None:

@@ -279,5 +279,14 @@ def test_a_policy_follows_the_one_in_force_by_two_people() -> None:
     assert refused(succeed, new).rule == "policy"
     assert refused(succeed, new, "alice", "dave").rule == "role"
     assert refused(succeed, new, "alice", "bob", flags=1).rule == "user-verification"
+    for locked in (
+        {"key_types": ["ssh-ed25519"]},
+        {"key_types": ["sk-ecdsa-sha2-nistp256@openssh.com"]},
+        {"actions": {"install-policy": {**RULE, "people": 4}}},
+        {"actions": {"install-roster": {**RULE, "people": 4}}},
+    ):
+        assert "again" in refused(succeed, following(old, **locked), "alice", "bob").words
+    three = {"install-roster": {**RULE, "people": 3}}
+    assert succeed(following(old, actions=three), "alice", "bob")
     assert refused(succeed, following(old, serial=3), "alice", "bob").rule == "policy"
     assert refused(succeed, following(old, prev="ab" * 32), "alice", "bob").rule == "policy"
