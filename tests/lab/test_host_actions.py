@@ -289,6 +289,7 @@ def key(guarded: Guarded, tmp_path_factory: pytest.TempPathFactory) -> Path:
     for user in ("alice", "bob"):
         guarded.host.add_account(user, public)
     guarded.host.run("chpasswd", stdin="alice:a long password\n")
+    guarded.host.run("usermod", "-p", "*", "bob")  # without PAM, sshd refuses who has "!"
     return path
 
 
@@ -345,6 +346,9 @@ def test_a_blocked_account_is_out_and_stays_out(guarded: Guarded, key: Path, pam
     assert shadow(host, "alice") == was
     wait_until(lambda: lets_in(host, key, "alice"), 20, "alice gets in again")
     assert not guarded.holds(step, before)
+    (host.root / "etc/ssh/sshd_config.d/50-test.conf").unlink()
+    host.run("systemctl", "reload", "ssh")
+    wait_until(host.answers, 20, "sshd listens again")
 
 
 def test_an_account_is_as_before_wherever_the_guard_is_killed(guarded: Guarded, key: Path) -> None:
@@ -374,7 +378,8 @@ def test_an_account_that_was_locked_stays_locked(guarded: Guarded, key: Path) ->
 
 def test_opening_an_account_ends_the_block(guarded: Guarded, key: Path) -> None:
     host = guarded.host
-    block = guarded.plan("block-user", user="bob")  # bob has keys and no password at all
+    host.run("usermod", "-p", "!", "bob")  # keys, and no password at all
+    block = guarded.plan("block-user", user="bob")
     blocked = guarded.look(block)
     guarded.do(block, blocked)
     assert not lets_in(host, key, "bob")
@@ -425,7 +430,8 @@ ROOT = Path(__file__).resolve().parents[2]
 
 def sample() -> dict[str, str]:
     """The files of docs/gateway.md, by path."""
-    found, path, lines = {}, "", []
+    found: dict[str, str] = {}
+    path, lines = "", list[str]()
     for line in (ROOT / "docs/gateway.md").read_text(encoding="utf-8").splitlines():
         if line.startswith("```nginx "):
             path, lines = line.partition(" ")[2].strip(), []
@@ -564,7 +570,7 @@ def repository(guarded: Guarded) -> Guarded:
     host = guarded.host
     package(host, "tiny", "1.0")
     host.run("sh", "-c", "rm -rf /etc/apt/sources.list /etc/apt/sources.list.d/*")
-    line = "deb [trusted=yes] file:/srv/repo ./\n"
+    line = "deb [trusted=yes] copy:/srv/repo ./\n"
     (host.root / "etc/apt/sources.list.d/own.list").write_text(line)
     host.run("apt-get", "update")
     host.run("apt-get", "install", "-y", "tiny=1.0")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import time
 
-from . import names, procs, units
+from . import listen, names, procs, units
 from .steps import file
 from .steps.base import StepFailed
 from .world import World
@@ -124,28 +124,33 @@ def apply(limits: Limits, gateway: dict[str, str], world: World) -> None:
 
 
 def reload_gateway(unit: str, world: World) -> None:
-    """Have it read its files, and wait for the first worker that has. Raises StepFailed."""
+    """Have it read its files, and wait until only workers that have are listening. Raises
+    StepFailed."""
     if not units.active(unit, world):
         return  # it reads them when it starts
-    newest = max(_workers(unit, world), default=0)
+    old = _workers(unit, world)
     done = world.run(["systemctl", "reload", "--", unit], timeout=30)
     if done.code != 0:
         raise StepFailed(f"{unit} does not read its files again: {done.why}")
     deadline = time.monotonic() + RELOAD_S
-    while max(_workers(unit, world), default=0) <= newest:
+    while True:
+        now = _workers(unit, world)
+        listening = listen.of(now, world)
+        if listening - old and not listening & old:
+            return
         if time.monotonic() > deadline:
             raise StepFailed(f"{unit} started no worker with the new files; see its error log")
         time.sleep(PAUSE)
 
 
-def _workers(unit: str, world: World) -> list[int]:
-    """When the workers were started, in clock ticks since boot."""
+def _workers(unit: str, world: World) -> set[int]:
+    """Numbers of the workers: children of the unit's main process."""
     main = units.show(unit, world, ("MainPID",)).get("MainPID", "0")
-    return [
-        process.started
+    return {
+        process.pid
         for process in procs.processes(world)
         if not process.dead and str(process.ppid) == main
-    ]
+    }
 
 
 def unit_name(gateway: dict[str, str]) -> str:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 KERNEL_THREAD = 0x00200000  # PF_KTHREAD
 CAP = 1 << 16
+LEAST_UID = 1000
 SYSTEM = ("/usr/", "/sbin/", "/bin/", "/lib/")
 
 
@@ -127,7 +128,8 @@ def why_never(process: Process, world: World) -> str:
         return "it is the guard itself or carries its connection"
     if _ours(process, world):
         return "it is a part of Watchfloor"
-    if 0 in process.uids and exe.startswith(names.CORE):
+    # Each user may have a systemd and a dbus-daemon as well: those are not the system's.
+    if min(process.uids or (0,)) < LEAST_UID and exe.startswith(names.CORE):
         return "it belongs to the core of the system"
     return ""
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from . import listen, units
 from .steps import file
 from .steps.base import StepFailed
 from .world import World
 
 PROGRAM = "/usr/sbin/sshd"  # by its path: it refuses to run by its name alone
 UNITS = ("ssh.service", "sshd.service")
+RELOAD_S = 10.0
 
 
 def drop_in(user: str) -> str:
@@ -79,17 +81,36 @@ def denied(user: str, world: World) -> bool:
 
 
 def reload_daemon(world: World, must: bool = True) -> None:
-    """Make a running sshd read its files again. Started for each connection, it does so anyway.
-    Raises StepFailed."""
+    """Make a running sshd read its files again, and wait until it listens by them: it opens its
+    sockets anew. Started for each connection, it reads them anyway. Raises StepFailed."""
     for name in UNITS:
-        state = world.run(["systemctl", "is-active", "--quiet", "--", name], timeout=10)
-        if state.code == 0:
-            done = world.run(["systemctl", "reload", "--", name], timeout=30)
-            if done.code != 0 and must:
+        about = units.show(name, world, ("ActiveState", "MainPID"))
+        pid = about.get("MainPID", "0")
+        if about.get("ActiveState") != "active" or not pid.isdigit() or pid == "0":
+            continue
+        before = listen.listeners(world).get(int(pid), set())
+        done = world.run(["systemctl", "reload", "--", name], timeout=30)
+        if done.code != 0:
+            if must:
                 raise StepFailed(f"{name} does not read its files again: {done.why}")
             return
+        _wait_anew(name, int(pid), before, world)
+        return
     if must:
         _hang_up(world)
+
+
+def _wait_anew(name: str, pid: int, before: set[int], world: World) -> None:
+    import time
+
+    deadline = time.monotonic() + RELOAD_S
+    while before:
+        now = listen.listeners(world).get(pid, set())
+        if now and not now & before:
+            return
+        if time.monotonic() > deadline:
+            raise StepFailed(f"{name} does not listen with its new files; see journalctl -u {name}")
+        time.sleep(0.02)
 
 
 def _hang_up(world: World) -> None:

@@ -9,6 +9,7 @@ import time
 
 from .. import evidence, names, pack
 from ..refused import Refused
+from . import file
 from .base import Step, StepFailed
 
 TYPE_CHECKING = False
@@ -75,7 +76,9 @@ class Collect(Step):
                 os.mkdir(work, 0o700)
                 _fill(work, name, args, world)
                 world.mark("collect.packed")
+                os.chmod(f"{work}/pack", 0o600)
                 os.rename(f"{work}/pack", path)
+                file.sync(world.path(FOLDER))
             except OSError as error:
                 raise StepFailed(f"evidence cannot be written: {error.strerror}") from None
             world.mark("collect.named")
