@@ -194,6 +194,13 @@ main
 """
 
 _END = """
+# --- owners and modes, whatever they were
+for file in {etc}/roster.json {etc}/policy.json {etc}/identity.json; do
+    chown root:root "$file"
+    chmod 644 "$file"
+done
+chown root:root {audit} {state}/secret
+chmod 600 {audit} {state}/secret
 # --- does it start?
 {guard} status >/dev/null || stop "the guard does not start: run {guard} status"
 guard_sha256=$(sha256sum <{guard} | cut -c1-64)
@@ -266,7 +273,7 @@ def installation(order: Enrolment, guard: GuardOrder, mark: str, home: str, keys
                 for user, lines in files.facts(command).items()
             ),
         ),
-        _END.format(guard=files.GUARD, etc=files.ETC, audit=AUDIT),
+        _END.format(guard=files.GUARD, etc=files.ETC, audit=AUDIT, state=files.STATE),
     ]  # fmt: skip
     return "".join(parts)
 
