@@ -72,9 +72,12 @@ def read_line(line: bytes) -> dict[str, Any] | None:
         record = parse(line)
     if type(record) is not dict or not line.isascii():
         return None
-    whole = type(record.get("seq")) is int and type(record.get("t")) is int
-    texts = all(type(record.get(name)) is str for name in ("boot", "ev", "prev", "rid"))
-    return record if whole and texts else None
+    get = record.get
+    if type(get("seq")) is not int or type(get("t")) is not int or type(get("boot")) is not str:
+        return None
+    if type(get("ev")) is not str or type(get("prev")) is not str or type(get("rid")) is not str:
+        return None
+    return record
 
 
 def walk(lines: Iterable[bytes], sizes: Iterable[int] = ()) -> Walked:
