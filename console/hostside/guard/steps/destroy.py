@@ -1,7 +1,8 @@
 """A file or a tree destroyed: overwritten in place, or the keys of its whole volume erased.
 
-It cannot be undone. Cut short, it goes on where it was: the first thing that happens is a new name
-(``.destroying-INODE``) under which nothing else finds it.
+It cannot be undone. Its first act is a new name under which nothing else finds it
+(``.destroying-INODE``); up to there it is put back. Its second is another (``.begun`` after that),
+from where on it can only be brought to its end.
 """
 
 from __future__ import annotations
@@ -36,7 +37,6 @@ class Destroy(Step):
     (a volume mounted at path, its header's device, UUID and mapping)."""
 
     kind = "destroy"
-    undoable = False
 
     def check(self, args: dict[str, Any]) -> None:
         """Raise Refused unless everything is of its type, and paths are plain."""
@@ -61,7 +61,8 @@ class Destroy(Step):
             return {"there": True}
         folder, name = os.path.split(world.path(args["path"]))
         with Folder(folder) as at:
-            return {"there": _is(entry(name, at), args) or entry(hidden(args), at) is not None}
+            names = (name, hidden(args), begun(args))
+            return {"there": any(_is(entry(each, at), args) for each in names)}
 
     def do(self, args: dict[str, Any], before: dict[str, Any], world: World) -> dict[str, Any]:
         """Destroy it. Raises StepFailed; before the first byte is overwritten, nothing changed."""
@@ -71,7 +72,18 @@ class Destroy(Step):
             return crypto(args, world) if args["how"] == "crypto" else overwrite(args, world)
 
     def undo(self, args: dict[str, Any], before: dict[str, Any], world: World) -> None:
-        """What is destroyed stays destroyed."""
+        """The old name, if nothing was overwritten yet. Raises StepFailed where a part is gone:
+        the rest has to be destroyed by a request of its own."""
+        if args["how"] == "crypto":
+            return
+        folder, name = os.path.split(world.path(args["path"]))
+        with Failing(f"the way back of {args['path']}"), Folder(folder) as at:
+            if name != begun(args) and entry(begun(args), at) is not None:
+                rest = os.path.join(os.path.dirname(args["path"]), begun(args))
+                raise StepFailed(f"a part of {args['path']} is destroyed; delete the rest: {rest}")
+            if entry(hidden(args), at) is not None and entry(name, at) is None:
+                os.rename(hidden(args), name, src_dir_fd=at, dst_dir_fd=at)
+                os.fsync(at)
 
     def holds(self, args: dict[str, Any], before: dict[str, Any], world: World) -> bool:
         """Whether nothing is left under either name."""
@@ -81,8 +93,13 @@ class Destroy(Step):
 
 
 def hidden(args: dict[str, Any]) -> str:
-    """The name of what is being destroyed."""
+    """The name of what is about to be destroyed, and is still whole."""
     return f".destroying-{args['inode']}"
+
+
+def begun(args: dict[str, Any]) -> str:
+    """The name of what is destroyed in part."""
+    return hidden(args) + ".begun"
 
 
 def _is(found: os.stat_result | None, args: dict[str, Any]) -> bool:
@@ -111,23 +128,29 @@ def overwrite(args: dict[str, Any], world: World) -> dict[str, Any]:
     """The whole of it. Raises Refused and OSError."""
     path = world.path(args["path"])
     folder, name = os.path.split(path)
-    unseen: list[str] = []
     with Folder(folder) as at:
-        if entry(hidden(args), at) is None:
-            if entry(name, at) is None:
-                return {"destroyed": args["path"], "remains": []}  # an earlier run came to its end
-            unseen = _hide(args, at, path, world)
-        world.mark("destroy.hidden")
+        if not _is(entry(begun(args), at), args):
+            if not _is(entry(hidden(args), at), args):
+                if entry(name, at) is None:
+                    return {"destroyed": args["path"], "remains": []}  # by an earlier run
+                _hide(args, at, path, world)
+            world.mark("destroy.hidden")
+            # Nobody can find it any more; who was quicker than the new name is seen now.
+            in_use(erase.scan(at, hidden(args)), at, os.path.join(folder, hidden(args)), world)
+            os.rename(hidden(args), begun(args), src_dir_fd=at, dst_dir_fd=at)
+            os.fsync(at)
+            world.mark("destroy.begun")
+        found = erase.scan(at, begun(args))
+        unseen = in_use(found, at, os.path.join(folder, begun(args)), world)
         under = medium.under(at, world)
         eraser = erase.Eraser(args["bytes"], world)
-        ours = erase.scan(at, hidden(args)).inodes
         for handle, other, inode in _also(args, world):
             # After a run that was cut short, the name may be that of a new file by now.
-            if inode in ours:
+            if inode in found.inodes:
                 erase.remove_name(handle, other, inode)
             os.close(handle)
             world.mark("destroy.also")
-        eraser.tree(at, hidden(args))
+        eraser.tree(at, begun(args))
         words = _trim(under, world)
         world.progress(max(args["bytes"], 1), max(args["bytes"], 1), "bytes overwritten")
         return {
@@ -139,11 +162,8 @@ def overwrite(args: dict[str, Any], world: World) -> dict[str, Any]:
         }
 
 
-def _hide(args: dict[str, Any], at: int, path: str, world: World) -> list[str]:
-    """Check all that was signed for, give it the other name, and see that nobody came between.
-
-    Lines that say which processes could not be looked at.
-    """
+def _hide(args: dict[str, Any], at: int, path: str, world: World) -> None:
+    """Check all that was signed for, and give it the other name."""
     name = os.path.basename(path)
     if not _is(entry(name, at), args):
         raise Refused("path", f"{args['path']} is not the {args['kind']} that was signed for")
@@ -157,13 +177,6 @@ def _hide(args: dict[str, Any], at: int, path: str, world: World) -> list[str]:
     in_use(found, at, path, world)
     os.rename(name, hidden(args), src_dir_fd=at, dst_dir_fd=at)
     os.fsync(at)
-    try:
-        if not _is(entry(hidden(args), at), args):
-            raise Refused("path", f"{args['path']} was replaced while it was looked at")
-        return in_use(found, at, os.path.join(os.path.dirname(path), hidden(args)), world)
-    except BaseException:
-        os.rename(hidden(args), name, src_dir_fd=at, dst_dir_fd=at)
-        raise
 
 
 def _all_links(found: erase.Found, args: dict[str, Any], world: World) -> None:
