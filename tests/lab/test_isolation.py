@@ -229,6 +229,24 @@ def test_a_macvlan_child_in_another_namespace_is_stopped_and_named(lab: NetLab) 
         run("ip", "netns", "del", other)
 
 
+def test_the_preview_says_who_would_not_reach_the_host_any_more(lab: NetLab) -> None:
+    """Through a tunnel, and without a route. Threats: 68."""
+    driver = lab.driver()
+    run(*f"ip -n {lab.host} tuntap add mode tun name vpn0".split())
+    try:
+        run(*f"ip -n {lab.host} addr add 10.209.8.1/24 dev vpn0".split())
+        run(*f"ip -n {lab.host} link set vpn0 up".split())
+        params = {"mgmt": [NETWORKS[0], "10.209.8.0/24", "10.209.9.2/32"], "confirm_s": 30}
+        steps = planned(driver, "isolate", params, mgmt_networks=["10.209.0.0/16"])
+        shown = driver.value("preview", action="isolate", params=params, plan={"steps": steps})
+        lines = [line for line in shown["effect"] if "nobody there would reach" in line]
+        assert len(lines) == 2
+        assert "10.209.8.0/24 is reached through the tunnel vpn0" in lines[0]
+        assert "no route to 10.209.9.2/32" in lines[1]
+    finally:
+        run(*f"ip -n {lab.host} link del vpn0".split())
+
+
 def test_management_over_a_vlan_goes_on(lab: NetLab) -> None:
     """The hook sits on the wire below: frames with a tag are known there too. Threats: 87."""
     driver = lab.driver()

@@ -186,7 +186,8 @@ class NetLab:
             "UseDNS no\n"
         )
         os.makedirs("/run/sshd", mode=0o755, exist_ok=True)
-        argv = [_path("sshd"), "-D", "-e", "-f", str(self.folder / "config")]
+        log, config = str(self.folder / "log"), str(self.folder / "config")
+        argv = [_path("sshd"), "-D", "-E", log, "-f", config]
         self._running.append(Running(["ip", "netns", "exec", self.host, *argv]))
         until(lambda: f":{SSH} " in self.inside(self.host, "ss", "-Hltn"))
 

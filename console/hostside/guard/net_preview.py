@@ -78,9 +78,10 @@ def isolate(params: dict[str, Any], plan: dict[str, Any], world: World) -> dict[
             " after that the host cannot be reached"
         )
     residual.append("ARP and neighbour discovery themselves can carry a few bytes")
+    lost = net_residual.tunnels(world, args["mgmt"])
     change = text(args, args["interfaces"], args["armed_s"])
     return {
-        "effect": [*_tried(change, world), *effect, *([count] if count else [])],
+        "effect": [*_tried(change, world), *lost, *effect, *_list(count)],
         "residual": residual,
         "cut_off": cut_off,
         "remains": [],

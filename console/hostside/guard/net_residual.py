@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 MAX_NAMESPACES = 64
+WIRES = ("", "veth", "vlan", "bond", "bridge", "team", "vrf", "macvlan", "ipvlan")
 CHILDREN = ("macvlan", "macvtap", "ipvlan", "ipvtap")
 
 
@@ -98,6 +99,32 @@ def links() -> list[tuple[str, str, bool]]:
         kind = inner.get(1, b"").rstrip(b"\0").decode("ascii", "replace")  # IFLA_INFO_KIND
         found.append((_shown(name), kind, 37 in known))  # IFLA_LINK_NETNSID
     return found
+
+
+def tunnels(world: World, mgmt: list[str]) -> list[str]:
+    """Management networks that are reached through a tunnel: its own packets would be dropped."""
+    import json
+
+    if not net_look.real(world):
+        return []
+    lines = []
+    try:
+        kinds = {name: kind for name, kind, _ in links()}
+    except OSError:
+        return []
+    for one in mgmt:
+        done = world.run(("ip", "-j", "route", "get", one.partition("/")[0]), timeout=5.0)
+        try:
+            device = str(json.loads(done.out)[0]["dev"])
+        except (ValueError, LookupError, TypeError):
+            lines.append(f"this host has no route to {one}: nobody there would reach it")
+            continue
+        if kinds.get(device, "") not in WIRES:
+            lines.append(
+                f"{one} is reached through the tunnel {_shown(device)}, whose own packets are"
+                " dropped too: nobody there would reach this host"
+            )
+    return lines
 
 
 def _namespaces(world: World) -> list[str]:

@@ -123,7 +123,8 @@ def test_steps_refuse_what_they_do_not_know() -> None:
                 step("nft").check({**args, name: None})
         with pytest.raises(Refused):
             step("nft").check({**args, "more": 1})
-    for bad in ({}, {"keep": [], "peers": [], "ports": []}, {"sha256": "x"}):
+    wrong: list[dict[str, Any]] = [{}, {"keep": [], "peers": [], "ports": []}, {"sha256": "x"}]
+    for bad in wrong:
         for kind in ("flows", "firewall", "nft"):
             with pytest.raises(Refused):
                 step(kind).check(bad)
@@ -200,7 +201,7 @@ def test_the_digest_is_the_one_of_the_probe() -> None:
     """Over everything but our own tables."""
     items = [item for item in RULESET["nftables"] if "metainfo" not in item]
     assert nft.digest(items) == normalised(json.dumps(RULESET).encode())[0]
-    ours = [{"table": {"family": "inet", "name": name}} for name in net_rules.OURS]
+    ours: list[Any] = [{"table": {"family": "inet", "name": n}} for n in net_rules.OURS]
     ours += [{"rule": {"family": "netdev", "table": "watchfloor_l2", "expr": []}}]
     assert net_ruleset.own([*ours, *items]) == items
 
