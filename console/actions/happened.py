@@ -24,7 +24,7 @@ class Memory(msgspec.Struct):
 
     wanted: dict[str, None] = {}  # requests that somebody was called for
     doubted: dict[tuple[str, str], None] = {}  # host and request that does not hold
-    counters: dict[str, int] = {}  # the greatest FIDO counter seen of each key
+    counters: dict[str, tuple[int, int]] = {}  # greatest FIDO counter of each key, and when
 
 
 def events(
@@ -57,7 +57,7 @@ def events(
         yield from _of_states(known, after, event)
         yield from _of_trust(known, after, event)
     for item in judged:
-        yield from _counters(memory, item, event)
+        yield from _counters(memory, item, before is None, event)
 
 
 def _once(told: dict[Any, None], key: Any) -> bool:
@@ -128,17 +128,19 @@ def _of_trust(before: GuardView | None, after: GuardView, event: Any) -> Iterato
             yield event("guard.break-glass", rid, person=person)
 
 
-def _counters(memory: Memory, item: Judged, event: Any) -> Iterator[Event]:
+def _counters(memory: Memory, item: Judged, first: bool, event: Any) -> Iterator[Event]:
     """A hardware key that counts backwards may have a twin; many count nothing and stay at 0.
 
-    The same signature is seen again and again, so equal is no news, and neither is an older
-    document of a key that has signed a newer one since: only one not seen before counts.
+    Each signature counts once. Those that are there at the first look at a host came in no known
+    order, and neither did one of a request older than what was seen last: they alarm nobody.
     """
+    at = int(item.request["not_before"])
     for fingerprint, counter in item.counters:
-        most = memory.counters.get(fingerprint, 0)
+        if not counter or not _once(memory.doubted, (item.id, f"{fingerprint} {counter}")):
+            continue
+        most, then = memory.counters.get(fingerprint, (0, 0))
         if counter > most:
-            memory.counters[fingerprint] = counter
-        elif 0 < counter < most and _once(memory.doubted, (item.id, f"{fingerprint} {counter}")):
-            yield event(
-                "guard.counter-back", fingerprint, key=fingerprint, counter=counter, before=most
-            )
+            memory.counters[fingerprint] = (counter, max(at, then))
+        elif not first and counter < most and at >= then:
+            facts = {"fingerprint": fingerprint, "counter": counter, "before": most}
+            yield event("guard.counter-back", fingerprint, **facts)

@@ -85,7 +85,7 @@ _SENTENCE = {
     "guard.break-glass": "{person} has broken the glass, and nobody has reviewed it",
     "guard.closed": "{action} of {people} has ended: {why}",
     "guard.confirmed": "can still be reached after {action}; it is {state}",
-    "guard.counter-back": "key {key} counts backwards ({before}, then {counter}): it may have a "
+    "guard.counter-back": "key {fingerprint} counts backwards ({before}, then {counter}): it may have a "
     "twin",
     "guard.done": "{action} is done ({people})",
     "guard.doubted": "shows a request for {action} that does not hold: {why}",

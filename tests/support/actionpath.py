@@ -1,8 +1,8 @@
 """Hosts with a guard behind a real sshd on loopback, and consoles of people who sign.
 
 One sshd is one host. The key that logs in decides what runs, as on an enrolled host: the real
-probe, which sees the guard's public folder, or the guard itself. The guard's steps are the
-simulated ones; everything else of it is real.
+probe, which sees the guard's public folder, or the guard itself: the build of the demo, whose steps
+are simulated and everything else is real.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from console.clock import SystemClock
 from console.demo.signing import ThrowAwaySigning
 from console.engine.actions import Parts
 from console.engine.session import LocalEngine
+from console.hostside import bundle
 from console.hostside.guard import canonical
 from console.hostside.guard.people import Roster
 from console.hostside.guard.policy import Policy
@@ -38,30 +39,9 @@ from tests.support.guardkit import key_of, policy_doc, roster_doc
 from tests.support.sshd import KeyPair, Sshd, make_key
 
 ROOT = Path(__file__).resolve().parents[2]
-DIGEST = hashlib.sha256(b"the simulated guard of these tests").hexdigest()
 ISOLATE = {"confirm_s": 60, "mgmt": ["127.0.0.0/8"]}
 DEADLINE_S = 30.0
 
-_GUARD = """
-import os, sys
-sys.path.insert(0, {root!r})
-from console.hostside.guard import built
-built.EFFECTOR = "simulated"
-from console.hostside.guard import call, caller, main
-from console.hostside.guard.clock import Clock, boot_id
-from console.hostside.guard.guard import Guard
-from console.hostside.guard.place import Place
-from console.hostside.guard.simulation import SimulatedWorld
-who = caller.derive(os.environ)
-clock = Clock(boot_id("/proc/sys/kernel/random/boot_id"))
-try:
-    envelope = main.read()
-    g = Guard(SimulatedWorld(Place({base!r})), clock, who, {digest!r}, "simulated")
-    found = call.answer(g, envelope)
-except main.Refused as error:
-    found = dict(ok=False, rule=error.rule, words=error.words, hint=error.hint)
-main.say(found)
-"""
 _PROBE = """
 import sys
 sys.path.insert(0, {root!r})
@@ -77,7 +57,7 @@ class GuardedHost:
 
     def __init__(self, folder: Path, name: str, policy: Mapping[str, Any] | None = None) -> None:
         self.name = name
-        self.base = folder / "base"
+        self.base = Path(os.path.realpath(folder)) / "base"
         self.guard_id = hashlib.sha256(name.encode()).hexdigest()[:32]
         for part in ("etc/watchfloor", "etc/ssh", "var/lib/watchfloor/guard/audit", "run"):
             (self.base / part).mkdir(parents=True)
@@ -91,25 +71,21 @@ class GuardedHost:
         self.login = make_key(self.keys / "login")
         audit = make_key(self.base / "var/lib/watchfloor/guard/audit/audit_key")
         assert audit.public
-        self.script("guard.py", _GUARD)
-        self.script("probe.py", _PROBE)
+        program = bundle.guard("simulated", str(self.base))
+        self.digest = hashlib.sha256(program).hexdigest()
+        self.guard = self.base / "guard"
+        self.guard.write_bytes(program)
+        self.guard.chmod(0o755)
+        self.probe = self.base / "probe.py"
+        self.probe.write_text(_PROBE.format(root=str(ROOT), base=str(self.base)))
         self.sshd = Sshd(folder / "sshd", authorized=self.lines(), extra=["ExposeAuthInfo yes"])
         public = self.base / "etc/ssh/ssh_host_ed25519_key.pub"
         public.write_text(self.sshd.host_keys[0].public + "\n")
 
-    def script(self, name: str, text: str) -> None:
-        """A program that a key starts."""
-        filled = text.format(root=str(ROOT), base=str(self.base), digest=DIGEST)
-        (self.base / name).write_text(filled)
-
-    def command(self, name: str) -> str:
-        """How it is started."""
-        return shlex.join([os.path.realpath(sys.executable), "-I", "-B", str(self.base / name)])
-
     def lines(self, guard: str = "") -> list[str]:
         """Who may log in, and what then runs."""
-        pairs = ((self.command("probe.py"), self.monitor), (guard or self.command("guard.py"),
-                                                            self.login))  # fmt: skip
+        probe = shlex.join([os.path.realpath(sys.executable), "-I", "-B", str(self.probe)])
+        pairs = ((probe, self.monitor), (guard or str(self.guard), self.login))
         return [f'restrict,command="{command}" {key.public}' for command, key in pairs]
 
     def install(self, name: str, doc: Mapping[str, Any]) -> None:
@@ -167,7 +143,7 @@ class Console:
             person=person,
             signing=signing or ThrowAwaySigning(key_of(person)),
             caller=self.caller,
-            builds={DIGEST: "simulated"} if builds is None else builds,
+            builds={host.digest: "simulated" for host in hosts} if builds is None else builds,
             load_trusted=lambda: self.trusted,
             situation=msgspec.structs.replace(ready, **dict(situation or {})),
             environ=environ or {},
