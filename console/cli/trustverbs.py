@@ -2,7 +2,6 @@
 
 import argparse
 import asyncio
-import getpass
 import json
 import sys
 from pathlib import Path
@@ -11,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from console.hostside.guard.people import Roster
     from console.hostside.guard.policy import Policy
-    from console.model.guard import Prompt
     from console.trust.chain import Chain
 
 from console.errors import UsageError
@@ -164,6 +162,7 @@ def _signers(kind: str, now: "Roster | Policy", new: "Roster | Policy") -> list[
 
 def sign(args: argparse.Namespace) -> int:
     """``sign``: one signature, by ssh-keygen in a process of its own."""
+    from console.cli.acting import ask
     from console.cli.common import configured
     from console.hostside.guard.documents import NAMESPACES
     from console.trust import roster as docs
@@ -180,29 +179,12 @@ def sign(args: argparse.Namespace) -> int:
     typed = args.word or _ask("To sign, type the first of the six words: ")
     if typed.strip() != first:
         raise UsageError("that is not the first word; nothing was signed")
-    text = asyncio.run(signing.sign(NAMESPACES[args.kind], found.data, _answer))
+    text = asyncio.run(signing.sign(NAMESPACES[args.kind], found.data, ask))
     mark = fingerprint(signing.blob).removeprefix("SHA256:")[:8].replace("/", "_").replace("+", "-")
     path = Path(f"{args.file}.{mark}.sig")
     write(path, text.encode())
     _print([f"written: {path}"])
     return 0
-
-
-async def _answer(prompt: "Prompt") -> str | None:
-    """Answer what ssh-keygen asks for, at the terminal."""
-    if prompt.kind in ("pin", "passphrase"):
-        return await asyncio.to_thread(_secret, f"{clean(prompt.text, 200)} ")
-    sys.stderr.write(clean(prompt.text, 200) + "\n")
-    if prompt.kind == "touch":
-        await asyncio.Event().wait()  # until the key was touched, which ends this call
-    return None
-
-
-def _secret(text: str) -> str | None:
-    try:
-        return getpass.getpass(text)
-    except (EOFError, OSError):
-        return None
 
 
 def _ask(text: str) -> str:
@@ -223,11 +205,11 @@ def install(args: argparse.Namespace) -> int:
     files = args.signature or beside(args.file)
     by = chain.adopt(args.kind, data, [signature(path) for path in files])
     told = f"signed by {', '.join(by)}" if by else "it was in force here already"
-    _print([f"{args.kind} {found.serial} is in force on this console: {told}",
-            f"read aloud: {docs.spoken(found.sha256)}",
-            "Hosts take it when two people sign that there:",
-            f"  watchfloor actions request install-{args.kind} --hosts HOSTS"
-            f" --file {chain.current(args.kind)}"])  # fmt: skip
+    _print([f"{args.kind} {found.serial} is in force on this console: {told}"])
+    _print([f"read aloud: {docs.spoken(found.sha256)}"])
+    _print(["Hosts take it when two people sign that there:"])
+    ask = f"watchfloor --hosts HOSTS actions request install-{args.kind}"
+    _print([f"  {ask} --file {clean(str(args.file), 300)} --reason WHY"])
     return 0
 
 
