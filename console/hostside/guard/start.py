@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import marshal
 import os
+import resource
 import stat
 import sys
 from hashlib import sha256
@@ -106,12 +107,13 @@ def keep(path: str, codes: dict[str, bytes]) -> None:
         for name in sorted(os.listdir(folder))[: -KEEP or None]:
             os.unlink(f"{folder}/{name}")
         data = marshal.dumps(codes)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY,) * 2)
         temporary = f"{path}.{os.getpid()}"
         handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         with os.fdopen(handle, "wb") as file:
             file.write(sha256(data).digest() + data)
         os.rename(temporary, path)
-    except OSError:
+    except (OSError, ValueError):
         return
 
 

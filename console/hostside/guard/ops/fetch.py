@@ -24,14 +24,13 @@ def run(g: Guard, envelope: dict[str, Any]) -> dict[str, Any]:
     rid, offset = checks.text(envelope, "id", 64), envelope.get("offset", 0)
     if not is_id(rid) or type(offset) is not int or not 0 <= offset < 2**53:
         raise Refused("envelope", "fetch takes the id of a request and an offset")
-    folder = f"{g.place.state}/evidence"
+    name = f"{rid}.tar.gz"
     try:
-        names = [name for name in sorted(os.listdir(folder)) if name.partition(".")[0] == rid]
-        handle = g.files.handle(f"{folder}/{names[0]}")
-    except (FileNotFoundError, IndexError):
+        handle = g.files.handle(f"{g.place.state}/evidence/{name}")
+    except FileNotFoundError:
         raise Refused("no-evidence", "no evidence of this request is kept here") from None
     try:
         data, size = os.pread(handle, PART, offset), os.fstat(handle).st_size
     finally:
         os.close(handle)
-    return {"data": b64encode(data).decode(), "offset": offset, "size": size, "name": names[0]}
+    return {"data": b64encode(data).decode(), "offset": offset, "size": size, "name": name}
