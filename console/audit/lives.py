@@ -82,12 +82,15 @@ class Lives:
     def _take(self, record: Record) -> None:
         if record.ev in ("roster", "policy"):
             self.trust.install(record)
+        elif record.ev in ("root_install_roster", "root_install_policy"):
+            kind = record.ev.rpartition("_")[2]
+            self.trust.root_installed(kind, record.text("sha256"), record.seq)
         elif record.rid:
             self._of_request(record)
         elif record.ev == "repaired" and (record.facts.get("lost") or record.facts.get("changed")):
             raise Unproved("the guard itself found its log shorter or other than it was")
-        elif record.ev in ("clock_reset", "guard"):
-            self.notes.append((record.seq, f"{record.ev} by root on the host"))
+        elif record.ev == "clock_reset":
+            self.notes.append((record.seq, "root on the host allowed the clock to be set back"))
 
     def _of_request(self, record: Record) -> None:
         life = self.lives.get(record.rid)

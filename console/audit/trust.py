@@ -100,6 +100,20 @@ class Trust:
         signatures = _texts(record.facts.get("signatures"))
         self._install(record.ev, record.text(record.ev), signatures, record.seq, record.t)
 
+    def root_installed(self, kind: str, digest: str, seq: int) -> None:
+        """Root put a roster or policy in place on the host, without signatures. Raises Unproved."""
+        link = self.chain.get(digest)
+        if link is None:
+            raise Unproved(
+                f"root installed a {kind} ({digest[:12]}) that neither host nor console has"
+            )
+        if digest != self._now(kind):
+            if kind == "roster":
+                self.roster = None
+            else:
+                self.policy = None
+            self._install(kind, link.text, link.signatures, seq, 0)
+
     def signed_under(self, both: str, seq: int, at: int) -> None:
         """A request was signed under that roster and policy (128 hex digits). Raises Unproved where
         neither the log nor the chain leads from those in force to these."""

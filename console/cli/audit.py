@@ -11,6 +11,7 @@ from console.text import clean
 if TYPE_CHECKING:
     from console.audit.checkpoint import Checkpoint
     from console.audit.report import Report
+    from console.audit.trust import Link
     from console.audit.verify import Material
     from console.config.loader import Config
     from console.store.witness import Witness
@@ -91,6 +92,8 @@ def _verify(
 ) -> int:
     from contextlib import closing
 
+    import msgspec
+
     from console.audit.recall import recall, remember
     from console.audit.verify import verify
 
@@ -103,7 +106,9 @@ def _verify(
         sys.stdout.write(f"  missing  {clean(str(error), 400)}\n")
         return 3
     with closing(_witness(config)) as witness:
-        kept = recall(witness, name, peers, _known())
+        own = _own_chain()
+        kept = recall(witness, name, peers, own)
+        material = msgspec.structs.replace(material, chain={**material.chain, **own})
         report = verify(material, kept)
         remember(witness, material, kept, report)
     sys.stdout.write(_said(report))
@@ -180,19 +185,23 @@ def _witness(config: "Config") -> "Witness":
     return Witness(config.state_dir)
 
 
-def _known() -> set[str]:
-    """Digests of this console's own rosters and policies; none where it has no chain.
+def _own_chain() -> "dict[str, Link]":
+    """This console's own rosters and policies by digest; none where it has no chain.
 
     Raises ConfigError where the chain is there and does not hold.
     """
-    from console.trust.chain import Chain
+    from console.audit.trust import chain_of
+    from console.trust.chain import KINDS, Chain
 
     chain = Chain.own()
     if not chain.folder.is_dir():
-        return set()
-    rosters = chain.rosters()
-    policies = chain.policies(rosters)
-    return {each.sha256 for each in rosters} | {each.sha256 for each in policies}
+        return {}
+    chain.policies(chain.rosters())  # verifies both
+    links = [link for kind in KINDS for link in chain.links(kind)]
+    return chain_of(
+        {"text": link.data.decode("utf-8", "replace"), "signatures": [*link.signatures]}
+        for link in links
+    )
 
 
 def _material(config: "Config", name: str, source: Path | None) -> "Material":

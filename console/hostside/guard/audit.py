@@ -245,6 +245,11 @@ class Log:
             data = data[data.find(b"\n") + 1 :]
         return [shown(line) for line in data.split(b"\n")[:-1][-n:]]
 
+    def recent(self, n: int) -> list[dict[str, Any]]:
+        """The records among the newest ``n`` lines; a torn line that was closed is none."""
+        found = (parse(line.encode("ascii", "replace")) for line in self.tail(n))
+        return [record for record in found if record is not None]
+
     def read(self, start: int, limit_bytes: int) -> tuple[list[str], int]:
         """Lines from record ``start`` on, up to ``limit_bytes`` of them but at least one, and the
         number of records in the log. Raises Refused as ``check`` does."""

@@ -213,11 +213,9 @@ class Guard:
         waiting = entry.get("tell", [])
         if not waiting:
             return
-        import json
-
         self.changed = True
         try:
-            known = [json.loads(line) for line in self.log.tail(8)] if again else []
+            known = self.log.recent(8) if again else []
             while waiting:
                 ev, facts = waiting[0]
                 written = any(

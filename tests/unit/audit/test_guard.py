@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,11 @@ from console.audit.fetch import fetch
 from console.audit.recall import recall, remember
 from console.audit.verify import Material, verify
 from console.audit.witness import Watch
+from console.hostside.guard import canonical, commands
+from console.hostside.guard.caller import Caller
 from console.store.witness import Witness
-from tests.support.guardhost import Host
+from tests.support.guardhost import Host, Killed
+from tests.support.guardkit import roster_doc
 
 
 @pytest.fixture
@@ -140,3 +144,55 @@ async def test_a_guard_that_hides_an_action_is_found_out(host: Host, witness: Wi
     for word in ("DENIED", "HIDDEN", "ROLLED BACK", "was shown and is gone"):
         assert word in said
     assert report.code == 1
+
+
+async def test_root_that_installs_a_roster_alone_is_told(
+    host: Host, witness: Witness, tmp_path: Path
+) -> None:
+    """The first one, and the way back in when all keys are lost. Threats: 100."""
+    whole_life(host, witness)
+    known_before = known(host)
+    replaced(host, tmp_path / "roster.json")
+    host.submit()
+    material = await fetched(host)
+    report = verify(material, recall(witness, "gpu01", (), known_before))
+    said = [str(each) for each in report.wrong]
+    assert len(said) == 1
+    assert "root's own act on the host, and not one that this console knows" in said[0]
+    fine = verify(material, recall(witness, "gpu01", (), known_before | known(host)))
+    assert fine.wrong == []
+
+
+def replaced(host: Host, path: Path) -> None:
+    """Root installs another roster."""
+    path.write_bytes(canonical.write(roster_doc(quorum=3)))
+    path.chmod(0o644)
+    guard = host.guard(Caller("", "", 0, ""))
+    assert commands.command(guard, ["install-roster", str(path)]) == 0
+
+
+async def test_a_guard_that_was_killed_tells_once_also_after_a_torn_line(
+    host: Host, witness: Witness
+) -> None:
+    whole_life(host, witness)
+    torn(host)
+    host.mark = killer("is APPLIED")
+    rid = host.submit()["id"]
+    with pytest.raises(Killed):
+        host.decide(rid)
+    host.mark = lambda point: None
+    host.tick()
+    ends = [record for record in host.guard().log.recent(8) if record["ev"] == "exec_end"]
+    assert [record["rid"] for record in ends].count(rid) == 1
+    report = verify(await fetched(host), recall(witness, "gpu01", (), known(host)))
+    assert report.wrong == []
+
+
+def killer(at: str) -> Callable[[str], None]:
+    """Ends the process at a mark."""
+
+    def mark(point: str) -> None:
+        if point == at:
+            raise Killed
+
+    return mark
