@@ -78,7 +78,7 @@ def evaluate(args: argparse.Namespace) -> int:
 
 
 def _sign(args: argparse.Namespace, kind: str) -> int:
-    from console.cli import trustverbs
+    from console.cli.acting import ask
     from console.hostside.guard.documents import NAMESPACES
     from console.trust import manifests
     from console.trust.sign import KeyFileSigning
@@ -91,7 +91,7 @@ def _sign(args: argparse.Namespace, kind: str) -> int:
         return 0
     signing = KeyFileSigning(str(Path(args.key).expanduser().absolute()))
     data = manifests.document(args.folder, kind)
-    text = asyncio.run(signing.sign(namespace, data, trustverbs._answer))
+    text = asyncio.run(signing.sign(namespace, data, ask))
     written = manifests.put_signature(args.folder, kind, text)
     sys.stdout.write(f"written: {clean(str(written), 4096)}\n")
     return 0
