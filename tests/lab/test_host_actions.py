@@ -668,6 +668,8 @@ def test_evidence_is_packed_and_signed_by_the_host(guarded: Guarded, tmp_path: P
 def test_collecting_goes_on_after_a_kill_and_leaves_nothing_half_done(guarded: Guarded) -> None:
     host = guarded.host
     folder = host.root / "var/lib/watchfloor/guard/evidence"
+    for pack in folder.glob("*.tar.gz"):
+        pack.unlink()
     step = guarded.plan("collect-evidence", since_s=60, include=["modules", "processes"])
 
     def same() -> Any:

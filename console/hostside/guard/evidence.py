@@ -33,7 +33,7 @@ def collect(name: str, since_s: int, target: IO[bytes], world: World) -> str:
     the parts that have a past go."""
     deadline = time.monotonic() + PART_S
     left = PART_BYTES
-    for data in _SOURCES[name](since_s, world):
+    for data in _whole(_SOURCES[name](since_s, world)):
         if len(data) > left:
             target.write(data[:left])
             return f"cut at {PART_BYTES >> 20} MiB"
@@ -42,6 +42,14 @@ def collect(name: str, since_s: int, target: IO[bytes], world: World) -> str:
         if time.monotonic() > deadline:
             return f"cut after {int(PART_S)} s"
     return ""
+
+
+def _whole(source: Iterator[bytes]) -> Iterator[bytes]:
+    """One part that cannot be read never costs the others."""
+    try:
+        yield from source
+    except (OSError, ValueError) as error:
+        yield f"\nnot all of it: {type(error).__name__} {error}\n".encode("utf-8", "replace")
 
 
 def _programs(*commands: Sequence[str]) -> Iterator[bytes]:

@@ -28,6 +28,7 @@ def check(plan: dict[str, Any]) -> None:
 
 def run(g: Guard, folder: str, entry: Entry) -> str:
     """Do all steps of an entry; why it failed, or empty. Steps that were done stay done."""
+    g.world.request = entry["id"]
     for number, item in enumerate(entry["steps"]):
         args = item["args"]
         try:

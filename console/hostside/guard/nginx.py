@@ -47,6 +47,11 @@ def read(keys_file: str, world: World) -> Limits:
     data = file.read(world.path(keys_file)) or b""
     if data.strip() and not data.startswith(HEAD.encode()):
         raise StepFailed(f"{keys_file} was not written by the guard: it is not overwritten")
+    return parse(data)
+
+
+def parse(data: bytes) -> Limits:
+    """What a file for ``http`` stands for."""
     blocked, limited = set(), {}
     for line in data.decode("utf-8", "replace").splitlines():
         entry = _ENTRY.match(line)
@@ -86,11 +91,21 @@ def declared(gateway: dict[str, str], world: World) -> set[str]:
     done = world.run(["nginx", "-T", "-q"], timeout=20)
     if done.code != 0:
         raise StepFailed(f"nginx does not accept its configuration: {_safe(done.why)}")
-    parts = _FILE.split(done.out.decode("utf-8", "replace"))
-    files = dict(zip(parts[1::2], parts[2::2]))
+    files = files_of(done.out.decode("utf-8", "replace"))
     for wanted in (gateway["keys_file"], gateway["limits_file"]):
         if wanted not in files:
             raise StepFailed(f"nginx does not include {wanted}: see docs/gateway.md")
+    return clients(files)
+
+
+def files_of(dump: str) -> dict[str, str]:
+    """What ``nginx -T`` writes, by file."""
+    parts = _FILE.split(dump)
+    return dict(zip(parts[1::2], parts[2::2]))
+
+
+def clients(files: dict[str, str]) -> set[str]:
+    """The ids that the maps to ``$wf_client`` give, those in files that a map includes too."""
     found: set[str] = set()
     for text in files.values():
         for start in _MAP.finditer(text):

@@ -68,13 +68,13 @@ def dry_run(packages: Sequence[tuple[str, str]], by: str, world: World) -> DryRu
     if by == "apt":
         wanted = [f"{name}={version}" for name, version in packages]
         done = world.run([*_APT, "-s", *_INSTALL, "--", *wanted], timeout=60)
-        return _read_apt(done.code, done.out.decode("utf-8", "replace"), done.why)
+        return read_apt(done.code, done.out.decode("utf-8", "replace"), done.why)
     wanted = [f"{name}-{version}" for name, version in packages]
     done = world.run([*_DNF, "--assumeno", "upgrade", "--", *wanted], timeout=120)
-    return _read_dnf(done.out.decode("utf-8", "replace"), done.why)
+    return read_dnf(done.out.decode("utf-8", "replace"), done.why)
 
 
-def _read_apt(code: int, out: str, why: str) -> DryRun:
+def read_apt(code: int, out: str, why: str) -> DryRun:
     """The lines ``Inst NAME [OLD] (NEW ...)`` and ``Remv NAME`` of ``apt-get -s``."""
     changed, removed, lines = {}, [], []
     for line in out.splitlines():
@@ -89,7 +89,7 @@ def _read_apt(code: int, out: str, why: str) -> DryRun:
     return DryRun(changed, removed, lines[:MAX_LINES], (errors or [why])[0] if code else "")
 
 
-def _read_dnf(out: str, why: str) -> DryRun:
+def read_dnf(out: str, why: str) -> DryRun:
     """The table of ``dnf --assumeno``: sections, and rows of name, architecture, version."""
     changed, removed, lines, section = {}, [], [], ""
     for line in out.splitlines():

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ..world import World
 
 FOLDER = "/var/lib/watchfloor/guard/evidence"
-NAME = re.compile(r"evidence-[0-9]{8}T[0-9]{6}Z-[0-9a-f]{8}\.tar\.gz\Z")
+NAME = re.compile(r"[0-9a-f]{64}\.tar\.gz\Z")  # the request's id
 MAX_SINCE = 30 * 86400
 KEPT_BYTES = 2 << 30
 SPARE_BYTES = 256 << 20
@@ -49,10 +49,11 @@ class Collect(Step):
         check(args["since_s"], args["include"])
 
     def look(self, args: dict[str, Any], world: World) -> dict[str, Any]:
-        """The name that the pack will have, so that whoever goes on after a crash knows it.
-        Raises StepFailed where there is no room and no key."""
+        """The name that the pack will have. Raises StepFailed where there is no room or no
+        key."""
         folder = world.path(FOLDER)
-        os.makedirs(folder, mode=0o700, exist_ok=True)
+        if not os.path.isdir(folder):
+            raise StepFailed(f"{FOLDER} is not there: enrolment makes it")
         kept = sum(entry.stat(follow_symlinks=False).st_size for entry in os.scandir(folder))
         if kept > KEPT_BYTES:
             raise StepFailed(f"{FOLDER} holds {kept >> 20} MiB already: move older packs away")
@@ -62,8 +63,7 @@ class Collect(Step):
             raise StepFailed(f"{FOLDER} has {spare >> 20} MiB free, {need >> 20} MiB may be needed")
         if not os.path.isfile(pack.key(world)):
             raise StepFailed("this host has no audit key yet: enrolment makes it")
-        at = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
-        return {"name": f"evidence-{at}-{os.urandom(4).hex()}.tar.gz"}
+        return {"name": names.text(NAME, f"{world.request}.tar.gz", "a pack")}
 
     def do(self, args: dict[str, Any], before: dict[str, Any], world: World) -> dict[str, Any]:
         """Collect anew, pack and sign. A pack that is complete is kept as it is."""

@@ -34,13 +34,17 @@ def read(path: str) -> bytes | None:
         return None
     except OSError as error:
         raise StepFailed(f"{path} cannot be opened: {error.strerror}") from None
-    with os.fdopen(handle, "rb") as file:
-        about = os.fstat(file.fileno())
+    try:
+        about = os.fstat(handle)
         if not stat.S_ISREG(about.st_mode) or about.st_uid != os.geteuid() or about.st_nlink != 1:
             raise StepFailed(f"{path} is no plain file of root's own")
         if about.st_mode & 0o022:
             raise StepFailed(f"{path} may be written by others than root")
-        data = file.read(MAX + 1)
+        data = b""
+        while len(data) <= MAX and (more := os.read(handle, MAX + 1 - len(data))):
+            data += more
+    finally:
+        os.close(handle)
     if len(data) > MAX:
         raise StepFailed(f"{path} is larger than {MAX} bytes")
     return data

@@ -34,10 +34,10 @@ _WORDS = {
     "KeyringMode": r"private",
     "UMask": r"0[0-7]{3}",
     "TasksMax": r"[1-9][0-9]{0,6}",
+    "OOMPolicy": r"stop|kill",
 }
 _SETS = {
     "CapabilityBoundingSet": r"|CAP_[A-Z_]{1,30}( CAP_[A-Z_]{1,30}){0,40}",
-    "AmbientCapabilities": r"",
     "RestrictAddressFamilies": r"none|AF_[A-Z0-9]{1,16}( AF_[A-Z0-9]{1,16}){0,20}",
     "ReadOnlyPaths": _PATHS,
     "ReadWritePaths": _PATHS,
@@ -52,11 +52,17 @@ _SHOWN = {
     "IPAddressAllow": r"(localhost|link-local|[0-9a-f.:]{2,39}(/[0-9]{1,3})?)"
     r"( (localhost|link-local|[0-9a-f.:]{2,39}(/[0-9]{1,3})?)){0,40}",
     "DeviceAllow": r"(/dev/[A-Za-z0-9/._-]{1,80}|char-[a-z0-9*-]{1,40}) [rwm]{1,3}",
-    "MemoryMax": r"[1-9][0-9]{0,12}[KMGT]?",
+    "TemporaryFileSystem": r"/[A-Za-z0-9/._+@-]{0,200}(:ro)?",
+    "SystemCallErrorNumber": r"E[A-Z0-9]{2,15}",
+    "SocketBindDeny": r"any",
+    "SocketBindAllow": r"(ipv[46]:)?((tcp|udp):)?[1-9][0-9]{0,4}(-[1-9][0-9]{0,4})?",
+    **dict.fromkeys(("MemoryMax", "MemoryHigh", "MemorySwapMax"), r"(0|[1-9][0-9]{0,12})[KMGT]?"),
+    **dict.fromkeys(
+        ("LimitCORE", "LimitNOFILE", "LimitNPROC", "LimitFSIZE", "LimitMEMLOCK"),
+        r"(0|[1-9][0-9]{0,12})[KMGT]?",
+    ),
 }
-_FORMS = {
-    **dict.fromkeys(_YES, "yes"), **_WORDS, **_SETS, **_SHOWN,
-}  # fmt: skip
+_FORMS = {**dict.fromkeys(_YES, "yes"), **_WORDS, **_SETS, **_SHOWN}
 
 
 def check(lines: Any) -> None:
