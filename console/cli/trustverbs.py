@@ -55,6 +55,12 @@ def add(sub: Any, kind: str, help_: str, about: str) -> tuple[Any, Any]:
             "--signature", metavar="FILE", type=Path, action="append", default=[],
             help="may be repeated; else all FILE.sig and FILE.*.sig",
         )  # fmt: skip
+        if name == "install":
+            each.add_argument(
+                "--on", metavar="PATTERN",
+                help="also ask for it on these hosts, where a second person has to approve it",
+            )  # fmt: skip
+            each.add_argument("--reason", default="", help="with --on: read by whoever approves")
     check = verb("verify", verify, "verify every link of this console's chain")
     check.add_argument(
         "--host", action="append", default=[], metavar="HOST",
@@ -207,10 +213,25 @@ def install(args: argparse.Namespace) -> int:
     told = f"signed by {', '.join(by)}" if by else "it was in force here already"
     _print([f"{args.kind} {found.serial} is in force on this console: {told}"])
     _print([f"read aloud: {docs.spoken(found.sha256)}"])
+    if getattr(args, "on", None):
+        return _request(args)
     _print(["Hosts take it when two people sign that there:"])
     ask = f"watchfloor --hosts HOSTS actions request install-{args.kind}"
     _print([f"  {ask} --file {clean(str(args.file), 300)} --reason WHY"])
     return 0
+
+
+def _request(args: argparse.Namespace) -> int:
+    """Ask hosts to install it, as ``watchfloor actions request`` does."""
+    from console.cli.main import parser
+
+    config = ["--config", str(args.config)] if args.config else []
+    asked = parser().parse_args([
+        *config, "--hosts", args.on, "actions", "request", f"install-{args.kind}",
+        "--file", str(args.file), "--reason", args.reason,
+    ])  # fmt: skip
+    run: Any = asked.run
+    return int(run(asked))
 
 
 def verify(args: argparse.Namespace) -> int:

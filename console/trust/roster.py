@@ -127,14 +127,19 @@ def lines(found: Roster | Policy) -> Iterator[str]:
 def _roster(roster: Roster) -> Iterator[str]:
     yield f"  {roster.quorum} people change it"
     for person, entry in sorted(roster.doc["people"].items()):
-        roles = ", ".join(entry["roles"]) or "no role"
-        yield f"  {person} ({clean(entry['name'], 100)}): {roles}"
-        for key in entry["keys"]:
-            yield f"    {_key(key)}"
+        first, *keys = _person(entry)
+        yield f"  {person} {first}"
+        yield from (f"    {line}" for line in keys)
     for role, may in sorted(roster.doc["roles"].items()):
         told = [f"{ability} {_several(may[ability])}" for ability in ("request", "approve", "break")
                 if may[ability]]  # fmt: skip
         yield f"  role {role}: may {'; '.join(told) or 'do nothing'}"
+
+
+def _person(entry: Mapping[str, Any]) -> Iterator[str]:
+    """A person's name and roles, then their keys."""
+    yield f"({clean(entry['name'], 100)}): {', '.join(entry['roles']) or 'no role'}"
+    yield from map(_key, entry["keys"])
 
 
 def _several(names: list[str]) -> str:
@@ -183,6 +188,10 @@ def changes(old: Mapping[str, Any], new: Mapping[str, Any], path: str = "") -> I
             yield from changes(before, after, here + ".")
         elif name == "keys" and path.startswith("people."):
             yield from _key_changes(before or [], after or [], here)
+        elif path == "people.":
+            first, *keys = _person(after or before or {})
+            yield f"{'-' if name not in new else '+'} {name} {first}"
+            yield from (f"    {line}" for line in keys)
         elif name not in old:
             yield f"+ {here} = {_short(after)}"
         elif name not in new:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from console.cli import main
 from console.enroll import guardfiles as files
 from console.enroll.check import Enrolment
 from console.enroll.drift import check
@@ -23,7 +24,7 @@ from console.errors import UsageError
 from console.hostside.guard import canonical
 from console.model.host import Host
 from tests.support.guardkit import key_of, person_entry, policy_doc, roster_doc
-from tests.support.sshd import make_key
+from tests.support.sshd import free_port, make_key, need_openssh
 
 LOGIN = "sk-ssh-ed25519@openssh.com AAAAGnNrLXNzaC1lZDI1NTE5QG9wZW5zc2guY29t"
 MONITOR = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBixhZYv2JF9BUSm5YkSwRylqOCBXmOCxpc7fWGEapn1"
@@ -215,3 +216,43 @@ def test_a_key_of_another_host_of_the_inventory_is_found() -> None:
     ]
     assert copies(f"{MONITOR} root@gpu01\n", "gpu01", hosts) == ["gpu02"]
     assert copies("ssh-ed25519 AAAA other\n", "gpu01", hosts) == []
+
+
+@pytest.mark.parametrize(
+    ("argv", "said"),
+    [
+        (["--roster", "x.json"], "need --guard"),
+        (["--operator-key", "x.pub"], "need --guard"),
+        (["--remove", "--check"], "exclude each other"),
+        (["--guard", "--key", "KEY"], "has no roster of its own"),
+        (["--remove", "--as", "root"], "is not ADMIN@HOST"),
+        (["--remove", "--as", "-oProxyCommand=x@h"], "expected one argument"),
+    ],
+)
+def test_mistakes_of_the_command_line_are_said(
+    argv: list[str], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    key = f"{make_key(tmp_path / 'key').path}.pub"
+    words = [key if word == "KEY" else word for word in argv]
+    if "expected" in said:
+        with pytest.raises(SystemExit, match="2"):
+            main.run(["enroll", "gpu01", *words])
+    else:
+        assert main.run(["enroll", "gpu01", *words]) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_a_host_that_cannot_be_reached_is_told(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    need_openssh()
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    config = tmp_path / "ssh_config"
+    config.write_text(f"Host *\n  Port {free_port()}\n  BatchMode yes\n")
+    argv = ["enroll", "gpu01", "--remove", "--as", "admin@127.0.0.1", "--ssh-config", str(config)]
+    assert main.run(argv) == 1
+    assert "cannot be logged in to; nothing was changed" in capfd.readouterr().err

@@ -172,7 +172,9 @@ def test_what_changes_is_said_in_words(first: bytes) -> None:
     new["people"]["bob"]["keys"][0]["revoked"] = 1_790_000_000
     new["quorum"] = 3
     told = list(docs.changes(json.loads(first), new))
-    assert len(told) == 3
+    assert any(line.startswith("+ erin (Somebody): responder") for line in told)
+    assert any(key_of("erin").fingerprint in line for line in told)
+    assert len(told) == 4
     bob = next(line for line in told if "people.bob.keys" in line)
     assert key_of("bob").fingerprint in bob
     assert "revoked 2026-09-21" in bob
