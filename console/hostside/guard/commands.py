@@ -21,7 +21,7 @@ USAGE = (
 )
 
 
-def command(g: Guard, arguments: list[str]) -> int:
+def command(g: Guard, arguments: list[str], genuine: Callable[[], bool]) -> int:
     """Carry out one of them and print the answer; the exit status."""
     from .main import say
 
@@ -31,7 +31,7 @@ def command(g: Guard, arguments: list[str]) -> int:
         "repair": _repair,
         "clock-reset": _clock_reset,
         "status": lambda g: {"state": publish.state(g)},
-        "verify": _verify,
+        "verify": lambda g: _verify(g, genuine),
     }
     name, rest = arguments[0], arguments[1:]
     if g.caller.user == "wfops" or (os.geteuid() and not g.place.base):
@@ -59,8 +59,14 @@ def _clock_reset(g: Guard) -> dict[str, Any]:
     return {"before": before}
 
 
-def _verify(g: Guard) -> dict[str, Any]:
+def _verify(g: Guard, genuine: Callable[[], bool]) -> dict[str, Any]:
     """Whether everything that the guard stands on is as it should be."""
+    if not genuine():
+        raise Refused(
+            "code",
+            "the code that is kept for this guard is not what its file says",
+            f"look at the host; then remove {g.place.state}/code",
+        )
     g.log.check()
     for name in ("roster", "policy"):
         getattr(g, name)

@@ -14,6 +14,7 @@ from .refused import Refused
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any, NoReturn
 
     from .guard import Guard
@@ -32,8 +33,9 @@ LIMITS = (
 )
 
 
-def main(path: str, digest: str) -> int:
-    """Run as the program in the file ``path`` with that sha256; the exit status."""
+def main(path: str, digest: str, genuine: Callable[[], bool]) -> int:
+    """Run as the program in the file ``path`` with that sha256; the exit status. ``genuine`` says
+    whether the code that runs is what this Python makes of that file."""
     harden()
     arguments = sys.argv[1:]
     try:
@@ -47,7 +49,7 @@ def main(path: str, digest: str) -> int:
         if arguments:
             from .commands import command
 
-            return command(g, arguments)
+            return command(g, arguments, genuine)
         from .call import answer
 
         found = answer(g, envelope)

@@ -26,6 +26,12 @@ _DEFAULT: dict[str, dict[str, Any]] = {
     "quarantine-model": {
         "device": 64769, "digest": "5e" * 32, "inode": 1311, "root": "/srv/models", "served": True,
     },
+    "secure-delete": {
+        "also": [], "bytes": 16_060_522_496, "files": 4, "how": "overwrite", "root": "/srv/models",
+    },
+    "apply-update": {"tool": "apt"},
+    "block-user": {"uid": 1000},
+    "unblock-user": {"uid": 1000},
 }  # fmt: skip
 
 

@@ -130,7 +130,8 @@ def run(archive: str) -> Any:
     sys.meta_path.insert(0, Finder(codes, archive))
     from importlib import import_module
 
-    return import_module(PACKAGE + ".main").main(archive, digest)
+    main = import_module(PACKAGE + ".main")
+    return main.main(archive, digest, lambda: codes == compiled(archive))
 
 
 if __name__ == "__main__":
