@@ -389,6 +389,30 @@ def _counted(lab: NetLab) -> int:
     return sum(part["counter"]["packets"] for part in rules[0]["expr"] if "counter" in part)
 
 
+def test_the_dead_man_may_get_another_time(lab: NetLab) -> None:
+    """Until the second person ratifies; for a source never past its end."""
+    driver = lab.driver()
+    block = planned(driver, "block-source", {"source": EVIL4, "expires_s": 60, "confirm_s": 30})[0]
+    cut = planned(driver, "disconnect-inbound", {"ports": [API], "confirm_s": 30})[0]
+    whole = planned(driver, "isolate", ISOLATE)[0]
+    for one in (block, cut, whole):
+        before = driver.value("look", **one)
+        driver.value("do", **one, before=before)
+        shown = []
+        for seconds in (300, 0):
+            driver.value("hold", **one, before=before, seconds=seconds)
+            assert driver.value("holds", **one, before=before)
+            shown.append(lab.inside(lab.host, "nft", "list", "ruleset"))
+        if one is block:
+            assert all(
+                f"{EVIL4} timeout 1m" in text or f"{EVIL4} timeout 5" in text for text in shown
+            )
+        else:
+            assert shown[0].count("timeout 5m2s ") == (4 if one is whole else 2)
+            assert "timeout 5m2s" not in shown[1]
+        driver.value("undo", **one, before=before)
+
+
 def test_a_flushed_rule_set_is_seen_and_put_back(lab: NetLab) -> None:
     """By the same arguments, without anybody's new approval. Threats: 66."""
     driver = lab.driver()

@@ -80,7 +80,8 @@ def answer(ask: dict[str, Any], world: World) -> Any:
     of = step(ask["kind"])
     if call == "look":
         return of.look(ask["args"], world)
-    return getattr(of, call)(ask["args"], ask["before"], world)
+    more = [ask["seconds"]] if call == "hold" else []
+    return getattr(of, call)(ask["args"], ask["before"], *more, world)
 
 
 def main() -> None:

@@ -226,12 +226,13 @@ def inbound(args: dict[str, Any], seconds: int) -> str:
     )
 
 
-def confirmed(present: list[str], table: str) -> str:
-    """The one transaction that takes the time-outs away: no packet sees the set empty."""
-    text = f"flush set inet {table} armed\nadd element inet {table} armed {{ ipv4, ipv6 }}\n"
+def held(present: list[str], table: str, seconds: int) -> str:
+    """The one transaction that sets other time-outs, or none (0): no packet sees the set empty."""
+    both = _elements(["ipv4", "ipv6"], seconds)
+    text = f"flush set inet {table} armed\nadd element inet {table} armed {both}\n"
     if present:
-        quoted = ", ".join(f'"{interface(name)}"' for name in present)
-        text += f"flush set netdev {L2} armed\nadd element netdev {L2} armed {{ {quoted} }}\n"
+        quoted = _elements([f'"{interface(name)}"' for name in present], seconds)
+        text += f"flush set netdev {L2} armed\nadd element netdev {L2} armed {quoted}\n"
     return text
 
 

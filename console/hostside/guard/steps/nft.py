@@ -113,11 +113,18 @@ class Nft(Step):
 
     def confirm(self, args: dict[str, Any], before: dict[str, Any], world: World) -> None:
         """Take the time-outs away. Raises StepFailed where they have run out."""
+        self.hold(args, before, 0, world)
+
+    def hold(
+        self, args: dict[str, Any], before: dict[str, Any], seconds: int, world: World
+    ) -> None:
+        """Let them run ``seconds`` from now, 0 for ever, in one transaction: no packet slips
+        through. Raises StepFailed where they have run out."""
         self.check(args)
         if args["table"] == "source":
             from . import nft_source
 
-            nft_source.confirm(args, before, world)
+            nft_source.hold(args, before, seconds, world)
             return
         (family, table), *more = _tables(args)
         items = nft.table(world, family, table)
@@ -127,7 +134,7 @@ class Nft(Step):
         if more:
             present = [name for name in _guarded(world) if name in _present(args, world)]
         world.mark("nft before confirm")
-        nft.apply(net_rules.confirmed(present, table), world)
+        nft.apply(net_rules.held(present, table, seconds), world)
 
 
 TAKEN = {

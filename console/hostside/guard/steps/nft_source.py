@@ -66,12 +66,12 @@ def holds(args: dict[str, Any], before: dict[str, Any], world: World) -> bool:
     return str(one) in net_source.elements(items) and net_source.complete(items, one)
 
 
-def confirm(args: dict[str, Any], before: dict[str, Any], world: World) -> None:
-    """Let it stand until its end."""
+def hold(args: dict[str, Any], before: dict[str, Any], seconds: int, world: World) -> None:
+    """Let it stand for so many seconds, 0 for until its end, which is never passed."""
     left = _left(before)
     if left <= 0:
         return
     one = net.network(args["source"], "source")
     if str(one) not in net_source.elements(_listing(world)):
         raise StepFailed("already reverted: nobody confirmed in time, the source was let in again")
-    _apply(args, left, world)
+    _apply(args, min(left, seconds + net_rules.GRACE_S) if seconds else left, world)
