@@ -89,6 +89,9 @@ def each(
     if stat.S_ISDIR(status.st_mode):
         inner = os.open(name, FOLDER, dir_fd=at)
         try:
+            now = os.fstat(inner)
+            if (now.st_dev, now.st_ino) != (status.st_dev, status.st_ino):
+                raise Refused("path", f"{_shown(name)} was replaced while it was looked at")
             for each_name in sorted(os.listdir(inner)):
                 yield from each(inner, each_name, mount, depth + 1)
         finally:

@@ -13,8 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from console.hostside.guard.actions import action
+from console.hostside.guard.folders import plain
+from console.hostside.guard.refused import Refused
 from console.hostside.guard.steps import step
 from console.hostside.guard.steps.base import StepFailed
 from tests.support.guardkit import refused
@@ -415,38 +419,118 @@ CRYPTSETUP = shutil.which("cryptsetup", path="/usr/sbin:/sbin:/usr/bin")
 FAST = ["--pbkdf", "pbkdf2", "--pbkdf-force-iterations", "1000"]
 
 
-@pytest.mark.skipif(CRYPTSETUP is None, reason="needs cryptsetup (Debian: cryptsetup-bin)")
-@pytest.mark.parametrize("kind", ["luks1", "luks2"])
-def test_the_keys_of_a_luks_volume_are_erased(host: Models, kind: str) -> None:
-    assert CRYPTSETUP is not None
-    image = host.base / "volume.img"
-    with image.open("wb") as file:
-        file.truncate(32 << 20)
-    key = host.base / "key"
-    key.write_bytes(b"passphrase")
-    argv = [CRYPTSETUP, "--batch-mode", "luksFormat", "--type", kind, *FAST]
-    subprocess.run([*argv, "--key-file", str(key), str(image)], check=True)
-    argv = [CRYPTSETUP, "luksUUID", str(image)]
-    uuid = subprocess.run(argv, check=True, capture_output=True, text=True).stdout.strip()
-    point = host.base / "srv/models/volume"
-    point.mkdir()
-    status = point.stat()
-    args = {
-        "how": "crypto", "path": f"{ROOT}/volume", "root": ROOT, "device": status.st_dev,
-        "inode": status.st_ino, "header": str(image), "uuid": uuid, "mapping": "",
-    }  # fmt: skip
-    opens = [CRYPTSETUP, "open", "--test-passphrase", "--key-file", str(key), str(image)]
-    assert subprocess.run(opens, check=False).returncode == 0
-    one = step("destroy")
-    one.check(args)
-    wrong = Run({"steps": [{"kind": "destroy", "args": {**args, "uuid": "0" * 36}}]}, host.world)
-    assert "not the LUKS volume that was signed for" in wrong.go()
-    assert subprocess.run(opens, check=False).returncode == 0
-    run = Run({"steps": [{"kind": "destroy", "args": args}]}, host.world)
-    assert run.go() == ""
-    assert subprocess.run(opens, check=False, capture_output=True).returncode != 0
-    assert one.holds(args, {"there": True}, host.world)
-    assert run.go() == ""
+class Volume:
+    """A LUKS header in a file, and a mount that stands for the volume: no device mapper is needed
+    to see what is erased when."""
+
+    def __init__(self, host: Models, kind: str) -> None:
+        self.host = host
+        self.image = host.base / "volume.img"
+        with self.image.open("wb") as file:
+            file.truncate(32 << 20)
+        self.key = host.base / "key"
+        self.key.write_bytes(b"passphrase")
+        self.run("--batch-mode", "luksFormat", "--type", kind, *FAST, "--key-file", str(self.key))
+        self.uuid = self.run("luksUUID").strip()
+        self.point = host.base / "srv/models/volume"
+        self.point.mkdir()
+        if os.geteuid() == 0:
+            subprocess.run(["mount", "-t", "tmpfs", "none", str(self.point)], check=True)
+        status = self.point.stat()
+        self.args = {
+            "how": "crypto", "path": f"{ROOT}/volume", "root": ROOT, "device": status.st_dev,
+            "inode": status.st_ino, "header": str(self.image), "uuid": self.uuid, "mapping": "",
+        }  # fmt: skip
+
+    def run(self, *argv: str, check: bool = True) -> str:
+        """cryptsetup on the header."""
+        assert CRYPTSETUP is not None
+        done = subprocess.run(
+            [CRYPTSETUP, *argv, str(self.image)], check=check, capture_output=True, text=True
+        )
+        return done.stdout if done.returncode == 0 else "failed"
+
+    def opens(self) -> bool:
+        """Whether the passphrase still opens it."""
+        argv = ("open", "--test-passphrase", "--key-file", str(self.key))
+        return self.run(*argv, check=False) != "failed"
+
+    def destroy(self, **changes: Any) -> str:
+        """Carry the step out; why it failed."""
+        args = {**self.args, **changes}
+        step("destroy").check(args)
+        return Run({"steps": [{"kind": "destroy", "args": args}]}, self.host.world).go()
+
+    def end(self) -> None:
+        """Unmount what is still mounted."""
+        subprocess.run(["umount", str(self.point)], check=False, capture_output=True)
+
+
+@pytest.fixture(params=["luks1", "luks2"])
+def volume(host: Models, request: pytest.FixtureRequest) -> Iterator[Volume]:
+    if CRYPTSETUP is None:
+        pytest.skip("needs cryptsetup (Debian: cryptsetup-bin)")
+    made = Volume(host, request.param)
+    yield made
+    made.end()
+
+
+def test_the_keys_of_a_luks_volume_are_erased(volume: Volume) -> None:
+    assert volume.opens()
+    assert volume.destroy() == ""
+    assert not volume.opens()
+    assert not os.path.ismount(volume.point)
+    assert step("destroy").holds(volume.args, {"there": True}, volume.host.world)
+    assert volume.destroy() == ""
+
+
+def test_another_volume_than_the_one_signed_for_keeps_its_keys(volume: Volume) -> None:
+    assert "not the LUKS volume that was signed for" in volume.destroy(uuid="0" * 36)
+    assert volume.opens()
+
+
+def test_a_volume_in_use_keeps_its_keys(volume: Volume) -> None:
+    if not os.path.ismount(volume.point):
+        pytest.skip("mounting needs root")
+    (volume.point / "weights").write_bytes(b"x")
+    with Holder("open", volume.point / "weights"):
+        assert "cannot be unmounted" in volume.destroy()
+        assert volume.opens()
+    assert volume.destroy() == ""
+
+
+def test_a_mount_that_is_a_luks_volume_is_planned_by_its_keys(volume: Volume) -> None:
+    """What the kernel tells of a mapping, as files: this machine may have no device mapper."""
+    if not os.path.ismount(volume.point):
+        pytest.skip("mounting needs root")
+    host = volume.host
+    params = named(host, f"{ROOT}/volume")
+    assert refused(host.plan, "secure-delete", **params).rule == "mount"
+    device = volume.point.stat().st_dev
+    (host.base / "sys").unlink()
+    block = host.base / f"sys/dev/block/{os.major(device)}:{os.minor(device)}"
+    (block / "dm").mkdir(parents=True)
+    (block / "slaves/sdz9").mkdir(parents=True)
+    (block / "dm/name").write_text("models\n")
+    (block / "dm/uuid").write_text(f"CRYPT-LUKS2-{volume.uuid.replace('-', '')}-models\n")
+    (only,) = host.plan("secure-delete", **params)["steps"]
+    assert only["args"]["how"] == "crypto"
+    assert only["args"]["header"] == "/dev/sdz9"
+    assert only["args"]["uuid"] == volume.uuid
+    said = host.preview("secure-delete", **params)
+    assert "ALL that lies in" in said["effect"][0]
+    assert said["effect"][-1] == "THIS CANNOT BE UNDONE. THERE IS NO INVERSE."
+
+
+@given(st.text(alphabet="/.a\n \u202e", max_size=30))
+def test_a_path_is_taken_as_it_is_or_not_at_all(text: str) -> None:
+    """Threats: 89."""
+    try:
+        path = plain(text)
+    except Refused:
+        return
+    assert path == text == os.path.normpath(text)
+    assert path.isprintable()
 
 
 def test_mapped_memory_of_this_test_is_not_mistaken(host: Models) -> None:
