@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from console.errors import UsageError, WatchfloorError
+from console.errors import ActionError, UsageError, WatchfloorError
 from console.text import clean
 
 if TYPE_CHECKING:
@@ -102,9 +102,12 @@ def _verify(
     except UsageError:
         raise
     except WatchfloorError as error:
-        sys.stdout.write(f"{clean(name)}: NOT PROVED: its log could not be had\n")
-        sys.stdout.write(f"  missing  {clean(str(error), 400)}\n")
-        return 3
+        # A guard that finds its own log torn or shorter than it was has found something wrong.
+        bad = isinstance(error, ActionError) and error.rule in ("audit-torn", "audit-short")
+        verdict = "SOMETHING IS WRONG" if bad else "NOT PROVED"
+        sys.stdout.write(f"{clean(name)}: {verdict}: its log could not be had\n")
+        sys.stdout.write(f"  {'WRONG' if bad else 'missing':8} {clean(str(error), 400)}\n")
+        return 1 if bad else 3
     with closing(_witness(config)) as witness:
         own = _own_chain()
         kept = recall(witness, name, peers, own)

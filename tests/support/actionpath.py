@@ -150,7 +150,9 @@ class Console:
             workstation=f"desk-of-{person}",
             witness=self.witness,
         )
-        self.engine = LocalEngine(self.specs, Transports(known), clock=SystemClock(), acting=parts)
+        self.engine = LocalEngine(
+            self.specs, Transports(known), clock=SystemClock(), acting=parts, evidence=folder
+        )
 
     async def ask(self, prompt: Prompt) -> str | None:
         """What a face would ask; this one only notes it."""
