@@ -59,10 +59,13 @@ def reloader(args: argparse.Namespace) -> "Callable[[str], Host | None]":
 def screen_settings(config: "Config", **more: Any) -> "Settings":
     """How the screens look and what they may do, from the configuration; ``more`` overrides it."""
     from console.config.loader import user_file
+    from console.tui.control.actions import Mode
     from console.tui.settings import Settings
 
     given: dict[str, Any] = {
         "title": config.ui.title,
+        "mode": Mode.READ_ONLY if config.read_only else Mode.FULL,
+        "bell": config.ui.bell,
         "paint_s": config.ui.refresh_s,
         "keys": config.keys,
         "own_themes": user_file().parent / "themes",

@@ -80,6 +80,9 @@ class Ui(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, frozen=True):
     motion: Annotated[
         Motion, Meta(description="reduced: nothing moves by itself, one paint a second at most")
     ] = "full"
+    bell: Annotated[
+        bool, Meta(description="the terminal's bell, once, when a request waits for you")
+    ] = True
     layout: Annotated[
         str, Meta(description="the layout to begin with; empty is the last that was used")
     ] = ""
@@ -189,6 +192,7 @@ SETTINGS: dict[str, Any] = {
     "ui.refresh_s": 0.5,
     "ui.theme": "auto",
     "ui.motion": "full",
+    "ui.bell": True,
     "ui.layout": "",
     "ui.plot": "auto",
 }

@@ -14,7 +14,7 @@ class Settings:
 
     title: str = ""
     paint_s: float = 0.5  # least time between two paints of a table, in seconds
-    mode: Mode = Mode.READ_ONLY  # nothing acts on a host yet
+    mode: Mode = Mode.READ_ONLY  # what nobody allowed is not offered
     keys: Mapping[str, str] = field(default_factory=dict)  # by id of an action, see ``keys.Keys``
     theme: str = AUTO  # a name, or "auto"
     own_themes: Path | None = None  # folder of the person's own themes
@@ -23,3 +23,4 @@ class Settings:
     state: Path | None = None  # folder of exports and layouts; None: exports here, no layouts
     layout: str = ""  # the layout to begin with; "": the last that was used
     still: bool = False  # nothing moves by itself, and paints come once a second
+    bell: bool = True  # ring, once, when a request waits for the person at this terminal

@@ -64,6 +64,8 @@ class Action:
         return self.call or self.id.partition(".")[2].replace("-", "_")
 
 
+ASKED = "[ACTION [HOST...] [NAME=VALUE...] [reason=WHY]]"
+
 ACTIONS: tuple[Action, ...] = (
     # -- one row a host
     Action("fleet.open", "enter", "open the host under the cursor", "open"),
@@ -178,8 +180,17 @@ ACTIONS: tuple[Action, ...] = (
         verb="requests", takes="[HOST]",
     ),
     Action(
-        "app.act", "exclamation_mark", "ask the host under the cursor, or those named, to change something",
-        "act", "act", "[ACTION [HOST...] [NAME=VALUE...]]", "act", "two people", asks=True,
+        "app.act", "exclamation_mark",
+        "ask the host under the cursor, or those named, to change something",
+        "act", "act", ASKED, "act", "two people", asks=True,
+    ),
+    Action(
+        "app.request", "", "the same, without a form where everything is named",
+        verb="request", takes=ASKED, risk="act", who="two people", call="act", asks=True,
+    ),
+    Action(
+        "app.operator", "", "another person takes the seat at this terminal",
+        verb="operator", takes="[NAME]", risk="act", who="a person of the roster",
     ),
     Action(
         "app.heat", "H", "all GPUs as a heat map", verb="heat", takes="[util|mem|temp|power]",

@@ -1,8 +1,8 @@
 """What all views share: the bar at the top, the bar of keys, and the line that is typed into."""
 
 import time
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, cast
+from collections.abc import Callable
+from typing import Any, ClassVar, cast
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -12,26 +12,19 @@ from textual.screen import Screen
 from textual.widgets import Input
 from textual.widgets.input import Selection
 
-from console.engine.protocol import Playback
 from console.model.event import Event
-from console.model.panel import Panel
 from console.model.view import FleetSnapshot
 from console.model.words import utc
 from console.tui.control.actions import Action, Mode, forbidden, offered_in, refusal
-from console.tui.control.keys import Keys
 from console.tui.control.trail import Place
 from console.tui.meaning import present
-from console.tui.settings import Settings
+from console.tui.screens.console import Console
 from console.tui.style.look import Cell, Look
 from console.tui.tables.filter import LONGEST, FilterError
-from console.tui.tables.layout import Layouts
 from console.tui.widgets.line_table import LineTable
 from console.tui.widgets.lines import Bar
 from console.tui.widgets.replaybar import ReplayBar
 from console.tui.widgets.strips import fold
-
-if TYPE_CHECKING:
-    from console.tui.screens.request import RequestScreen
 
 DATED = 100
 """Cells of a screen from which on a replay shows the day too."""
@@ -39,88 +32,6 @@ TOLD_S = 4.0
 """So long a passing remark stays in the bottom line."""
 Complete = Callable[[str], str]
 """What was typed, made longer where that is possible."""
-
-
-class Console(Protocol):
-    """What screens ask of the application."""
-
-    @property
-    def keys(self) -> Keys:
-        """The keys in force."""
-        ...
-
-    @property
-    def settings(self) -> Settings:
-        """What a person has set."""
-        ...
-
-    @property
-    def layouts(self) -> Layouts:
-        """The layouts, and the one in use."""
-        ...
-
-    @property
-    def playback(self) -> Playback | None:
-        """What a replay can do beside showing; None when hosts are watched."""
-        ...
-
-    @property
-    def leaving(self) -> bool:
-        """Whether the end was asked for; then no action is carried out any more."""
-        ...
-
-    @property
-    def typed_before(self) -> Sequence[str]:
-        """Commands that were typed, oldest first, each with its colon."""
-        ...
-
-    def retry(self, host: str) -> None:
-        """Connect to a host now."""
-        ...
-
-    def panels(self, host: str) -> tuple[Panel, ...]:
-        """What plugins show of a host."""
-        ...
-
-    def say(self, words: str, style: str = "warn") -> None:
-        """Tell the person something on the screen in front."""
-        ...
-
-    def open_host(self, host: str, tab: str = "overview") -> None:
-        """Show one host."""
-        ...
-
-    def open_view(self, screen: "WatchScreen") -> None:
-        """Put a view in front."""
-        ...
-
-    def open_request(self, host: str, id: str) -> None:
-        """Everything about one request."""
-        ...
-
-    def decide(self, screen: "RequestScreen", *, approve: bool, comment: str = "") -> None:
-        """Let the person look again, then sign an approval or a denial."""
-        ...
-
-    def withdraw(self, screen: "RequestScreen", comment: str = "") -> None:
-        """Cancel one's own request."""
-        ...
-
-    def start_approved(self, screen: "RequestScreen") -> None:
-        """Start what the second person approved."""
-        ...
-
-    def ask_release(self, screen: "RequestScreen", reason: str = "") -> None:
-        """Ask for the end of what stands."""
-        ...
-
-    def review(self, screen: "RequestScreen", comment: str = "") -> None:
-        """Sign that somebody else's break-glass was looked at."""
-        ...
-
-    def ask_command(self, start: str) -> None:
-        """Let the person complete a command that begins with ``start``."""
-        ...
 
 
 class Typed(Input):
