@@ -45,6 +45,13 @@ def check_digest(digest: str, what: str) -> str:
     return digest
 
 
+def check_facts(facts: dict[str, Any], **types: type) -> None:
+    """Raise Refused unless these are the facts of that action: a host may tell a console anything,
+    and plans are made of facts on both sides."""
+    if set(facts) != set(types) or any(type(facts[name]) is not types[name] for name in types):
+        raise Refused("facts", "the facts of this host are not those of this action")
+
+
 def policy_of(world: World) -> dict[str, Any]:
     """The policy on this host, as facts need it; a plan is made from the one that was verified.
 

@@ -5,10 +5,16 @@ from __future__ import annotations
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from tests.support import modelkit
+from console.hostside.guard.actions import action
+from console.hostside.guard.refused import Refused
+from console.hostside.guard.steps import step
+from tests.support import guardkit, modelkit
 from tests.support.guardkit import refused
 from tests.support.modelkit import MODEL, Killed, Models, Run
 
@@ -128,8 +134,6 @@ def test_the_room_that_is_asked_for_grows_with_the_model(serving: Models) -> Non
         "root": "/srv/models", "from": "2", "manifest": "0" * 64, "size": 140 << 30, "files": 9,
         "image": "", "served": True, "signer": "carol",
     }  # fmt: skip
-    from console.hostside.guard.actions import action
-
     plan = action("rollback-model").render({"model": MODEL, "to": "1"}, facts, serving.policy)
     assert plan["steps"][0]["args"]["bytes"] == (140 << 30) // 100
 
@@ -310,3 +314,56 @@ class TestPromotion:
         new.evaluate("3", self.manifest, accuracy=999_999, toxicity=1)
         assert "evaluation of version 3" in Run(plan, new.world).go()
         assert served(new) == b"two"
+
+
+HOSTILE = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=8) | st.just("/srv/models"),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner),
+    max_leaves=6,
+)
+GOOD: dict[str, dict[str, Any]] = {
+    "rollback-model": {"model": "a", "to": "1"},
+    "promote-model": {
+        "model": "a", "version": "1", "evaluation_sha256": "0" * 64, "manifest_sha256": "0" * 64,
+    },
+    "quarantine-model": {"model": "a", "version": "1"},
+    "secure-delete": {"path": "/srv/models/a", "device": 1, "inode": 2, "kind": "tree"},
+}  # fmt: skip
+SERVED: dict[str, Any] = {
+    "files": 1, "from": "2", "image": "", "manifest": "0" * 64, "root": "/srv/models",
+    "served": True, "signer": "carol", "size": 1,
+}  # fmt: skip
+REPORT = {"metrics": {"accuracy": 950_000, "toxicity": 1}, "sha256": "0" * 64, "signer": "bob"}
+TRUE: dict[str, dict[str, Any]] = {
+    "rollback-model": SERVED,
+    "promote-model": {**SERVED, "evaluation": REPORT},
+    "quarantine-model": {
+        "device": 1, "digest": "0" * 64, "inode": 2, "root": "/srv/models", "served": True,
+    },
+    "secure-delete": {
+        "also": [], "bytes": 1, "files": 1, "how": "overwrite", "root": "/srv/models",
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", sorted(GOOD))
+@given(data=st.data())
+def test_facts_that_a_host_invents_give_a_plan_or_a_refusal(name: str, data: st.DataObject) -> None:
+    """A console renders what a host tells; nothing but a refusal may come of it."""
+    policy = guardkit.policy_doc(
+        services=["a.service"], evaluation=LIMITS,
+        health={"a": {"service": "a.service", "kind": "link", "expect": 200, "timeout_s": 1,
+                      "url": "http://127.0.0.1:1/"}},
+    )  # fmt: skip
+    act = action(name)
+    act.check(GOOD[name])
+    assert act.render(GOOD[name], TRUE[name], policy)["steps"]
+    changed = data.draw(st.dictionaries(st.sampled_from(sorted(TRUE[name])), HOSTILE, min_size=1))
+    more = data.draw(st.dictionaries(st.text(max_size=4), HOSTILE, max_size=1))
+    facts = {**TRUE[name], **changed, **more}
+    try:
+        plan = act.render(GOOD[name], facts, policy)
+        for item in plan["steps"]:
+            step(item["kind"]).check(item["args"])
+    except Refused:
+        pass

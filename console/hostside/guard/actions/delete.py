@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from ..world import World
 
 MAX_ALSO = 32
+_OVERWRITE = {"also": list, "bytes": int, "files": int, "how": str, "root": str}
+_CRYPTO = {
+    "also": list, "header": str, "how": str, "mapping": str, "root": str, "uuid": str,
+}  # fmt: skip
 NO_WAY_BACK = "THIS CANNOT BE UNDONE. THERE IS NO INVERSE."
 
 
@@ -63,6 +67,12 @@ class SecureDelete(Action):
         self, params: dict[str, Any], facts: dict[str, Any], policy: dict[str, Any]
     ) -> dict[str, Any]:
         """One step, which says everything it will touch."""
+        shape = _CRYPTO if facts.get("how") == "crypto" else _OVERWRITE
+        models.check_facts(facts, **shape)
+        if len(facts["also"]) > MAX_ALSO or any(type(path) is not str for path in facts["also"]):
+            raise Refused("facts", "the other names that this host tells are no short list")
+        for path in facts["also"]:
+            plain(path)
         root = models.declared(facts["root"], policy)
         for path in (params["path"], *facts["also"]):
             if path != root and not any(under(path, folder) for folder in policy["models"]):

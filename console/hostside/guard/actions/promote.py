@@ -54,7 +54,11 @@ class PromoteModel(Action):
         self, params: dict[str, Any], facts: dict[str, Any], policy: dict[str, Any]
     ) -> dict[str, Any]:
         """The switch, if every metric that policy bounds was measured and is within."""
+        models.check_facts(facts, evaluation=dict, **serving.FACTS)
         report = facts["evaluation"]
+        models.check_facts(report, metrics=dict, sha256=str, signer=str)
+        if any(type(value) is not int for value in report["metrics"].values()):
+            raise Refused("facts", "the metrics that this host tells are not whole numbers")
         if facts["manifest"] != params["manifest_sha256"]:
             raise Refused("manifest", "the manifest on the host is not the one that was named")
         if report["sha256"] != params["evaluation_sha256"]:

@@ -68,6 +68,8 @@ class QuarantineModel(Action):
         self, params: dict[str, Any], facts: dict[str, Any], policy: dict[str, Any]
     ) -> dict[str, Any]:
         """The service stopped where it serves this version; then the folder renamed."""
+        models.check_facts(facts, device=int, digest=str, inode=int, root=str, served=bool)
+        models.check_digest(facts["digest"], "digest of the version")
         model, version = params["model"], params["version"]
         root = models.declared(facts["root"], policy)
         steps = []

@@ -38,6 +38,7 @@ class RollbackModel(Action):
         self, params: dict[str, Any], facts: dict[str, Any], policy: dict[str, Any]
     ) -> dict[str, Any]:
         """The switch, to an earlier version only."""
+        models.check_facts(facts, **serving.FACTS)
         plan = serving.switch(params["model"], params["to"], facts, policy)
         if not facts["served"] and not models.earlier(params["to"], facts["from"]):
             raise Refused(

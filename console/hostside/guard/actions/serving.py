@@ -14,6 +14,10 @@ if TYPE_CHECKING:
 
 LEAST_FREE = 64 << 20
 FILES_FREE = 16
+FACTS = {
+    "files": int, "from": str, "image": str, "manifest": str, "root": str, "served": bool,
+    "signer": str, "size": int,
+}  # fmt: skip
 
 
 def facts_of(model: str, version: str, world: World) -> dict[str, Any]:
@@ -44,6 +48,12 @@ def switch(
     model: str, version: str, facts: dict[str, Any], policy: dict[str, Any], evaluation: str = ""
 ) -> dict[str, Any]:
     """The plan: room, manifest, link and service, health, manifest again. Raises Refused."""
+    models.check_facts({name: facts.get(name) for name in FACTS}, **FACTS)
+    models.check_digest(facts["manifest"], "manifest digest")
+    if facts["from"]:
+        models.check_name(facts["from"], "version")
+    if facts["image"]:
+        models.image_of(b"IMAGE=" + facts["image"].encode())
     root = models.declared(facts["root"], policy)
     adapter = models.adapter(model, policy)
     if facts["from"] == version:
