@@ -7,6 +7,7 @@ import errno
 import hashlib
 import json
 import os
+import socket
 import subprocess
 from pathlib import Path
 
@@ -336,6 +337,22 @@ def test_the_state_file_is_checked(tmp_path: Path) -> None:
     (tmp_path / "edge").write_text(json.dumps(
         {"size": 3, "offset": 9, "start": 4, "last": "", "edge": ["00"]}))  # fmt: skip
     assert auditfiles.load(tmp_path.as_posix()) is None
+
+
+def test_the_systems_log_has_number_and_digest_of_every_record(host: Host) -> None:
+    """Sent to another machine, it narrows the tail that no console saw. Threats: 96."""
+    (host.folder / "dev").mkdir()
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as log:
+        log.bind(str(host.folder / "dev/log"))
+        log.settimeout(5)
+        fill(host, 2)
+        for number in range(2):
+            said = log.recv(1000).decode()
+            digest = hashlib.sha256(host.lines[number]).hexdigest()
+            assert said.startswith("<85>watchfloor-guard[")
+            assert said.endswith(f"]: audit seq={number} ev=submit rid=r sha256={digest}")
+        fill(host, 1000)  # nobody reads: it neither waits nor fails
+    assert len(host.lines) == 1002
 
 
 def test_two_calls_at_once_make_one_chain(host: Host) -> None:
