@@ -174,7 +174,7 @@ def replaced(host: Host, path: Path) -> None:
 async def test_a_guard_that_was_killed_tells_once_also_after_a_torn_line(
     host: Host, witness: Witness
 ) -> None:
-    whole_life(host, witness)
+    host.decide(host.submit()["id"], verdict="deny")
     torn(host)
     host.mark = killer("is APPLIED")
     rid = host.submit()["id"]
