@@ -7,6 +7,8 @@ from . import canonical, documents, floors, machine
 from .actions import action
 from .caller import same_console
 from .refused import Refused
+from .spool import JOURNAL, STANDING
+from .steps import step
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -187,7 +189,31 @@ def whole(g: Guard, entry: Entry, timed: bool = True) -> tuple[dict[str, Any], d
     if timed:
         times(g, doc)
     _, made = binding(g, doc, entry["binding"])
+    if timed:
+        once(g, made)
     return doc, made
+
+
+def once(g: Guard, made: dict[str, Any]) -> None:
+    """Raise Refused where the same already stands: each would put back what was there before it,
+    and the second to be released would put back the first."""
+    steps = [step(item["kind"]).undoable and _thing(item) for item in made["steps"]]
+    for folder in (JOURNAL, STANDING):
+        for other in g.store.all(folder):
+            for item in other["steps"]:
+                if other["action"] == made["action"] and _thing(item) in steps:
+                    raise Refused(
+                        "stands-already",
+                        f"this is done already, by request {other['id'][:12]}",
+                        "release that one first, or wait for its end",
+                    )
+
+
+def _thing(item: dict[str, Any]) -> tuple[str, Any]:
+    args = item["args"]
+    if item["kind"] == "nft":  # a table of ours, or one source in it
+        return "nft", (args.get("table"), args.get("source"))
+    return item["kind"], args
 
 
 def mark_console(g: Guard, entry: Entry) -> bool:

@@ -60,7 +60,7 @@ def test_the_script_writes_it(tmp_path: Path) -> None:
     assert ran.stdout.split()[0].decode() == hashlib.sha256(data).hexdigest()
     assert data == bundle.guard()
     assert target.stat().st_mode & 0o777 == 0o755
-    wrong = [sys.executable, SCRIPT, "guard", "--base", "/srv", "-o", target]
+    wrong = [sys.executable, str(SCRIPT), "guard", "--base", "/srv", "-o", str(target)]
     assert subprocess.run(wrong, capture_output=True, check=False).returncode == 2
 
 

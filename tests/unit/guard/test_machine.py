@@ -175,7 +175,8 @@ def test_a_reboot_ends_what_waits_and_what_is_unconfirmed(host: Host) -> None:
     """What was confirmed is put back; what was not is gone; what waits is void. Threats: 58, 65."""
     stands = host.standing()
     host.simulate(once=[])
-    waits = host.submit("carol")["id"]
+    params = {"source": "192.0.2.8", "confirm_s": 60, "expires_s": 3600}
+    waits = host.submit("carol", action="block-source", params=params)["id"]
     unconfirmed = host.decide(host.submit("bob", action="block-source", params={
         "source": "192.0.2.7", "confirm_s": 60, "expires_s": 3600})["id"], "carol")  # fmt: skip
     assert unconfirmed["state"] == "APPLIED", unconfirmed

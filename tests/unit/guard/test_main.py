@@ -3,7 +3,6 @@
 import hashlib
 import json
 import os
-import random
 import resource
 import signal
 import subprocess
@@ -209,19 +208,21 @@ def test_a_watcher_in_time(tmp_path: Path) -> None:
 
 def test_killed_for_real(program: FileHost) -> None:
     """SIGKILL at moments spread over a call; the next call goes on from there. Threats: 61."""
-    chance = random.Random(4)
     ended = set()
+    whole = 0.0
     for turn in range(12):
         sent = program.decision(program.submit()["id"])
+        begun = time.monotonic()
         with program.start() as child:
             assert child.stdin is not None
             child.stdin.write(json.dumps({"op": "decide", **sent}).encode())
             child.stdin.close()
-            try:
-                child.wait(chance.uniform(0.01, 0.12))
+            try:  # the first is left alone, and the others are ended at a twelfth of its time more
+                child.wait(whole * turn / 12 if turn else 60)
             except subprocess.TimeoutExpired:
                 child.kill()
             child.wait()
+        whole = whole or time.monotonic() - begun
         assert program.tick()["ok"]
         active = program.state["active"]
         ended.add(active[0]["state"] if active else "none")

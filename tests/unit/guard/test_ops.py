@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -99,7 +100,7 @@ def test_facts_are_the_ones_that_the_host_gave(host: Host) -> None:
     doc = json.loads(made["request"])
     doc["targets"] = [{"bind": canonical.sha256(text.encode()), "host_id": "h-11"}]
     data = canonical.write(doc).decode()
-    sent = {"request": data, "binding": text,
+    sent: dict[str, Any] = {"request": data, "binding": text,
             "signature": key_of("alice").sign(data.encode(), NAMESPACES["request"])}  # fmt: skip
     assert host.call("submit", **sent)["rule"] == "nonce"
 
@@ -211,7 +212,7 @@ def test_times_of_a_request(host: Host) -> None:
     """Expired, not yet valid, living too long, or ending before it begins. Threats: 54."""
     now = host.clock.time
 
-    def rule(**changes: int) -> str:
+    def rule(**changes: Any) -> str:
         return str(host.call("submit", **host.request(**changes)).get("rule"))
 
     assert rule(not_before=now - 900, expires=now) == "expired"
@@ -296,16 +297,16 @@ def test_what_is_not_known_is_refused(host: Host) -> None:
     assert host.call("submit", request="\ud800")["rule"] == "envelope"
     assert host.call("fetch", id="../../etc/shadow")["rule"] == "envelope"
     assert host.call("fetch", id="00" * 32)["rule"] == "no-evidence"
-    assert host.call("audit", **{"from": -1})["rule"] == "envelope"
+    assert host.call("audit", None, **{"from": -1})["rule"] == "envelope"
     assert host.call("status", id="..")["rule"] == "no-request"
 
 
 def test_the_log_and_the_chain_are_told(host: Host) -> None:
     rid = host.standing()
-    answer = host.call("audit", **{"from": 0})
+    answer = host.call("audit", None, **{"from": 0})
     assert answer["size"] == len(answer["records"]) == len(host.audit())
     assert answer["checkpoint"]["body"].startswith("watchfloor/h-11\n")
-    assert host.call("audit", **{"from": answer["size"]})["records"] == []
+    assert host.call("audit", None, **{"from": answer["size"]})["records"] == []
     chain = host.call("chain")
     assert [json.loads(each["text"])["serial"] for each in chain["roster"]] == [1]
     assert host.call("status", id=rid)["entry"]["state"] == "STANDING"
