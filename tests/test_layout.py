@@ -19,6 +19,7 @@ MAY_RUN_PROGRAMS = (
     "console/tui/takeaway/clipboard.py",  # the clipboard programs of this workstation
     "console/engine/plugins/",  # each plugin is a process of its own
     "console/demo/",  # the real probe of this machine
+    "console/trust/sign",  # the signer, a process of its own, and ssh-keygen in it
     "console/trust/sign",  # the signer in a process of its own, and ssh-keygen in that
     "console/enroll/remote.py",  # the system's ssh, by an administrator's login
 )

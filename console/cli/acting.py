@@ -33,7 +33,7 @@ def run(args: argparse.Namespace) -> int:
         engine = local_engine(config, ask_passphrase=ask_on_terminal)
         await engine.start()
         try:
-            await lines.settle(engine, args.timeout)
+            await lines.settle(engine, engine.acting.guards.caught_up, args.timeout)
             return await work(args, config, engine)
         finally:
             await engine.stop()

@@ -6,7 +6,7 @@ from typing import Any
 
 ABOUT = """\
 A guarded action is asked for by one person, decided by another, and carried out by the guard of the
-host, which checks both signatures itself. docs/actions.md leads through it.
+host, which checks both signatures itself.
 
 exit status: 0 done on every host, 1 refused or not reached on some or all, 2 usage or configuration
 """

@@ -150,6 +150,15 @@ class Guards:
                     return item.envelope
         return None
 
+    def caught_up(self) -> bool:
+        """Whether all that hosts have named is here and was looked at."""
+        for session in self._sight.sessions():
+            docs = session.guard_docs()
+            looked = self._looked.get(session.spec.name)
+            if docs is not None and (docs.missing or looked is None or looked.docs is not docs):
+                return False
+        return True
+
     def views(self) -> dict[str, GuardView]:
         """The newest view of each host's guard."""
         return {name: looked.view for name, looked in self._looked.items()}

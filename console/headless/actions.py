@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -23,26 +23,28 @@ from console.model.view import HostView
 from console.model.words import span, utc
 
 LOOK_S = 0.05
-SETTLE_S = 1.0
+SETTLE_S = 0.3
 FAILED = (HostState.DOWN, HostState.REFUSED, HostState.NEW_KEY)
 
 
 def _told(view: HostView) -> bool:
     if view.workstation or view.state in FAILED:
         return True
-    if view.state is not HostState.LIVE or view.counts.frames < 2:
-        return False
-    return view.guard is None or view.guard.missing == 0
+    # The first frame is a greeting; what the guard has published comes with the second.
+    return view.state is HostState.LIVE and view.counts.frames > 1
 
 
-async def settle(engine: Engine, seconds: float) -> None:
-    """Wait at most ``seconds`` until every host has told of its guard or has failed."""
+async def settle(engine: Engine, caught_up: Callable[[], bool], seconds: float) -> None:
+    """Wait at most ``seconds`` until every host has told of its guard or has failed.
+
+    ``caught_up``: whether all that guards have shown was fetched and looked at.
+    """
     loop = asyncio.get_running_loop()
     end = loop.time() + seconds
     calm: float | None = None
     while loop.time() < end:
-        if all(map(_told, engine.snapshot().hosts)):
-            calm = calm or loop.time() + SETTLE_S  # what is named is fetched and judged
+        if all(map(_told, engine.snapshot().hosts)) and caught_up():
+            calm = calm or loop.time() + SETTLE_S  # a guard may be named in the next frame
             if loop.time() >= calm:
                 return
         else:

@@ -85,8 +85,8 @@ _SENTENCE = {
     "guard.break-glass": "{person} has broken the glass, and nobody has reviewed it",
     "guard.closed": "{action} of {people} has ended: {why}",
     "guard.confirmed": "can still be reached after {action}; it is {state}",
-    "guard.counter-back": "key {fingerprint} counts backwards ({before}, then {counter}): it may have a "
-    "twin",
+    "guard.counter-back": "key {fingerprint} counts backwards ({before}, then {counter}): it "
+    "may have a twin",
     "guard.done": "{action} is done ({people})",
     "guard.doubted": "shows a request for {action} that does not hold: {why}",
     "guard.failed": "{action} of {people} failed and was undone: {why}",

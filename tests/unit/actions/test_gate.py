@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from console.actions.gate import Situation, refusal, risks
@@ -10,8 +12,8 @@ READY = {"person": "alice", "signing_key": "/k/sign", "login_key": "/k/login"}
 FORWARDED = {"SSH_AUTH_SOCK": "/tmp/ssh-XXXXabcd/agent.4711", "SSH_CONNECTION": "a 1 b 22"}
 
 
-def rule(environ: dict[str, str] | None = None, **situation: object) -> str:
-    error = refusal(Situation(**{**READY, **situation}), environ or {})  # type: ignore[arg-type]
+def rule(environ: dict[str, str] | None = None, **situation: Any) -> str:
+    error = refusal(Situation(**{**READY, **situation}), environ or {})
     if error is None:
         return ""
     assert error.hint  # whoever is refused is told what to do
@@ -33,7 +35,7 @@ def test_a_ready_operator_at_a_workstation_may_sign() -> None:
         ({"chain_trouble": "a roster is missing"}, "chain"),
     ],
 )
-def test_each_reason_refuses_whatever_else_holds(situation: dict[str, object], wanted: str) -> None:
+def test_each_reason_refuses_whatever_else_holds(situation: dict[str, Any], wanted: str) -> None:
     assert rule(**situation) == wanted
     assert rule(**situation, allow_ssh=True) == wanted
 
