@@ -623,7 +623,7 @@ def test_an_update_does_nothing_that_was_not_named(repository: Guarded) -> None:
 def test_evidence_is_packed_and_signed_by_the_host(guarded: Guarded, tmp_path: Path) -> None:
     host = guarded.host
     audit = "/var/lib/watchfloor/guard/audit"
-    host.run("install", "-d", "-m", "700", audit)
+    host.run("install", "-d", "-m", "700", audit, "/var/lib/watchfloor/guard/evidence")
     if not (host.root / audit.lstrip("/") / "audit_key").exists():
         host.run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", f"{audit}/audit_key")
     pid = running(host, "/bin/sleep", "infinity")

@@ -41,7 +41,8 @@ GOOD: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
 INJECTIONS = [
     "} ; flush ruleset ; #", "-H host", "--root=/", "x.service\nreboot", "../x.service",
     "a;b.service", "$(id).service", "`id`.service", "x y.service", "", "x\x00.service",
-    "x'.service", 'x".service', "ü.service", "x.service/..", "/etc/passwd", "*", "*.service", "x%n.service\n",
+    "x'.service", 'x".service', "ü.service", "x.service/..", "/etc/passwd", "*",
+    "*.service", "x%n.service\n",
     "\uff56llm.service", "a" * 300 + ".service", "$http_x", "{}", "@x.service", "x\\x2d.service",
 ]  # fmt: skip
 
