@@ -71,10 +71,7 @@ def test_growing_is_no_alarm_and_everything_is_kept(host: Host, state: Path) -> 
 
 @pytest.mark.parametrize("restarted", [False, True])
 def test_fewer_records_than_before_are_an_alarm(host: Host, state: Path, restarted: bool) -> None:
-    """A host that was put back to a snapshot, also after this console was started anew.
-
-    Threats: 59.
-    """
+    """A host put back to a snapshot, also after this console was started anew. Threats: 59."""
     witness = Witness(state)
     watch = Watch(witness)
     old = host.checkpoint()
