@@ -202,11 +202,12 @@ def inbound(args: dict[str, Any], seconds: int) -> str:
         f"{protocols} sport {listed} drop",
     ]
     # A published port of a container is translated before the forward hook: there the connection
-    # still knows which port it came to.
+    # still knows which port it came to. What a container opens itself is not translated that way.
     forwarded = [f"{word} daddr {those} accept" for word, those in families(mgmt)]
     if args["translated"]:
         forwarded += [
-            f"meta l4proto {protocol} ct direction reply ct original proto-dst {one} drop"
+            f"meta l4proto {protocol} ct status dnat ct direction reply"
+            f" ct original proto-dst {one} drop"
             for one in net.ports(args["ports"], "ports")
             for protocol in ("tcp", "udp")
         ]
