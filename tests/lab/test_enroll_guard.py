@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import subprocess
-from collections.abc import Iterator
+from base64 import b64decode, b64encode
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -50,6 +53,30 @@ class Lab:
 
     def enrolled_again(self) -> None:
         self.guarded.enroll(self.host)
+
+
+class Probe:
+    """The probe's stream over the monitor's login."""
+
+    def __init__(self, guarded: GuardLab, host: LabHost) -> None:
+        argv = guarded.ssh_argv(host, "wfmon", guarded.monitor)
+        self._ssh = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+
+    def say(self, verb: str) -> None:
+        assert self._ssh.stdin is not None
+        self._ssh.stdin.write(verb.encode() + b"\n")
+        self._ssh.stdin.flush()
+
+    def until(self, found: Callable[[dict[str, Any]], Any]) -> Any:
+        assert self._ssh.stdout is not None
+        for line in self._ssh.stdout:
+            if (value := found(json.loads(line))) is not None:
+                return value
+        raise AssertionError("the stream ended")
+
+    def close(self) -> None:
+        self._ssh.kill()
+        self._ssh.communicate()
 
 
 @pytest.fixture(scope="module")
@@ -375,6 +402,43 @@ def test_a_script_after_which_nobody_logs_in_is_taken_back(lab: Lab) -> None:
     assert lab.guarded.ssh(host, "admin", lab.admin, "true").returncode == 0
 
 
+@pytest.mark.parametrize("tier", [1, 2])
+def test_a_request_of_one_is_seen_by_the_probe_and_carried_out_by_nobody(
+    lab: Lab, tier: int
+) -> None:
+    """What the guard publishes reaches the console's account at tiers 1 and 2."""
+    guarded, host = lab.guarded, lab.host
+    guarded.enroll(host, tier)
+    params = {"confirm_s": 60, "mgmt": [f"10.213.{host.number}.0/30"]}
+    envelope = guarded.request(host, "isolate", params)
+    answer = guarded.call(host, envelope)
+    assert (answer["ok"], answer["state"]) == (True, "PENDING"), answer
+    listed = Probe(guarded, host)
+    try:
+        docs = listed.until(lambda frame: frame.get("guard"))
+        kinds = [doc["kind"] for doc in docs]
+        assert {"request", "state", "checkpoint", "tail"} == set(kinds)
+        pending = docs[kinds.index("request")]
+        listed.say(f"guard-doc {pending['sha256']}")
+        document = listed.until(lambda frame: frame.get("doc"))
+        told = json.loads(b64decode(document["b64"]))
+        assert (told["request"], told["signature"]) == (envelope["request"], envelope["signature"])
+        listed.say("guard-doc " + "0" * 64)
+        assert listed.until(lambda frame: frame.get("doc"))["error"] == "no such document"
+    finally:
+        listed.close()
+    unit = "watchfloor-tick.service"
+    wait_until(
+        lambda: host.run("systemctl", "show", "-p", "ConditionResult", unit).stdout.strip()
+        == "ConditionResult=yes",
+        25, "the timer looks at what waits",
+    )  # fmt: skip
+    now = int(host.run("date", "+%s").stdout)
+    decision = guarded.decision(envelope["request"], "bob", now, verdict="deny")
+    denied = guarded.call(host, decision, person="bob")
+    assert (denied["ok"], denied["state"]) == (True, "CLOSED"), denied
+
+
 def test_a_roster_that_root_changed_on_the_host_is_found_by_the_console(lab: Lab) -> None:
     """Root's own way in is logged by the guard, and shown as another one here. Threats: 81, 100."""
     guarded, host = lab.guarded, lab.host
@@ -401,6 +465,36 @@ def test_a_roster_that_root_changed_on_the_host_is_found_by_the_console(lab: Lab
         host.run("tee", "/root/roster.json", stdin=guarded.roster.decode())
         host.run(GUARD, "install-roster", "/root/roster.json")
     assert guarded.watchfloor(*argv).returncode == 0
+
+
+def test_a_roster_goes_from_a_proposal_to_the_host_by_two_people(lab: Lab) -> None:
+    """Signed by two, adopted here, asked for by one and approved by another on the host."""
+    guarded, host = lab.guarded, lab.host
+    shown = guarded.watchfloor("roster", "show", "--document")
+    doc = json.loads(shown.stdout)
+    doc["people"]["carol"]["keys"][0]["revoked"] = 1_700_000_000
+    (guarded.folder / "next.json").write_text(json.dumps(doc))
+    proposed = guarded.watchfloor("roster", "propose", "next.json")
+    assert "revoked 2023-11-14" in proposed.stdout, proposed.stderr
+    new = (guarded.folder / "roster-2.json").read_bytes()
+    signatures = [guarded.sign(person, "roster", new) for person in ("alice", "bob")]
+    for number, text in enumerate(signatures):
+        (guarded.folder / f"roster-2.json.{number}.sig").write_text(text)
+    installed = guarded.watchfloor("roster", "install", "roster-2.json")
+    assert "roster 2 is in force on this console: signed by alice, bob" in installed.stdout
+    argv = ("--config", str(guarded.config), "roster", "verify", "--host", host.name)
+    assert "OLDER: roster-1" in guarded.watchfloor(*argv).stdout
+    payload = {"data": b64encode(new).decode(), "signatures": signatures}
+    params = {"sha256": hashlib.sha256(new).hexdigest()}
+    envelope = guarded.request(host, "install-roster", params)
+    answer = guarded.call(host, {**envelope, "payload": payload})
+    assert (answer["ok"], answer.get("state")) == (True, "PENDING"), answer
+    now = int(host.run("date", "+%s").stdout)
+    done = guarded.call(host, guarded.decision(envelope["request"], "bob", now), person="bob")
+    assert (done["ok"], done.get("state")) == (True, "DONE"), done
+    same = guarded.watchfloor(*argv)
+    assert (same.returncode, "the same roster" in same.stdout) == (0, True), same.stdout
+    assert (host.root / "etc/watchfloor/chain/roster-1.json").read_bytes() == guarded.roster
 
 
 def test_removal_takes_everything_and_keeps_the_evidence(lab: Lab) -> None:

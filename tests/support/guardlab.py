@@ -127,11 +127,10 @@ class GuardLab:
 
     # ---- logins
 
-    def ssh(
-        self, host: LabHost, user: str, key: KeyPair, *argv: str, flags: Sequence[str] = (),
-        stdin: bytes = b"", env: dict[str, str] | None = None,
-    ) -> subprocess.CompletedProcess[bytes]:  # fmt: skip
-        """``ssh`` to a host; ``flags`` come before the destination."""
+    def ssh_argv(
+        self, host: LabHost, user: str, key: KeyPair, *argv: str, flags: Sequence[str] = ()
+    ) -> list[str]:
+        """The command line of ``ssh`` to a host; ``flags`` come before the destination."""
         self._known.write_text(
             "".join(f"{each.address} {each.host_key_line}\n" for each in self.hosts)
         )
@@ -140,10 +139,16 @@ class GuardLab:
             "IdentitiesOnly=yes", f"IdentityFile={key.path}", "ConnectTimeout=10", "LogLevel=INFO",
         ]  # fmt: skip
         words = [word for option in options for word in ("-o", option)]
+        return ["ssh", "-F", "/dev/null", *words, *flags, f"{user}@{host.address}", *argv]
+
+    def ssh(
+        self, host: LabHost, user: str, key: KeyPair, *argv: str, flags: Sequence[str] = (),
+        stdin: bytes = b"", env: dict[str, str] | None = None,
+    ) -> subprocess.CompletedProcess[bytes]:  # fmt: skip
+        """``ssh`` to a host, to its end."""
         return subprocess.run(
-            ["ssh", "-F", "/dev/null", *words, *flags, f"{user}@{host.address}", *argv],
-            input=stdin, capture_output=True, check=False, timeout=90,
-            env={**os.environ, **(env or {})},
+            self.ssh_argv(host, user, key, *argv, flags=flags), input=stdin, capture_output=True,
+            check=False, timeout=90, env={**os.environ, **(env or {})},
         )  # fmt: skip
 
     def call(
