@@ -193,6 +193,12 @@ class Guard:
         log: Log = self._kept["log"]
         return log
 
+    def forget(self) -> None:
+        """Read anew what is trusted: it was replaced."""
+        for name in ("roster", "policy", "people", "rules"):
+            self._kept.pop(name, None)
+        self.verified.clear()
+
     # ---- what is told
 
     def record(self, ev: str, rid: str, facts: dict[str, Any]) -> None:

@@ -184,6 +184,8 @@ def settle(g: Guard, entry: Entry, again: bool = False) -> None:
     for rid in entry.get("after", ()):
         _end_other(g, rid, entry["id"])
     state = entry["state"]
+    if any(item["kind"] == "trust" for item in entry["steps"]):
+        g.forget()
     if state == "STANDING":
         trouble = journal.hold(g, entry, 0)
         if trouble:

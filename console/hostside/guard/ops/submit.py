@@ -29,6 +29,7 @@ def run(g: Guard, envelope: dict[str, Any]) -> dict[str, Any]:
     doc, by = checks.request(g, text, signature)
     checks.times(g, doc)
     bind, made = checks.binding(g, doc, bind_text)
+    checks.once(g, made)
     now = g.clock.now()
     bound = checks.bound(doc["params"], bind["facts"], doc["action"], g)
     g.nonces.check(bind["nonce"], now, bound)

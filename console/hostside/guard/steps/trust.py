@@ -108,13 +108,15 @@ class Install(Step):
         from hashlib import sha256
 
         files, what = Files(world.place, world.mark), args["what"]
+        if what != "guard" and before["sigs"]:
+            files.write(_sigs(what, world), before["sigs"].encode(), 0o644)
+        elif what != "guard":
+            files.remove(_sigs(what, world))
         if present(what, world) == args["former"]:
             return
         former = files.read(f"{place(what, world)}.former", MAX_FILE)
         if sha256(former).hexdigest() != args["former"]:
             raise StepFailed(f"the former {what} was changed meanwhile")
-        if what != "guard" and before["sigs"]:
-            files.write(_sigs(what, world), before["sigs"].encode(), 0o644)
         files.write(place(what, world), former, 0o755 if what == "guard" else 0o644)
 
 
