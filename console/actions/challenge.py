@@ -3,7 +3,7 @@
 from typing import Any
 
 from console.actions import plan
-from console.actions.around import Around, rules_for
+from console.actions.around import Around, Trusted, rules_for
 from console.actions.ask import ask, link_words
 from console.errors import ActionError, KeyFileError, LinkError
 from console.hostside.guard import canonical, documents
@@ -66,30 +66,8 @@ def _checked(
     told: dict[str, Any],
     host_key: str,
 ) -> TargetPreview:
-    now, facts = told.get("now"), told.get("facts")
-    if type(now) is not int or not isinstance(facts, dict):
-        raise NoTarget("its guard's challenge has no time or no facts")
-    if told.get("host_id") != view.spec.guard_id:
-        raise NoTarget(
-            "another guard answers than the one that is pinned: a copied or replaced machine",
-            "Do nothing before you know why; a machine that was set up anew is enrolled again.",
-        )
-    keys = told.get("host_keys")
-    if not isinstance(keys, list) or host_key not in keys:
-        raise NoTarget(
-            "the guard's host keys are not the one that SSH verified: the call was passed on",
-            "Look for something in between this console and the host.",
-        )
-    effector = known_build(around, str(told.get("guard", "")))
-    if told.get("effector") != effector:
-        raise NoTarget("its guard says that it is of another kind than its file is")
-    both = str(told.get("policy", ""))
-    rules = rules_for(around.trusted, action, both)
-    if rules is None:
-        raise NoTarget(
-            "its roster or policy is not this console's",
-            "Compare: watchfloor roster verify; watchfloor policy verify.",
-        )
+    rules, effector = _fits(around, view, action, told, host_key)
+    now, facts, both = told["now"], told["facts"], told["policy"]
     made = plan.plan(action, params, facts, rules.policy.doc)
     digest = plan.digest(made)
     binding = {
@@ -119,6 +97,36 @@ def _checked(
         binding=text.decode(),
         plan=digest,
     )
+
+
+def _fits(
+    around: Around, view: HostView, action: str, told: dict[str, Any], host_key: str
+) -> tuple[Trusted, str]:
+    """By which rules the host is asked, and its effector. Raises NoTarget where the answer is not
+    that of the pinned guard, over the verified connection, under this console's rules."""
+    if type(told.get("now")) is not int or not isinstance(told.get("facts"), dict):
+        raise NoTarget("its guard's challenge has no time or no facts")
+    if told.get("host_id") != view.spec.guard_id:
+        raise NoTarget(
+            "another guard answers than the one that is pinned: a copied or replaced machine",
+            "Do nothing before you know why; a machine that was set up anew is enrolled again.",
+        )
+    keys = told.get("host_keys")
+    if not isinstance(keys, list) or host_key not in keys:
+        raise NoTarget(
+            "the guard's host keys are not the one that SSH verified: the call was passed on",
+            "Look for something in between this console and the host.",
+        )
+    effector = known_build(around, str(told.get("guard", "")))
+    if told.get("effector") != effector:
+        raise NoTarget("its guard says that it is of another kind than its file is")
+    rules = rules_for(around.trusted, action, str(told.get("policy", "")))
+    if rules is None:
+        raise NoTarget(
+            "its roster or policy is not this console's",
+            "Compare: watchfloor roster verify; watchfloor policy verify.",
+        )
+    return rules, effector
 
 
 def known_build(around: Around, digest: str) -> str:

@@ -6,10 +6,11 @@ from typing import Any
 import msgspec
 
 from console.errors import ActionError
+from console.hostside.guard.evidence import PARTS
 from console.model.guard import Field
 from console.text import clean
 
-_TEXT, _NUMBER, _LIST, _NUMBERS = "text", "number", "list", "numbers"
+_TEXT, _NUMBER, _LIST, _NUMBERS, _VERSIONS = "text", "number", "list", "numbers", "versions"
 
 
 def _text(name: str, words: str) -> Field:
@@ -23,6 +24,9 @@ def _number(name: str, words: str, default: str = "") -> Field:
 _MODEL = _text("model", "the model's name")
 _VERSION = _text("version", "its version")
 _CONFIRM = _number("confirm_s", "seconds until it is undone unless the way in is confirmed", "120")
+_SERVICE = _text("service", "a unit that the policy declares, NAME.service")
+_USER = _text("user", "the account's name")
+_CLIENT = _text("key", "id of the client, as the gateway knows it")
 _SHA256 = _text("sha256", "digest of what is to be in force")
 
 FIELDS: dict[str, tuple[Field, ...]] = {
@@ -40,7 +44,26 @@ FIELDS: dict[str, tuple[Field, ...]] = {
         _number("expires_s", "seconds until it ends by itself", "3600"),
         _CONFIRM,
     ),
+    "block-api-key": (_CLIENT,),
+    "limit-api-key": (_CLIENT, _number("per_minute", "requests a minute that are let through")),
     "restore-firewall": (_SHA256,),
+    "restart-hardened": (_SERVICE,),
+    "apply-update": (
+        Field(name="packages", kind=_VERSIONS, words="packages as NAME=VERSION, several if so"),
+    ),
+    "block-user": (_USER,),
+    "unblock-user": (_USER,),
+    "stop-service": (_SERVICE,),
+    "start-service": (_SERVICE,),
+    "kill-process": (
+        _number("pid", "its process id"),
+        _number("start_time", "its start in clock ticks since boot, as the process table has it"),
+        _text("exe", "its program, as /proc/PID/exe has it"),
+    ),
+    "collect-evidence": (
+        _number("since_s", "seconds of the journal that are packed", "3600"),
+        Field(name="include", kind=_LIST, words="parts", default=" ".join(PARTS)),
+    ),
     "quarantine-model": (_MODEL, _VERSION),
     "rollback-model": (_MODEL, _text("to", "the earlier version to serve again")),
     "promote-model": (
@@ -53,7 +76,7 @@ FIELDS: dict[str, tuple[Field, ...]] = {
         _text("path", "what is to be destroyed, an absolute path"),
         _number("device", "device that it lies on, as the inventory shows it"),
         _number("inode", "its inode"),
-        Field(name="kind", kind="choice", words="what it is", choices=("file", "folder")),
+        Field(name="kind", kind="choice", words="what it is", choices=("file", "tree")),
     ),
     "install-roster": (_SHA256,),
     "install-policy": (_SHA256,),
@@ -97,6 +120,9 @@ def _value(field: Field, text: str) -> Any:
     words = text.replace(",", " ").split()
     if field.kind == _LIST:
         return list(dict.fromkeys(words))
+    if field.kind == _VERSIONS:
+        pairs = [word.partition("=") for word in words]
+        return [{"name": name, "version": version} for name, _, version in pairs]
     if field.kind == _NUMBERS:
         return [_whole(field, word) for word in dict.fromkeys(words)]
     if field.kind == "flag":

@@ -51,7 +51,7 @@ def refusal(now: Situation, environ: Mapping[str, str]) -> ActionError | None:
         lacks = lacks or ("signing_key" if not now.signing_key else "login_key")
         return ActionError(
             f"[operator] names no {lacks}",
-            hint="Name `person`, `signing_key` and `login_key` in [operator]; see docs/configuration.md.",
+            hint="See docs/configuration.md: `person`, `signing_key` and `login_key`.",
             rule="operator",
         )
     if now.chain_trouble:

@@ -202,7 +202,7 @@ class Actions:
             )
             for target in preview.usable
         ]
-        outcomes = await send_all(around, parcels, self._confirming(preview.action))
+        outcomes = await send_all(around, parcels, self._confirming(around, preview.action))
         left = [
             Outcome(
                 host=target.host, ok=False, id=made.id, rule="target", words=target.trouble,
@@ -259,7 +259,7 @@ class Actions:
         data, signature = await decide.signed(around, document, uv=uv, now=now, ask=ask)
         specs = [target.spec for target in targets]
         parcels = decide.parcels(data, signature, kind, view.id, specs)
-        return await send_all(around, parcels, self._confirming(view.action))
+        return await send_all(around, parcels, self._confirming(around, view.action))
 
     async def decide(
         self, hosts: Sequence[str], request: str, approve: bool, comment: str, ask: Ask
@@ -323,19 +323,21 @@ class Actions:
         rid = str(document["request_sha256"])
         targets = self._targets(hosts, rid)
         parcels = decide.parcels(data, signature, kind, rid, [item.spec for item in targets])
-        return await send_all(around, parcels, self._confirming(targets[0].view.action))
+        return await send_all(around, parcels, self._confirming(around, targets[0].view.action))
 
     # -- afterwards
 
-    def _confirming(self, action: str) -> Callable[[Host, Token], None]:
+    def _confirming(self, around: Around, action: str) -> Callable[[Host, Token], None]:
+        """Confirms with what was true when it was sent: nothing may stop that half way."""
+
         def begin(host: Host, token: Token) -> None:
-            task = asyncio.create_task(self._confirm(host, token, action), name="confirm")
+            task = asyncio.create_task(self._confirm(around, host, token, action), name="confirm")
             self._confirms.add(task)
             task.add_done_callback(self._confirms.discard)
 
         return begin
 
-    async def _confirm(self, host: Host, token: Token, action: str) -> None:
+    async def _confirm(self, around: Around, host: Host, token: Token, action: str) -> None:
         skew = self._host(host.name).clock_skew_s or 0.0
 
         def tell(well: bool, said: str) -> None:
@@ -347,7 +349,7 @@ class Actions:
                 )
             )  # fmt: skip
 
-        await confirm(await self._around(), host, token, skew, tell)
+        await confirm(around, host, token, skew, tell)
 
     async def confirmed(self) -> None:
         """Wait until every reachability is confirmed or given up: before a verb ends."""

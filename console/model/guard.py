@@ -46,7 +46,8 @@ class Field(msgspec.Struct, frozen=True, kw_only=True):
     """One parameter, for a form."""
 
     name: str
-    kind: str = "text"  # "text", "number", "list" and "numbers" (several), "choice", "flag"
+    # "text", "number", "choice", "flag"; several: "list", "numbers", "versions" (NAME=VERSION)
+    kind: str = "text"
     words: str = ""
     choices: tuple[str, ...] = ()
     default: str = ""

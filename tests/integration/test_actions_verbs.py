@@ -117,7 +117,8 @@ def test_two_people_from_request_to_a_standing_isolation(desk: Desk) -> None:
     lines = out.splitlines()
     assert lines[0].startswith("isolate on gpu01")
     assert lines[-1] == "reason: beaconing, INC-4711"  # last, so that nothing hides behind it
-    assert out.index("stays reachable from") < out.index("effect, as this console") < out.index("six words")
+    places = [out.index(text) for text in ("stays reachable from", "effect, as", "six words")]
+    assert places == sorted(places)  # parameters first
     assert seen["words"] in out
     code, _, err = desk.actions("bob", "approve", rid[:12])
     assert (code, "nothing was signed" in err) == (2, True)
