@@ -17,7 +17,8 @@ SUDO = f"/usr/bin/sudo -n {GUARD}"
 
 SUDOERS = f"""\
 # Watchfloor: the account {OPERATOR} may start the guard, without arguments, and nothing else.
-Defaults!{GUARD} env_reset, !setenv, umask=0077, umask_override, !log_output, !requiretty
+Defaults!{GUARD} env_reset, !setenv, umask=0077, umask_override, !log_output
+Defaults!{GUARD} !log_input, !requiretty, !noexec
 # All of the environment that the guard is given: who is at the other end, as sshd says.
 Defaults!{GUARD} env_keep = "SSH_CONNECTION SSH_USER_AUTH"
 {OPERATOR} ALL=(root:root) NOPASSWD: {GUARD} ""

@@ -152,6 +152,12 @@ root_before=$(effective root || true)
 other_before=$(effective watchfloor-nobody || true)
 if [ -e {file} ]; then cp -p {file} {before}; else : >{before}; fi
 {writing}
+if ! said=$(sshd -t -f {file}.new 2>&1); then
+    rm -f {file}.new
+    stop "this sshd does not know all of {file}, and nothing of it was changed: $said"
+fi
+trap 'undo_sshd; exit 1' HUP INT TERM
+mv {file}.new {file}
 if command -v restorecon >/dev/null; then restorecon -RF {keys} {file} || true; fi
 if ! said=$(sshd -t 2>&1); then
     undo_sshd
@@ -178,6 +184,7 @@ must() {{  # account, then the lines that must hold for it
     reload_sshd || true
     stop "sshd cannot be reloaded: the configuration of before was put back"
 fi
+trap - HUP INT TERM
 rm -f {home}/.ssh/authorized_keys
 """
 
@@ -267,7 +274,7 @@ def installation(order: Enrolment, guard: GuardOrder, mark: str, home: str, keys
         written(f"{files.KEYS}/{ACCOUNT}", keys),
         _SSHD.format(
             file=files.SSHD_FILE, before=files.SSHD_BEFORE, keys=files.KEYS, home=home,
-            writing=written(files.SSHD_FILE, files.sshd_config(command)),
+            writing=_aside(files.SSHD_FILE, files.sshd_config(command), "644"),
             facts="".join(
                 f"must {user}" + "".join(f" \\\n    {_quoted(line)}" for line in lines) + "\n"
                 for user, lines in files.facts(command).items()
