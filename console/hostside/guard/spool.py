@@ -24,6 +24,7 @@ FOLDERS = (SPOOL, JOURNAL, STANDING)
 CLOSED = 32
 MAX_CLOSED = 256 << 10
 HEX = "0123456789abcdef"
+READ = ("action", "params", "mode", "requester", "expires")
 
 
 class Store:
@@ -47,7 +48,7 @@ class Store:
         except FileNotFoundError:
             raise gone() from None
         request = entry.get("request")
-        if type(request) is not str or sha256(request.encode()).hexdigest() != rid:
+        if type(request) is not str or not _signed(entry, request, rid):
             raise Refused(
                 "spool-corrupted",
                 f"the request kept on the host as {rid[:12]} is not the one that was signed",
@@ -106,6 +107,16 @@ class Store:
         self.files.write_json(f"{self.state}/closed.json", {"closed": kept})
         self.files.mark("closed")
         self.remove(folder, entry["id"])
+
+
+def _signed(entry: Entry, request: str, rid: str) -> bool:
+    """Whether the request is the one of that id, and what was read from it stands beside it."""
+    if sha256(request.encode()).hexdigest() != rid:
+        return False
+    import json
+
+    doc = json.loads(request)
+    return all(entry.get(name) == doc[name] for name in READ)
 
 
 def is_id(rid: str) -> bool:

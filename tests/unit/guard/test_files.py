@@ -73,8 +73,11 @@ def test_a_request_that_was_changed_in_the_spool(host: Host) -> None:
     path.write_text(text.replace("10.9.1.0/24", "10.9.0.0/16"))
     assert host.decide(rid)["rule"] == "spool-corrupted"
     path.write_text(text.replace('"mode":"two_before"', '"mode":"one_then_ratify"'))
-    assert host.decide(rid)["ok"]  # what was signed counts, not the copy beside it
-    assert host.state["active"][0]["needs"] == ["confirm"]
+    assert host.decide(rid)["rule"] == "spool-corrupted"
+    path.write_text(text.replace('"requester":"alice"', '"requester":"carol"'))
+    assert host.decide(rid, "alice")["rule"] == "spool-corrupted"
+    path.write_text(text)
+    assert host.decide(rid)["ok"]
 
 
 def test_a_binding_that_was_changed_in_the_spool(host: Host) -> None:

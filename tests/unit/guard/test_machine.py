@@ -46,6 +46,7 @@ def test_the_token_comes_over_a_new_connection(host: Host) -> None:
 
 
 def test_a_site_with_another_way_in_keeps_what_is_unconfirmed(host: Host) -> None:
+    """An attacker who blocks the management path does not undo it. Threats: 69."""
     host.install("policy", policy_doc(unconfirmed="keep"))
     rid = host.submit()["id"]
     assert host.decide(rid)["state"] == "STANDING"

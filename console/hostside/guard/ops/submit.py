@@ -39,29 +39,7 @@ def run(g: Guard, envelope: dict[str, Any]) -> dict[str, Any]:
 
         breakglass.check(g, by.person, doc["reason"])
     payload = _payload(g, doc, envelope)
-    act = action(doc["action"])
-    entry = {
-        "v": 1,
-        "id": sha256(text.encode()).hexdigest(),
-        "request": text,
-        "signature": signature,
-        "binding": bind_text,
-        "decisions": [],
-        "received": now,
-        "state": "PENDING",
-        "preview": effects.preview(g, act, doc["params"], made),
-        "same_console": False,
-        "caller": g.caller.facts(),
-        "action": doc["action"],
-        "params": doc["params"],
-        "mode": doc["mode"],
-        "requester": by.person,
-        "expires": doc["expires"],
-        "boot": g.clock.boot_id,
-        "trust": g.trust,
-        "keep": g.policy.doc["unconfirmed"] == "keep",
-        "ratify_s": g.policy.rule(act).ratify_s,
-    }
+    entry = _entry(g, envelope, doc, made)
     if payload:
         entry["payload"] = payload
     facts = {"request": text, "signature": signature, "binding": bind_text, "by": by.person,
@@ -82,6 +60,35 @@ def run(g: Guard, envelope: dict[str, Any]) -> dict[str, Any]:
     if doc["mode"] == "break_glass":
         breakglass.alarm(g, entry)
     return answer
+
+
+def _entry(
+    g: Guard, envelope: dict[str, Any], doc: dict[str, Any], made: dict[str, Any]
+) -> dict[str, Any]:
+    """What is kept of a request: the texts as they came, and what was read from them."""
+    act = action(doc["action"])
+    return {
+        "v": 1,
+        "id": sha256(envelope["request"].encode()).hexdigest(),
+        "request": envelope["request"],
+        "signature": envelope["signature"],
+        "binding": envelope["binding"],
+        "decisions": [],
+        "received": g.clock.now(),
+        "state": "PENDING",
+        "preview": effects.preview(g, act, doc["params"], made),
+        "same_console": False,
+        "caller": g.caller.facts(),
+        "action": doc["action"],
+        "params": doc["params"],
+        "mode": doc["mode"],
+        "requester": doc["requester"],
+        "expires": doc["expires"],
+        "boot": g.clock.boot_id,
+        "trust": g.trust,
+        "keep": g.policy.doc["unconfirmed"] == "keep",
+        "ratify_s": g.policy.rule(act).ratify_s,
+    }
 
 
 def _record(g: Guard, doc: dict[str, Any], rid: str, facts: dict[str, Any]) -> None:
