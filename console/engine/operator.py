@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Protocol
 
 from console.actions.around import Trusted
-from console.actions.builds import known as known_builds
+from console.actions.builds import Builds
 from console.actions.gate import Situation
 from console.engine.acting import workstation
 from console.engine.actions import Parts
@@ -120,7 +120,7 @@ def parts(
             key=operator.login_key,
             ask_passphrase=ask_passphrase,
         ),
-        builds=known_builds(),
+        builds=Builds(),
         load_trusted=Reread(Chain.own()),
         situation=Situation(
             read_only=read_only,

@@ -68,7 +68,7 @@ class Desk:
     def knows(self) -> None:
         """Let consoles know this simulated guard, as the demo's do."""
         builds = {self.host.digest: "simulated"}
-        self.patch.setattr("console.engine.operator.known_builds", lambda: builds)
+        self.patch.setattr("console.engine.operator.Builds", lambda: builds)
 
     def actions(self, person: str, *argv: str) -> tuple[int, str, str]:
         """One command line of that person: exit status, data and narration."""
