@@ -601,6 +601,18 @@ def test_a_package_comes_to_the_version_that_was_named(repository: Guarded) -> N
     assert any("Inst tiny [1.1] (1.2" in line for line in found["preview"]["effect"])
 
 
+def test_an_update_that_was_cut_short_is_finished(repository: Guarded) -> None:
+    """Unpacked and not configured is where a killed package manager leaves a package."""
+    host = repository.host
+    package(host, "tiny", "1.3")
+    step = repository.plan("apply-update", packages=[{"name": "tiny", "version": "1.3"}])
+    before = repository.look(step)
+    host.run("dpkg", "--unpack", "/srv/repo/tiny_1.3_all.deb")
+    assert not repository.holds(step, before)
+    assert repository.do(step, before) == {"versions": [["tiny", "1.3"]]}
+    assert repository.holds(step, before)
+
+
 def test_an_update_does_nothing_that_was_not_named(repository: Guarded) -> None:
     host = repository.host
     package(host, "extra", "1.0")
@@ -610,7 +622,7 @@ def test_an_update_does_nothing_that_was_not_named(repository: Guarded) -> None:
         step = repository.plan("apply-update", packages=[{"name": "tiny", "version": wanted}])
         failed = repository.call(op="do", before=repository.look(step), **step)
         assert any(part in failed["failed"] for part in why.split("|")), failed
-        assert version(host) == "1.1"
+        assert version(host) == "1.3"
     refused = repository.ask("apply-update", packages=[{"name": "bash", "version": "6"}])
     assert refused["refused"] == "policy"
     refused = repository.ask("apply-update", packages=[{"name": "extra", "version": "1.0"}])

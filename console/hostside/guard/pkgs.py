@@ -58,9 +58,22 @@ def installed(names: Sequence[str], by: str, world: World) -> dict[str, str]:
             argv = ["rpm", "-q", "--qf", "ii \t%|EPOCH?{%{EPOCH}:}:{}|%{VERSION}-%{RELEASE}", name]
         done = world.run(argv, timeout=20)
         state, _, version = done.out.decode("utf-8", "replace").partition("\t")
-        if done.code == 0 and state[1:2] not in ("n", "c") and version:
+        if done.code == 0 and state[1:2] == "i" and version:
             found[name] = version
     return found
+
+
+def settle(names: Sequence[str], by: str, world: World) -> None:
+    """Bring to its end what a killed run left unpacked: it would keep every later one from
+    starting."""
+    if by != "apt":
+        return
+    form = "-f=${db:Status-Abbrev}\t${binary:Package}\n"
+    done = world.run(["dpkg-query", "-W", form, "--", *names], timeout=20)
+    rows = [line.split("\t") for line in done.out.decode("utf-8", "replace").splitlines()]
+    left = [row[1] for row in rows if len(row) == 2 and row[0][1:2] in ("U", "F", "W", "t")]
+    if left:
+        world.run(["dpkg", "--configure", "--", *left], timeout=300)
 
 
 def dry_run(packages: Sequence[tuple[str, str]], by: str, world: World) -> DryRun:
@@ -103,11 +116,15 @@ def read_dnf(out: str, why: str) -> DryRun:
             removed.append(row.group(1))
         else:
             changed[row.group(1)] = row.group(3)
-    return DryRun(changed, removed, lines[:MAX_LINES], "" if lines else why or "nothing to do")
+    errors = [line for line in why.splitlines() if line.startswith(("Error", "No match"))]
+    error = "" if lines else (errors or [why or "nothing to do"])[0]
+    return DryRun(changed, removed, lines[:MAX_LINES], error)
 
 
 def objection(packages: Sequence[tuple[str, str]], found: DryRun, have: dict[str, str]) -> str:
     """Why that update is not made; empty where it does what was asked for and nothing else."""
+    if all(have.get(name) == version for name, version in packages):
+        return ""  # nothing is left to do, which some package managers call an error
     if found.error:
         return f"the package manager would not: {found.error}"[:300]
     if found.removed:
@@ -136,8 +153,6 @@ def refresh(by: str, world: World) -> str:
 def install(packages: Sequence[tuple[str, str]], by: str, world: World) -> str:
     """Make the update; why not, empty where it was made."""
     if by == "apt":
-        # What a killed run left half configured would keep every later one from starting.
-        world.run(["dpkg", "--configure", "--", *(name for name, _ in packages)], timeout=300)
         argv = [*_APT, *_INSTALL, "--", *(f"{name}={version}" for name, version in packages)]
     else:
         argv = [*_DNF, "upgrade", "--", *(f"{name}-{version}" for name, version in packages)]

@@ -52,6 +52,7 @@ class Install(Step):
         packages, by = pairs(args["packages"]), args["tool"]
         wanted = [name for name, _ in packages]
         world.progress(0, 3, "asks the package manager what it would do")
+        pkgs.settle(wanted, by, world)
         have = pkgs.installed(wanted, by, world)
         why = pkgs.objection(packages, pkgs.dry_run(packages, by, world), have)
         if why:
@@ -63,7 +64,7 @@ class Install(Step):
                 raise StepFailed(why + also)
         world.mark("packages.checked")
         world.progress(1, 3, "installs")
-        failed = pkgs.install(packages, by, world)
+        failed = "" if have == dict(packages) else pkgs.install(packages, by, world)
         world.mark("packages.installed")
         if failed:
             raise StepFailed(f"the package manager failed: {failed}")
