@@ -22,6 +22,7 @@ from console.model.event import Event  # noqa: E402
 from console.model.history import Series  # noqa: E402
 from console.model.link import AskPassphrase  # noqa: E402
 from console.model.panel import Panel  # noqa: E402
+from console.tui.alarms import Alarms  # noqa: E402
 from console.tui.control.actions import Action, Mode, forbidden, named, refusal  # noqa: E402
 from console.tui.control.bindings import bindings, keymap  # noqa: E402
 from console.tui.control.keys import Keys  # noqa: E402
@@ -34,7 +35,7 @@ from console.tui.crash import (  # noqa: E402
     rare_collections,
     refuse_dumb_terminal,
 )
-from console.tui.guarding import Guarded  # noqa: E402
+from console.tui.deciding import Decided  # noqa: E402
 from console.tui.hangup import LOOK_AT_TERMINAL_S, gone, terminal  # noqa: E402
 from console.tui.meaning import present  # noqa: E402
 from console.tui.overviews import Overviews  # noqa: E402
@@ -58,8 +59,10 @@ REST = 4
 """Between two paintings of a view there is at least this many times what one costs."""
 
 
-class ConsoleApp(Replaying, Takeout, LayoutActions, Guarded, Overviews, inherit_bindings=False):
-    """Watches one engine. Nothing here changes a host."""
+class ConsoleApp(
+    Replaying, Takeout, LayoutActions, Alarms, Decided, Overviews, inherit_bindings=False
+):
+    """Shows one engine. Nothing here changes a host: guards do, by the signatures of people."""
 
     ENABLE_COMMAND_PALETTE = True
     COMMANDS: ClassVar = {Palette}
@@ -93,6 +96,7 @@ class ConsoleApp(Replaying, Takeout, LayoutActions, Guarded, Overviews, inherit_
         self._after = 0
         present.follow(self.engine.now)
         self.begin_replay(self.engine)
+        self.begin_alarms()
         self._questions = asyncio.Lock()
 
     def get_line_filters(self) -> Sequence[LineFilter]:
@@ -153,6 +157,7 @@ class ConsoleApp(Replaying, Takeout, LayoutActions, Guarded, Overviews, inherit_
         views = [screen for screen in self.screen_stack if isinstance(screen, WatchScreen)]
         if views and views[-1].ready:  # also below a question or the help: it must not look frozen
             begun = time.thread_time()
+            self.tell_all(snapshot)
             views[-1].show(snapshot)
             self._rest_s = (1 + REST) * (time.thread_time() - begun)
 
@@ -178,6 +183,7 @@ class ConsoleApp(Replaying, Takeout, LayoutActions, Guarded, Overviews, inherit_
         events = self.engine.events(self._after, EVENTS_A_LOOK)
         if events:
             self._after = events[-1].seq
+            self.call_person(events)
             self.show_events(events)
 
     # -- what screens ask for

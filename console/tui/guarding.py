@@ -4,30 +4,55 @@ Nothing here signs or decides: the engine has a process sign, and each host's gu
 """
 
 import asyncio
-from collections.abc import Coroutine, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Coroutine, Sequence
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from console.engine.protocol import Guarding
 from console.errors import WatchfloorError
 from console.model.guard import ActionAbout, Outcome, Preview, Prompt
 from console.text import clean
-from console.tui.control.commands import fitting
-from console.tui.meaning import present
-from console.tui.meaning.guarded import in_line, request_page
-from console.tui.meaning.preview import draft_page, preview_page
+from console.tui.control.asking import (
+    MODE,
+    REASON,
+    completions,
+    filled,
+    lacking,
+    meant_hosts,
+    parse_asked,
+    the_action,
+    unknown_names,
+)
+from console.tui.control.commands import CommandError
+from console.tui.meaning.preview import draft_page, ends, left_out, preview_page
 from console.tui.navigation import VIEWS, Navigation
+from console.tui.screens.answers import AnswersScreen
 from console.tui.screens.fleet import FleetScreen
-from console.tui.screens.form import MODE, REASON, ActionScreen, FormScreen
+from console.tui.screens.form import ActionScreen, FormScreen
+from console.tui.screens.heat import HeatScreen
 from console.tui.screens.host import HostScreen
 from console.tui.screens.request import RequestScreen
 from console.tui.screens.requests import RequestsScreen
-from console.tui.screens.sign import PromptScreen, SignScreen
+from console.tui.screens.sign import PromptScreen, Question, SignScreen
 from console.tui.style.look import Cell
 
 if TYPE_CHECKING:
     from console.tui.app import ConsoleApp
 
 NO_GUARD = "nothing can be asked of hosts here: this is no live session"
+ALONE = "one person sits at this console, by [operator] of its configuration"
+
+
+@runtime_checkable
+class Seats(Protocol):
+    """An engine at which several people take turns."""
+
+    def people(self) -> tuple[str, ...]:
+        """Who may sit here; the first is who does now."""
+        ...
+
+    def act_as(self, name: str) -> None:
+        """Let that person sign from now on."""
+        ...
 
 
 class Guarded(Navigation):
@@ -44,13 +69,18 @@ class Guarded(Navigation):
             return None
         return engine
 
+    @property
+    def acts(self) -> bool:
+        """Whether there is an engine here that may ask hosts to change something."""
+        return isinstance(self.engine, Guarding)
+
     def _work(self, what: Coroutine[Any, Any, None]) -> None:
         self.run_worker(self._safely(what), exclusive=False)
 
     async def _safely(self, what: Coroutine[Any, Any, None]) -> None:
         try:
             await what
-        except WatchfloorError as error:
+        except (WatchfloorError, CommandError) as error:
             self.say(clean(str(error), 400), "bad")
 
     # -- views
@@ -71,32 +101,52 @@ class Guarded(Navigation):
         """Everything about one request."""
         self.open_view(RequestScreen(self.look, self.engine.snapshot(), host, id))
 
+    # -- who sits here
+
+    def action_operator(self, rest: str = "") -> None:
+        """Let another person sign at this terminal, or say who may."""
+        engine, name = self.engine, rest.strip()
+        if not isinstance(engine, Seats):
+            self.say(ALONE)
+            return
+        people = engine.people()
+        if not name:
+            self.say(f"{people[0]} sits here; :operator {' | '.join(people)}", "accent")
+        elif name not in people:
+            self.say(f"nobody here is called {clean(name, 40)}; there are {', '.join(people)}")
+        else:
+            engine.act_as(name)
+            self.say(f"{name} sits here now: what is signed is theirs", "accent")
+
+    def complete_operator(self, typed: str) -> list[str]:
+        """Who may sit here."""
+        people = self.engine.people() if isinstance(self.engine, Seats) else ()
+        return [name for name in people if name.startswith(typed)]
+
     # -- a new request
 
     def action_act(self, rest: str = "") -> None:
-        """``[ACTION [HOST...] [NAME=VALUE...]]``: the form, for the host that is looked at."""
+        """``[ACTION [HOST...] [NAME=VALUE...] [reason=WHY]]``, for the host that is looked at."""
         engine = self._guarding()
         if engine is None:
             return
-        words = rest.split()
-        known = dict(word.split("=", 1) for word in words if "=" in word)
-        plain = [word for word in words if "=" not in word]
-        hosts = [name for word in plain[1:] for name in fitting(word, self.host_names())]
-        hosts = list(dict.fromkeys(hosts)) or self._aimed()
+        asked = parse_asked(rest)
+        try:
+            hosts = meant_hosts(asked.hosts, self.host_names()) or self._aimed()
+        except CommandError as error:
+            self.say(str(error))
+            return
         if not hosts:
             self.say("no host is meant; :act ACTION HOST")
             return
-        self._work(self._ask(engine, hosts, plain[0] if plain else "", known))
+        self._work(self._ask(engine, hosts, asked.action, asked.values))
 
     def complete_act(self, typed: str) -> list[str]:
-        """Actions, then hosts."""
-        *before, last = typed.split(" ")
+        """Actions, then hosts and fields."""
+        names = self.host_names()
         engine = self.engine
-        if not before and isinstance(engine, Guarding):
-            names = [each.name for each in engine.actions(next(iter(self.host_names()), ""))]
-            return [name for name in names if name.startswith(last)]
-        head = " ".join(before)
-        return [f"{head} {name}" for name in self.host_names() if name.startswith(last)]
+        every = engine.actions(next(iter(names), "")) if isinstance(engine, Guarding) else ()
+        return list(completions(typed, every, names))
 
     def _aimed(self) -> list[str]:
         """The host that a person looks at."""
@@ -105,6 +155,10 @@ class Guarded(Navigation):
             return [screen.host]
         if isinstance(screen, FleetScreen) and screen.table.aimed is not None:
             return [str(screen.table.aimed)]
+        if isinstance(screen, RequestsScreen) and screen.aimed_host:
+            return [screen.aimed_host]
+        if isinstance(screen, HeatScreen) and screen.map.cursor:
+            return [screen.map.cursor]
         return []
 
     async def _ask(
@@ -113,157 +167,112 @@ class Guarded(Navigation):
         every = engine.actions(hosts[0])
         if not name:
             picked: str | None = await self.push_screen_wait(ActionScreen(self.look, hosts, every))
-            name = picked or ""
-            if not name:
+            if not picked:
                 return
-        action = next((each for each in every if each.name == name), None)
-        if action is None:
-            self.say(f"no action is called {clean(name, 40)}; Tab completes names")
+            name = picked
+        action = the_action(name, every)
+        if wrong := unknown_names(action, known):
+            self.say(wrong)
             return
-        if action.why_not:
-            self.say(f"{action.name}: not by you: {action.why_not}")
-            return
+        await self.ask_for(engine, hosts, action, known)
+
+    async def ask_for(
+        self, engine: Guarding, hosts: Sequence[str], action: ActionAbout, known: dict[str, str]
+    ) -> None:
+        """From the values that are there to a signature, by a form where some are missing."""
+        told = ""
+        values = filled(action, known)
         while True:
-            filled = await self.push_screen_wait(FormScreen(self.look, hosts, action, known))
-            if filled is None:
-                return
-            known = filled
+            if told or lacking(action, values):
+                form = FormScreen(self.look, hosts, action, values, told)
+                typed: dict[str, str] | None = await self.push_screen_wait(form)
+                if typed is None:
+                    self.say("nothing was asked of any host")
+                    return
+                values = filled(action, typed)
             try:
-                done = await self._from_form(engine, hosts, action, filled)
+                told = await self._from_form(engine, hosts, action, values)
             except WatchfloorError as error:
-                self.say(clean(str(error), 400), "bad")
-                continue
-            if done:
+                told = str(error)
+            if not told:
                 return
 
     async def _from_form(
-        self, engine: Guarding, hosts: Sequence[str], action: ActionAbout, filled: dict[str, str]
-    ) -> bool:
-        """Preview and signature; False: back to the form."""
-        params = {key: value for key, value in filled.items() if key not in (MODE, REASON)}
-        mode, reason = filled.get(MODE) or action.modes[0], filled[REASON]
+        self, engine: Guarding, hosts: Sequence[str], action: ActionAbout, values: dict[str, str]
+    ) -> str:
+        """Preview and signature; else what is wrong with the form."""
+        params = {key: value for key, value in values.items() if key not in (MODE, REASON)}
+        mode, reason = values[MODE], values[REASON]
         self.say(f"asking {', '.join(hosts)[:80]} what would happen", "accent")
         preview = await engine.preview(hosts, action.name, params)
-        usable = preview.usable
-        if not usable:
-            told = preview.targets[0] if preview.targets else None
-            self.say(f"{told.host}: {told.trouble}. {told.hint}" if told else "no host answered")
-            return False
+        if not preview.usable:
+            return left_out(preview)
         draft = engine.draft(preview, reason, mode)
-        lines = [*preview_page(preview, self.look), *draft_page(preview, draft, reason, mode)]
-        if not await self._sign(f"request {action.name}", lines, action.about.high_risk, preview):
+
+        def lines(now: float) -> list[Cell]:
+            page = draft_page(preview, draft, reason, mode, self.look, now)
+            return [*preview_page(preview, self.look), *page]
+
+        def over(now: float) -> str:
+            return "it has run out; ask again" if now >= ends(preview) else ""
+
+        names = [target.host for target in preview.usable]
+        title = f"request {action.name} on {self._some(preview)}"
+        if not await self.confirm(title, lines, names, high=action.about.high_risk, over=over):
             self.say("nothing was signed")
-            return True
-        self._told("requested", await engine.submit(preview, reason, mode, self.ask_prompt))
+            return ""
+        outcomes = await engine.submit(preview, reason, mode, self.ask_prompt)
         self.action_requests()
-        return True
+        await self.answered("requested", outcomes)
+        return ""
 
-    async def _sign(self, title: str, lines: Sequence[Cell], high: bool, preview: Preview) -> bool:
-        hosts = [target.host for target in preview.usable]
-        return await self._confirm(title, lines, high, hosts)
+    def _some(self, preview: Preview) -> str:
+        names = [target.host for target in preview.usable]
+        out = len(preview.targets) - len(names)
+        words = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+        return words + (f"; {out} LEFT OUT" if out else "")
 
-    async def _confirm(
-        self, title: str, lines: Sequence[Cell], high: bool, hosts: Sequence[str]
+    # -- a signature
+
+    async def confirm(
+        self,
+        title: str,
+        lines: Callable[[float], Sequence[Cell]],
+        hosts: Sequence[str],
+        *,
+        high: bool,
+        over: Callable[[float], str] = lambda now: "",
     ) -> bool:
-        """Show what would be signed; high risk takes the host's name, or how many hosts."""
-        if high:
-            word = hosts[0] if len(hosts) == 1 else f"{len(hosts)} hosts"
-            why = "the host's name" if len(hosts) == 1 else "how many hosts it is"
-        else:
+        """Show what would be signed; high risk takes the host's name, or the group and how many.
+
+        Else the word that says what is signed is typed.
+        """
+        if not high:
             word, why = title.split()[0], "the word"
-        signed: bool = await self.push_screen_wait(SignScreen(self.look, title, lines, word, why))
+        elif len(hosts) == 1:
+            word, why = hosts[0], "the host's name"
+        else:
+            word, why = f"{self._group(hosts)} {len(hosts)}", "what they are and how many"
+        question = Question(title, lines, word, why, over)
+        signed: bool = await self.push_screen_wait(SignScreen(self.look, question))
         return signed
 
-    # -- a request that waits
-
-    def decide(self, screen: RequestScreen, *, approve: bool, comment: str = "") -> None:
-        """Let the person look again, then sign an approval or a denial."""
-        request, engine = screen.request, self._guarding()
-        if engine is None:
-            return
-        if request is None or not request.may_approve:
-            self.say(request.why_not if request else "it waits for nobody any more")
-            return
-        verb = "approve" if approve else "deny"
-        lines = list(request_page(request, self.look, present.now()))
-        high = approve and request.about.high_risk
-
-        async def go() -> None:
-            if await self._confirm(f"{verb} {request.action}", lines, high, [request.host]):
-                told = await engine.decide(
-                    [request.host], request.id, approve, comment, self.ask_prompt
-                )
-                self._told("approved" if approve else "denied", told)
-            else:
-                self.say("nothing was signed")
-
-        self._work(go())
-
-    def withdraw(self, screen: RequestScreen, comment: str = "") -> None:
-        """Cancel one's own request."""
-        self._simple(screen, "cancel", "cancelled", comment)
-
-    def start_approved(self, screen: RequestScreen) -> None:
-        """Start what the second person approved."""
-        self._simple(screen, "start", "started", "")
-
-    def review(self, screen: RequestScreen, comment: str = "") -> None:
-        """Sign that somebody else's break-glass was looked at."""
-        self._simple(screen, "review", "reviewed", comment)
-
-    def ask_release(self, screen: RequestScreen, reason: str = "") -> None:
-        """Ask for the end of what stands; another person approves that too."""
-        active = screen.active
-        if active is None:
-            self.say("nothing of it stands any more")
-        elif not reason:
-            self.ask_command(":release ")
-            self.say("say why: :release REASON")
-        else:
-            self._simple(screen, "release", "release requested", reason)
-
-    def _simple(self, screen: RequestScreen, verb: str, done: str, words: str) -> None:
-        """One signature about one request, looked at once more."""
-        engine = self._guarding()
-        about = screen.request or screen.active
-        if engine is None or about is None:
-            return
-        host, id = screen.host, screen.request_id
-        lines: list[Cell] = [
-            [(f" {verb} {about.action} on {host}", "bold")],
-            [(f"  {in_line(about.parameters)}", "")],
-            [("  six words ", "dim"), (about.words, "accent")],
-            [("  said ", "dim"), (words or "nothing", "")],
-        ]
-        high = verb in ("start", "release") and about.about.high_risk
-
-        async def go() -> None:
-            if not await self._confirm(f"{verb} {about.action}", lines, high, [host]):
-                self.say("nothing was signed")
-                return
-            if verb == "start":
-                told = await engine.begin([host], id, self.ask_prompt)
-            elif verb == "cancel":
-                told = await engine.cancel([host], id, words, self.ask_prompt)
-            elif verb == "review":
-                told = await engine.review([host], id, words, self.ask_prompt)
-            else:
-                told = await engine.release([host], id, words, self.ask_prompt)
-            self._told(done, told)
-
-        self._work(go())
+    def _group(self, hosts: Sequence[str]) -> str:
+        """A group that all of them are in; else "hosts"."""
+        views = [self.engine.snapshot().host(name) for name in hosts]
+        groups = [set(view.spec.groups) if view is not None else set() for view in views]
+        return min(set.intersection(*groups), default="hosts")
 
     # -- what came of it
 
-    def _told(self, done: str, outcomes: Sequence[Outcome]) -> None:
-        bad = [each for each in outcomes if not each.ok]
-        good = [each.host for each in outcomes if each.ok]
-        words = f"{done}: {', '.join(good)}" if good else ""
-        if bad:
-            first = bad[0]
-            more = f" (and {len(bad) - 1} more)" if len(bad) > 1 else ""
-            words += f"{'; ' if words else ''}{first.host}: {first.words}. {first.hint}{more}"
-        self.say(clean(words, 400), "bad" if bad else "ok")
+    async def answered(self, done: str, outcomes: Sequence[Outcome]) -> None:
+        """Tell what each host answered: a remark for one that agreed, a page for all else."""
+        if len(outcomes) == 1 and outcomes[0].ok:
+            one = outcomes[0]
+            state = f", {one.state}" if one.state else ""
+            self.say(clean(f"{one.host}: {done}{state}", 400), "ok")
+            return
+        await self.push_screen_wait(AnswersScreen(self.look, done, outcomes))
 
     async def ask_prompt(self, prompt: Prompt) -> str | None:
         """What a key asks for while it signs. A touch is shown until the call is cancelled."""
@@ -280,8 +289,8 @@ class Guarded(Navigation):
         try:
             return await answer
         finally:
-            if screen in self.screen_stack and self.screen is screen:
-                screen.dismiss(None)
+            if screen in self.screen_stack:
+                screen.over()
 
 
 def _requests(app: "ConsoleApp", args: tuple[str, ...]) -> RequestsScreen:

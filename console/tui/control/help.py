@@ -9,6 +9,7 @@ from console.tui.style.look import Cell
 TITLES = {
     "fleet": "keys of the fleet", "host": "keys of a host", "table": "keys in rows",
     "events": "keys of the events",
+    "requests": "keys of the requests", "request": "keys of a request",
     "app": "keys everywhere", "plot": "keys of the plot", "heat": "keys of the heat map",
     "replay": "keys of the recording",
 }  # fmt: skip
@@ -21,6 +22,7 @@ FIND = """\
  the newest listener     E, then /listener.new: of all hosts, newest first.
                          Of one host: Enter, 4, then :sort since up (down: the oldest)
  a number over time      P; left and right for another number, up for hours
+ what was asked of hosts R; ! on a host asks for an action
  any action by its words ^P
 """
 STATES = """\
@@ -50,12 +52,29 @@ COLUMNS = """\
  WORST       worst of: GPU lost, Xid, memory errors (ECC), remapping, throttling;
              then a process that took a GPU since this console began; then, for half
              an hour, a login after refused ones, sudo by who came in so, opened
-             weights, ten refused logins; then listeners that are not declared
+             weights, ten refused logins; then listeners that are not declared.
+             Above all of it: an isolation that was lost, a break-glass
  ON GPU      processes that hold a GPU
  LISTEN      listening sockets; UNDECL: those the inventory does not declare
  EGRESS      bytes a second that leave the host, all interfaces
+ GUARD       its guard: ready, requests that wait, ISOLATED, applied and what is left of
+             it, lost (what was done is no longer so), doubtful, or no guard
  :sort COLUMN [up|down] begins at the first row; s and S keep the cursor on its row.
  Dim numbers of a host that is not LIVE are the last that were seen.
+"""
+GUARDED = """\
+ ! on a host asks for an action; :act ACTION HOST NAME=VALUE reason=WHY needs no form.
+ Each host says what it would do; it is signed once its end was on the screen and a
+ word was typed: the host's name for what is dangerous, a group and how many for several.
+ Another person approves it at their console: R lists what waits, a on its page.
+ PENDING     waits for people           APPROVED  waits for its requester to start it
+ APPLIED     done, and undone again unless it is confirmed in time
+ STANDING    done, until it is released by two people or its time is over
+ REVERTED    undone by itself           RELEASED  ended by two people
+ unproven    its signatures do not hold by this console's own reckoning: no approval
+ lost        what was done is no longer so on the host
+ six words   the id of a request to read aloud: both people must have the same
+ says        what a host claims; nobody here can check it
 """
 WORDS = """\
  DECLARED    whether the inventory names this listener in `listeners`; a dash where
@@ -95,7 +114,10 @@ def help_lines(places: tuple[str, ...], keys: Keys) -> list[Cell]:
             lines.append([])
     lines += list(_commands(places))
     pages = [("filter", FILTER), ("host states", STATES)]
-    pages.insert(1, ("columns", COLUMNS) if "fleet" in places else ("words", WORDS))
+    if "requests" in places or "request" in places:
+        pages = [("guarded actions", GUARDED), ("filter", FILTER)][: 1 + ("table" in places)]
+    else:
+        pages.insert(1, ("columns", COLUMNS) if "fleet" in places else ("words", WORDS))
     for head, text in pages:
         lines += _page(head, text)
     return lines

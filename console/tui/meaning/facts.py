@@ -9,7 +9,7 @@ from console.model.risks import risky as risky
 from console.model.tables import GpuProcess, Listener
 from console.model.view import HostView
 from console.model.words import BAD, WARN, share, size, span, without_host, xid_severity
-from console.tui.meaning import present
+from console.tui.meaning import guards, present
 from console.tui.meaning.lately import Odd
 
 LATELY_RANK, NEW_RANK = 3, 4
@@ -90,10 +90,13 @@ def trouble(
 ) -> tuple[int, str, str]:
     """The worst about a host: rank, severity, words; (0, "", "") when all is well.
 
-    Faults of its GPUs come first, then processes that are ``new`` on a GPU, then what happened
-    ``lately``, then listeners that the inventory does not declare.
+    What its guard says that nobody meant and faults of its GPUs come first, then processes that
+    are ``new`` on a GPU, then what happened ``lately``, then listeners that the inventory does not
+    declare.
     """
     found = [worst for gpu in view.gpus if (worst := gpu_trouble(gpu)) is not None]
+    if (guarded := guards.trouble(view.guard)) is not None:
+        found.append(guarded)
     if new:
         gpus, first = newly(new)[0]
         found.append((NEW_RANK, WARN, f"{gpus} new {first.name or first.pid}"))

@@ -4,15 +4,15 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from console.model.guard import ActiveView, Pair, RequestView
+from console.model.guard import TWO_BEFORE, About, ActiveView, Pair, RequestView
 from console.model.view import FleetSnapshot
 from console.model.words import span
+from console.tui.meaning.guards import HURRY_S, ends, left
 from console.tui.style.look import Cell, Look
 
 LABEL = 18
 GROUPS = ("wants you", "waiting", "applied", "standing", "closed")
 """Order of rows: what this person can do something about first."""
-HURRY_S = 60.0
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,20 +67,12 @@ def _waiting(request: RequestView) -> Asked:
 
 def _active(active: ActiveView, *, closed: bool = False) -> Asked:
     group = "closed" if closed else "standing" if active.state == "STANDING" else "applied"
-    ends = [at for at in (active.deadline, active.ttl_until) if at]
     return Asked(
         group=group, host=active.host, id=active.id, action=active.action, state=active.state,
         what=in_line(active.parameters), by=active.requester, with_=", ".join(active.approvers),
-        until=min(ends) - active.skew_s if ends and not closed else 0.0, words=active.words,
+        until=0.0 if closed else ends(active), words=active.words,
         active=active,
     )  # fmt: skip
-
-
-def left(until: float, now: float) -> str:
-    """How long until then."""
-    if not until:
-        return ""
-    return span(until - now) if until > now else "over"
 
 
 def hurry(until: float, now: float) -> str:
@@ -93,67 +85,109 @@ def same_console(row: RequestView | ActiveView) -> str:
     return "same console" if row.same_console else ""
 
 
-def _fact(label: str, value: object, style: str = "") -> Cell:
+def fact(label: str, value: object, style: str = "") -> Cell:
+    """One labelled value; what is not known is a dash."""
     text = str(value)
     return [(f"  {label:{LABEL - 1}} ", "dim"), (text or "-", style if text else "dim")]
 
 
-def _head(words: str, look: Look) -> Cell:
-    return [(f" {words} ", "bold"), (look.rule * 40, "dim")]
+def head(words: str, look: Look) -> Cell:
+    """Head of a group of lines."""
+    return [(f" {words} ", "bold"), (look.rule * 20, "dim")]
 
 
-def request_page(request: RequestView, look: Look, now: float) -> Iterator[Cell]:
-    """What somebody is asked to sign: parameters first, the reason last."""
-    yield _head(f"{request.action} on {request.host}", look)
+def undone(about: About) -> Cell:
+    """What undoes it, loud where nothing does."""
+    if about.inverse:
+        return fact("undone by", about.inverse)
+    return fact("undone by", "NOTHING: there is no way back", "bad")
+
+
+def request_page(
+    request: RequestView, look: Look, now: float, more: Sequence[Cell] = ()
+) -> Iterator[Cell]:
+    """What somebody is asked to sign: parameters first, the reason last, ``more`` before that."""
+    yield head(f"{request.action} on {request.host}", look)
     if not request.verified:
         words = request.why_not_verified or "its signature was not verified here"
-        yield [(f"  {look.mark('bad')} not verified: {words}", "bad")]
+        yield [
+            (f"  {look.mark('bad')} NOT VERIFIED, so nobody can approve it here: {words}", "bad")
+        ]
     for label, value in request.parameters:
-        yield _fact(label, value, "bold")
-    yield _fact("does", request.about.words)
-    yield _fact("hosts", ", ".join(request.hosts) or request.host)
+        yield fact(label, value, "bold")
+    yield fact("hosts", ", ".join(request.hosts) or request.host, "bold")
+    yield fact("does", request.about.words)
+    if request.about.high_risk:
+        yield fact("risk", "HIGH: the host's name is typed before a signature", "warn")
     yield []
-    yield _head("effect, worked out here", look)
-    yield from _list(request.effect)
-    yield _fact("undone by", request.about.inverse or "NOTHING: there is no way back")
-    yield _fact("if nobody confirms", _dead_man(request.about.dead_man))
-    if request.host_says:
-        yield []
-        yield _head("the host says, and nobody checks it", look)
-        for label, value in request.host_says:
-            yield _fact(label.replace("_", " "), value, "warn")
+    yield head(f"effect on {request.host}, worked out here", look)
+    yield from effect_lines(request.effect)
+    yield undone(request.about)
+    yield fact("if nobody confirms", dead_man(request.about.dead_man))
+    yield from claims(request.host, request.host_says, look)
     yield []
-    yield _head("people and time", look)
-    until = request.expires_at - request.skew_s
-    yield _fact("state", request.state)
-    yield _fact("ends in", left(until, now), hurry(until, now))
-    yield _fact("requested by", request.requester)
-    yield _fact("from", f"{request.workstation} (by their own word)" if request.workstation else "")
-    yield _fact("approved by", ", ".join(request.approved_by), "ok")
-    yield _fact("denied by", ", ".join(request.denied_by), "bad")
-    yield _fact("may approve", ", ".join(request.may_be_approved_by))
-    yield _fact("needed", f"{request.people_needed} people")
-    if request.mode != "two_before":
-        yield _fact("mode", request.mode.replace("_", " "), "warn")
-    if request.same_console:
-        yield _fact("note", same_console(request), "warn")
-    if request.why_not:
-        yield _fact("not by you", request.why_not, "warn")
-    yield _fact("six words", request.words, "accent")
-    yield _fact("id", request.id)
+    yield from _people(request, look, now)
+    yield from more
     yield []
-    yield _head("reason", look)
+    yield head("reason", look)
     yield [(f"  {request.reason}", "")]
 
 
-def _dead_man(kind: str) -> str:
+def _people(request: RequestView, look: Look, now: float) -> Iterator[Cell]:
+    yield head("people and time", look)
+    until = request.expires_at - request.skew_s
+    yield fact("state", request.state)
+    if request.state in ("PENDING", "APPROVED"):
+        yield fact("runs out in", left(until, now), hurry(until, now))
+    yield fact("requested by", request.requester)
+    yield fact("from", f"{request.workstation} (by their own word)" if request.workstation else "")
+    yield fact("approved by", ", ".join(request.approved_by), "ok")
+    if request.denied_by:
+        yield fact("denied by", ", ".join(request.denied_by), "bad")
+    yield fact("may approve", ", ".join(request.may_be_approved_by))
+    yield fact("needed", f"{request.people_needed} people")
+    if request.mode != TWO_BEFORE:
+        yield fact("mode", request.mode.replace("_", " "), "warn")
+    if request.same_console:
+        yield fact("note", same_console(request), "warn")
+    if request.why_not and request.verified:
+        yield fact("not by you", request.why_not, "warn")
+    yield fact("six words", request.words, "accent")
+    yield fact("id", request.id)
+
+
+def beside(request: RequestView, look: Look) -> Iterator[Cell]:
+    """The same request on another of its hosts: only what may differ there."""
+    yield []
+    yield head(f"effect on {request.host}, worked out here", look)
+    if not request.verified:
+        yield [(f"  {look.mark('bad')} NOT VERIFIED: {request.why_not_verified}", "bad")]
+    elif request.why_not:
+        yield fact("left out", request.why_not, "warn")
+    yield from effect_lines(request.effect)
+    yield from claims(request.host, request.host_says, look)
+
+
+def claims(host: str, said: Sequence[Pair], look: Look) -> Iterator[Cell]:
+    """What a host says of itself, marked as such: who is cut off, what cannot be closed."""
+    if not said:
+        return
+    yield []
+    yield head(f"{host} says, and nobody checks it", look)
+    for label, value in said:
+        yield fact(label.replace("_", " "), value, "warn")
+
+
+def dead_man(kind: str) -> str:
+    """What happens where nobody confirms."""
     return {
         "kernel": "the kernel of the host undoes it by itself",
         "timer": "the guard undoes it by itself",
     }.get(kind, "it stays")
 
 
-def _list(lines: Sequence[str]) -> Iterator[Cell]:
+def effect_lines(lines: Sequence[str]) -> Iterator[Cell]:
+    """What this console has worked out, a line each."""
     for line in lines:
         yield [(f"  {line}", "")]
     if not lines:
@@ -162,33 +196,33 @@ def _list(lines: Sequence[str]) -> Iterator[Cell]:
 
 def active_page(active: ActiveView, look: Look, now: float) -> Iterator[Cell]:
     """What was done, and until when it holds."""
-    yield _head(f"{active.action} on {active.host}", look)
+    yield head(f"{active.action} on {active.host}", look)
     for label, value in active.parameters:
-        yield _fact(label, value, "bold")
+        yield fact(label, value, "bold")
     yield []
-    yield _fact("state", active.state, "" if active.holds else "bad")
+    yield fact("state", active.state, "" if active.holds else "bad")
     if not active.holds:
         yield [(f"  {look.mark('bad')} what was done no longer holds on the host", "bad")]
     if active.progress_total:
         percent = 100 * active.progress_done / active.progress_total
-        yield _fact("progress", f"{look.bar(percent, 20)} {percent:.0f}% {active.progress}")
+        yield fact("progress", f"{look.bar(percent, 20)} {percent:.0f}% {active.progress}")
     elif active.progress:
-        yield _fact("progress", active.progress)
+        yield fact("progress", active.progress)
     if active.deadline:
         until = active.deadline - active.skew_s
-        yield _fact("undone in", f"{left(until, now)} unless it is confirmed", hurry(until, now))
+        yield fact("undone in", f"{left(until, now)} unless it is confirmed", hurry(until, now))
     if active.ttl_until:
-        yield _fact("ends in", left(active.ttl_until - active.skew_s, now))
-    yield _fact("since", span(max(0.0, now - active.since + active.skew_s)))
-    yield _fact("requested by", active.requester)
-    yield _fact("approved by", ", ".join(active.approvers))
+        yield fact("ends in", left(active.ttl_until - active.skew_s, now))
+    yield fact("since", span(max(0.0, now - active.since + active.skew_s)))
+    yield fact("requested by", active.requester)
+    yield fact("approved by", ", ".join(active.approvers))
     if active.mode and active.mode != "two_before":
-        yield _fact("mode", active.mode.replace("_", " "), "warn")
+        yield fact("mode", active.mode.replace("_", " "), "warn")
     if active.same_console:
-        yield _fact("note", same_console(active), "warn")
+        yield fact("note", same_console(active), "warn")
     if active.why:
-        yield _fact("how it ended", active.why)
+        yield fact("how it ended", active.why)
     for label, value in active.result:
-        yield _fact(label.replace("_", " "), value)
-    yield _fact("six words", active.words, "accent")
-    yield _fact("id", active.id)
+        yield fact(label.replace("_", " "), value)
+    yield fact("six words", active.words, "accent")
+    yield fact("id", active.id)

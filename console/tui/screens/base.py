@@ -7,7 +7,7 @@ from typing import Any, ClassVar, cast
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
-from textual.events import Paste
+from textual.events import Key, Paste
 from textual.screen import Screen
 from textual.widgets import Input
 from textual.widgets.input import Selection
@@ -15,7 +15,7 @@ from textual.widgets.input import Selection
 from console.model.event import Event
 from console.model.view import FleetSnapshot
 from console.model.words import utc
-from console.tui.control.actions import Action, Mode, forbidden, offered_in, refusal
+from console.tui.control.actions import Action, Mode, forbidden, of, offered_in, refusal
 from console.tui.control.trail import Place
 from console.tui.meaning import present
 from console.tui.screens.console import Console
@@ -23,6 +23,7 @@ from console.tui.style.look import Cell, Look
 from console.tui.tables.filter import LONGEST, FilterError
 from console.tui.widgets.line_table import LineTable
 from console.tui.widgets.lines import Bar
+from console.tui.widgets.notices import Notices
 from console.tui.widgets.replaybar import ReplayBar
 from console.tui.widgets.strips import fold
 
@@ -103,6 +104,7 @@ class WatchScreen(Screen[None]):
         self._told = ""
         self.ready = False  # its widgets are there
         self.top = Bar(look, style="bar", id="top")
+        self.notices = Notices(look, id="notices")
         self.hints = Bar(look, id="keys")
         self.typed = Typed(id="typed", select_on_focus=False)
         self.typed.cursor_blink = not look.reduced_motion
@@ -140,6 +142,7 @@ class WatchScreen(Screen[None]):
     def compose(self) -> ComposeResult:
         """Bar, body, typed line, keys."""
         yield self.top
+        yield self.notices
         with Vertical(id="body"):
             yield from self.body()
         playback = self.console.playback
@@ -151,6 +154,7 @@ class WatchScreen(Screen[None]):
     def on_mount(self) -> None:
         """Keys of this view, and the newest picture at once."""
         self.ready = True
+        self.notices.show(self.console.told)
         self.tell("")
 
     @property
@@ -163,7 +167,21 @@ class WatchScreen(Screen[None]):
         return True
 
     def _offered(self, action: Action) -> bool:
+        if action.risk == "act" and not self.console.acts:
+            return False
         return self.offers(action) and not refusal(action, self.console.settings.mode)
+
+    def on_key(self, event: Key) -> None:
+        """Say why a key does nothing, where the mode forbids what it would ask of a host."""
+        mode = self.console.settings.mode
+        if self.typing or mode is Mode.WALL:
+            return
+        for place in self.places:
+            for action in of(place):
+                if event.key in self.console.keys.of(action).split(","):
+                    if action.risk == "act" and (why := refusal(action, mode)):
+                        self.remark(why)
+                    return
 
     def tell(self, words: str, style: str = "warn") -> None:
         """Say something in the bottom line; "" shows the keys again."""

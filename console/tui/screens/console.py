@@ -7,6 +7,7 @@ from console.engine.protocol import Playback
 from console.model.panel import Panel
 from console.tui.control.keys import Keys
 from console.tui.settings import Settings
+from console.tui.style.look import Piece
 from console.tui.tables.layout import Layouts
 
 if TYPE_CHECKING:
@@ -43,6 +44,16 @@ class Console(Protocol):
         ...
 
     @property
+    def acts(self) -> bool:
+        """Whether there is an engine here that may ask hosts to change something."""
+        ...
+
+    @property
+    def told(self) -> Sequence[Piece]:
+        """What every view says until somebody has seen to it."""
+        ...
+
+    @property
     def typed_before(self) -> Sequence[str]:
         """Commands that were typed, oldest first, each with its colon."""
         ...
@@ -76,7 +87,7 @@ class Console(Protocol):
         ...
 
     def withdraw(self, screen: "RequestScreen", comment: str = "") -> None:
-        """Cancel one's own request."""
+        """Cancel one's own request, wherever it waits."""
         ...
 
     def start_approved(self, screen: "RequestScreen") -> None:

@@ -7,7 +7,7 @@ from console.model.host import HostState
 from console.model.tables import GpuProcess
 from console.model.view import HostView
 from console.model.words import number, rate, share, size, span
-from console.tui.meaning import facts, present
+from console.tui.meaning import facts, guards, present
 from console.tui.meaning.lately import Odd
 from console.tui.meaning.newcomers import Newcomers
 from console.tui.style.look import Cell, Look, load_style
@@ -153,6 +153,12 @@ def _egress(view: HostView, look: Look) -> Cell:
     return [(rate(view.fast.tx_bps if view.fast else None), "")]
 
 
+def _guard(view: HostView, look: Look) -> Cell:
+    words, style = guards.short(view, present.now())
+    mark = f"{look.mark(style)} " if style in ("warn", "bad") else ""
+    return [(mark + words, style)]
+
+
 def _where(view: HostView, look: Look) -> Cell:
     words = " ".join(filter(None, (view.spec.site, view.spec.environment)))
     return [(words or ("this machine" if view.workstation else ""), "dim")]
@@ -214,7 +220,8 @@ COLUMNS: tuple[Column[HostView], ...] = (
     Column(
         "egress", "EGRESS", 7, _egress, lambda v: v.fast.tx_bps if v.fast else None, True, unit=RATE
     ),
-    Column("site", "SITE", 14, _where, lambda v: v.spec.site, drop=9),
+    Column("guard", "GUARD", 12, _guard, lambda v: guards.short(v, present.now())[0], drop=9),
+    Column("site", "SITE", 14, _where, lambda v: v.spec.site, drop=10),
 )  # fmt: skip
 
 

@@ -12,6 +12,7 @@ from textual.widgets import Input, Label
 
 from console.model.guard import ActionAbout
 from console.text import clean
+from console.tui.control.asking import MODE, REASON, lacking, needed
 from console.tui.style.look import Cell, Look
 from console.tui.widgets.lines import Page
 
@@ -23,12 +24,11 @@ FORM_BOX = """
 #fields Input, #fields Input:focus { border: none; height: 1; padding: 0; margin: 0 0 1 0;
                                      background: $background; text-style: underline; }
 #fields Input:focus { text-style: reverse; }
+#told { height: auto; max-height: 6; }
 #choices { height: auto; max-height: 60vh; }
 #pick, #pick:focus { border: none; height: 1; padding: 0; background: $background;
                      text-style: reverse; }
 """
-REASON = "reason"
-MODE = "mode"
 
 
 class ActionScreen(ModalScreen[str | None]):
@@ -120,19 +120,26 @@ class FormScreen(ModalScreen[dict[str, str] | None]):
     CSS = "FormScreen { align: center middle; }" + FORM_BOX
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "give_up", "give up", show=False),
-        Binding("ctrl+p", "app.focus_previous", "before", show=False, priority=True),
+        Binding("tab,down", "app.focus_next", "next", show=False),
+        Binding("shift+tab,up", "app.focus_previous", "before", show=False),
     ]
 
     def __init__(
-        self, look: Look, hosts: Sequence[str], action: ActionAbout, known: dict[str, str]
+        self,
+        look: Look,
+        hosts: Sequence[str],
+        action: ActionAbout,
+        known: dict[str, str],
+        told: str = "",
     ) -> None:
-        """``known`` are values that were given already, by name of the field."""
+        """``known`` are values that were given already, by name of the field; ``told`` is what was
+        wrong with them."""
         super().__init__()
         self._look = look
         self._hosts = hosts
         self._action = action
         self._known = known
-        self._told = Label(Content(""), id="told")
+        self._told = Label(Content(clean(told, 500)), id="told")
 
     def compose(self) -> ComposeResult:
         """One line a field, the reason last."""
@@ -166,26 +173,31 @@ class FormScreen(ModalScreen[dict[str, str] | None]):
     def on_mount(self) -> None:
         """Keys go to the first field that is empty."""
         every = list(self.query(Input))
-        next((line for line in every if not line.value), every[0]).focus()
+        empty = [line for line in every if not line.value and needed(self._action, _name(line))]
+        next(iter(empty), every[0]).focus()
+
+    def _values(self) -> dict[str, str]:
+        return {_name(line): line.value.strip() for line in self.query(Input)}
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         """On to the next empty field; with none left, hand everything on."""
         event.stop()
-        every = list(self.query(Input))
-        empty = [line for line in every if not line.value.strip() and self._needed(line)]
+        values = self._values()
+        empty = lacking(self._action, values)
         if not empty:
-            self.dismiss({(line.id or "")[len("field-") :]: line.value.strip() for line in every})
+            self.dismiss(values)
             return
+        every = list(self.query(Input))
         at = every.index(event.input)
-        after = [line for line in empty if every.index(line) > at] or empty
+        lines = [line for line in every if _name(line) in empty]
+        after = [line for line in lines if every.index(line) > at] or lines
         after[0].focus()
-        self._told.update(Content(f"{(after[0].id or '')[len('field-') :]} is still empty."))
-
-    def _needed(self, line: Input) -> bool:
-        name = (line.id or "")[len("field-") :]
-        field = next((each for each in self._action.fields if each.name == name), None)
-        return field is None or field.kind not in ("list", "flag")
+        self._told.update(Content(f"{_name(after[0])} is still empty."))
 
     def action_give_up(self) -> None:
         """Ask for nothing."""
         self.dismiss(None)
+
+
+def _name(line: Input) -> str:
+    return (line.id or "")[len("field-") :]

@@ -9,6 +9,7 @@ from console.model.tables import GpuProcess
 from console.model.view import HostView
 from console.model.words import number, rate, size, span
 from console.tui.meaning import facts, present
+from console.tui.meaning.guards import guard_facts
 from console.tui.meaning.lately import Odd
 from console.tui.meaning.values import moment, values
 from console.tui.plot.small import small_plots
@@ -56,6 +57,9 @@ def overview(
         lines += [[], title("needs a look", look), *_warnings(suspects[:SUSPECTS], look)]
         if len(suspects) > SUSPECTS:
             lines.append([(f"    and {len(suspects) - SUSPECTS} more", "warn")])
+    guarded = [fact(*each) for each in guard_facts(view, present.now())]
+    if guarded:
+        lines += [[], title("guard", look), *guarded]
     lines += [[], title("now" if view.state is HostState.LIVE else "as last seen", look)]
     lines += [*_most(view, ears, look), *_standing(view)]
     if view.facts:

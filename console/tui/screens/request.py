@@ -2,7 +2,7 @@
 
 from textual.app import ComposeResult
 
-from console.model.guard import ActiveView, RequestView
+from console.model.guard import BREAK_GLASS, ActiveView, RequestView
 from console.model.view import FleetSnapshot
 from console.tui.control.actions import Action
 from console.tui.control.bindings import bindings
@@ -13,6 +13,8 @@ from console.tui.screens.base import WatchScreen
 from console.tui.style.look import Cell, Look
 from console.tui.widgets.lines import Page
 from console.tui.widgets.strips import fold
+
+WAITS = ("PENDING", "APPROVED")
 
 
 class RequestScreen(WatchScreen):
@@ -81,10 +83,10 @@ class RequestScreen(WatchScreen):
         can = {
             "request.approve": request is not None and request.may_approve,
             "request.deny": request is not None and request.may_approve,
-            "request.cancel": request is not None and request.mine,
+            "request.cancel": request is not None and request.mine and request.state in WAITS,
             "request.start": request is not None and request.may_start,
             "request.release": active is not None and active.state in ("APPLIED", "STANDING"),
-            "request.review": active is not None and active.mode == "break_glass",
+            "request.review": active is not None and active.mode == BREAK_GLASS,
         }
         return can.get(action.id, True)
 

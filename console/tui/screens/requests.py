@@ -6,7 +6,8 @@ from console.model.view import FleetSnapshot
 from console.tui.control.bindings import bindings
 from console.tui.control.trail import Place
 from console.tui.meaning import present
-from console.tui.meaning.guarded import GROUPS, Asked, hurry, left, rows
+from console.tui.meaning.guarded import GROUPS, Asked, hurry, rows
+from console.tui.meaning.guards import left
 from console.tui.screens.base import WatchScreen
 from console.tui.style.look import Cell, Look
 from console.tui.tables.table_model import Column, TableModel
@@ -100,6 +101,12 @@ class RequestsScreen(WatchScreen):
     def table(self) -> LineTable[Asked]:
         """The requests."""
         return self._table
+
+    @property
+    def aimed_host(self) -> str:
+        """The host of the request under the cursor."""
+        row = self._table.model.row(self._table.aimed)
+        return row.host if row is not None else ""
 
     def body(self) -> ComposeResult:
         """The table."""

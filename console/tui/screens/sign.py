@@ -4,8 +4,8 @@ Nothing is signed by one key: a person types a word, or for high risk the host's
 of the page was on the screen. What was typed before the page was painted is thrown away.
 """
 
-from collections.abc import Sequence
-from typing import ClassVar
+from collections.abc import Callable, Sequence
+from typing import ClassVar, NamedTuple
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -16,20 +16,39 @@ from textual.widgets import Input, Label
 
 from console.model.guard import Prompt
 from console.text import clean
+from console.tui.meaning import present
 from console.tui.screens.modal import BOX, TYPED
 from console.tui.style.look import Cell, Look
 from console.tui.widgets.lines import Page
 from console.tui.widgets.strips import fold
 
 SIGN_BOX = """
-#box { width: 110; max-width: 100%; height: auto; max-height: 96%; border: round $edge;
+#box { width: 110; max-width: 100%; height: auto; max-height: 100%; border: round $edge;
        background: $background; padding: 0 1; }
 #box.plain { border: ascii $edge; }
-#page { height: auto; max-height: 70vh; }
+#page { height: auto; max-height: 80vh; }
+#told { height: auto; max-height: 4; }
 #typed-word, #typed-word:focus { border: none; height: 1; padding: 0; background: $background;
                                  text-style: reverse; }
 """
 NO_MATCH = "type it exactly; Esc leaves without signing"
+WIDE = 110
+FRAME = 5
+"""Cells of the frame, its padding and the scroll bar."""
+AROUND = 6
+"""Lines of the frame, of what is told below the page, and of the line that is typed into."""
+PAINTED_S = 0.3
+"""When the page is taken to be painted at the latest, if this screen is in front."""
+
+
+class Question(NamedTuple):
+    """What somebody is asked to sign, and how they say yes."""
+
+    title: str
+    lines: Callable[[float], Sequence[Cell]]  # of that moment: countdowns go on
+    word: str  # must be typed
+    why: str  # what the word is: "the host's name", ...
+    over: Callable[[float], str] = lambda now: ""  # why it cannot be signed any more
 
 
 class SignScreen(ModalScreen[bool]):
@@ -42,25 +61,24 @@ class SignScreen(ModalScreen[bool]):
         Binding("up,pageup", "scroll('page_up')", "up", show=False, priority=True),
     ]
 
-    def __init__(self, look: Look, title: str, lines: Sequence[Cell], word: str, why: str) -> None:
-        """``word`` must be typed; ``why`` says what it is: the host's name, an action."""
+    def __init__(self, look: Look, question: Question) -> None:
         super().__init__()
         self._look = look
-        self._title = title
-        self._lines = lines
-        self._word = word
-        self._why = why
+        self._question = question
         self._page = Page(look, id="page")
+        self._page.can_focus = False
         self._typed = Input(id="typed-word", select_on_focus=False)
         self._typed.cursor_blink = not look.reduced_motion
         self._told = Label(Content(""), id="told")
         self._painted = False
         self._end_seen = False
+        self._lines = 0
+        self._mistake = ""
 
     def compose(self) -> ComposeResult:
         """The page, what to type, and the line for it."""
         with Vertical(id="box", classes="plain" if self._look.ascii_only else "") as box:
-            box.border_title = Content(clean(self._title, 80))
+            box.border_title = Content(clean(self._question.title, 80))
             box.border_subtitle = Content("Up Down scroll, Esc leaves without signing")
             yield self._page
             yield self._told
@@ -70,9 +88,15 @@ class SignScreen(ModalScreen[bool]):
         """Fill the page; only what is typed from the first paint on counts."""
         self._fill()
         self._typed.focus()
+        self.watch(self._page, "scroll_y", self._scrolled, init=False)
         self.call_after_refresh(self._first_paint)
+        # The call above never comes where another screen covers this one meanwhile.
+        self.set_interval(PAINTED_S, self._first_paint)
+        self.set_interval(1.0, self._tick)
 
     def _first_paint(self) -> None:
+        if self._painted or not self.is_current or not self._page.size.height:
+            return
         self._typed.value = ""
         self._painted = True
         self._look_at_end()
@@ -83,43 +107,68 @@ class SignScreen(ModalScreen[bool]):
         self._fill()
         self.call_after_refresh(self._look_at_end)
 
+    def _tick(self) -> None:
+        self._fill()
+        self._look_at_end()
+
     def _fill(self) -> None:
-        width = max(20, min(110, self.size.width) - 5)
-        lines = [piece for each in self._lines for piece in (fold(each, width, 12) or [[]])]
+        width = max(20, min(WIDE, self.size.width) - FRAME)
+        lines = [
+            piece
+            for each in self._question.lines(present.now())
+            for piece in (fold(each, width, 12) or [[]])
+        ]
+        if len(lines) != self._lines:  # other lines: what was the end is not any more
+            self._lines, self._end_seen = len(lines), False
+            self._page.styles.height = max(1, min(len(lines), self.size.height - AROUND))
         self._page.show(lines)
-        self._page.styles.height = max(1, min(len(lines), int(self.size.height * 0.7)))
 
     def _look_at_end(self) -> None:
         page = self._page
-        self._end_seen |= page.scroll_offset.y >= page.max_scroll_y and page.size.height > 0
-        if self._end_seen:
-            self._told.update(Content(f"Type {self._why} to sign: {self._word}"))
+        if self._painted and self.is_current and page.size.height > 0:
+            shown = page.scroll_offset.y + page.size.height
+            self._end_seen |= shown >= min(self._lines, page.virtual_size.height)
+        why, word = self._question.why, self._question.word
+        if over := self._question.over(present.now()):
+            words = f"It cannot be signed any more: {over}. Esc leaves."
+        elif not self._end_seen:
+            words = "Scroll down to the end; then it can be signed."
         else:
-            self._told.update(Content("Scroll to the end; then it can be signed."))
+            words = f"Type {why} to sign: {word}"
+        self._told.update(Content(clean(f"{self._mistake}{words}", 400)))
+
+    def _scrolled(self) -> None:
+        self.call_after_refresh(self._look_at_end)
 
     def action_scroll(self, way: str) -> None:
         """Scroll the page; the end counts once it was shown."""
-        getattr(self._page, f"scroll_{way}")(animate=False)
-        self.call_after_refresh(self._look_at_end)
+        if self._painted:
+            getattr(self._page, f"scroll_{way}")(animate=False)
 
-    def on_mouse_scroll_down(self) -> None:
-        """The wheel scrolls too."""
-        self.action_scroll("down")
+    def on_input_changed(self, event: Input.Changed) -> None:
+        """What was wrong before is not any more."""
+        event.stop()
+        if self._mistake and event.value:
+            self._mistake = ""
+            self._look_at_end()
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         """Sign where what was asked for was typed; anything else signs nothing."""
         event.stop()
         if not self._painted:
             return
-        if not self._end_seen:
+        self._look_at_end()
+        if self._question.over(present.now()):
+            self._mistake = "Not signed. "
+        elif not self._end_seen:
             self._typed.value = ""
-            self._told.update(Content("Not signed: scroll to the end first."))
-        elif event.value.strip() == self._word:
+            self._mistake = "Not signed: the end was not shown yet. "
+        elif event.value.strip() == self._question.word:
             self.dismiss(True)
+            return
         else:
-            self._told.update(
-                Content(f"Not signed: that is not {self._why} ({self._word}); {NO_MATCH}.")
-            )
+            self._mistake = f"Not signed: that is not {self._question.why}; {NO_MATCH}. "
+        self._look_at_end()
 
     def action_give_up(self) -> None:
         """Sign nothing."""
@@ -131,18 +180,23 @@ class PromptScreen(ModalScreen[str | None]):
 
     CSS = "PromptScreen { align: center middle; }" + BOX + TYPED
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "give_up", "give up", show=False)]
+    HEADS: ClassVar[dict[str, str]] = {
+        "pin": "PIN of the hardware key",
+        "passphrase": "Passphrase of the key file",
+        "touch": "Touch the key now",
+        "confirm": "The key asks",
+    }
 
     def __init__(self, look: Look, prompt: Prompt) -> None:
         super().__init__()
         self._look = look
         self._prompt = prompt
+        self._done = False
 
     def compose(self) -> ComposeResult:
         """What ssh-keygen said, the key, and a line that shows nothing of what is typed."""
-        heads = {"pin": "PIN of the hardware key", "passphrase": "Passphrase of the key file",
-                 "touch": "Touch the key now", "confirm": "The key asks"}  # fmt: skip
         with Vertical(id="box", classes="plain" if self._look.ascii_only else ""):
-            yield Label(Content(heads.get(self._prompt.kind, "The key asks")))
+            yield Label(Content(self.HEADS.get(self._prompt.kind, "The key asks")))
             yield Label(Content(clean(self._prompt.text, 200)))
             if self._prompt.key:
                 yield Label(Content(f"key {clean(self._prompt.key, 200)}"))
@@ -156,6 +210,17 @@ class PromptScreen(ModalScreen[str | None]):
         """Hand it on; it is kept nowhere."""
         event.stop()
         self.dismiss(event.value)
+
+    def over(self) -> None:
+        """The key has had its answer: leave, now or once what lies above has left."""
+        self._done = True
+        if self.is_current:
+            self.dismiss(None)
+
+    def on_screen_resume(self) -> None:
+        """Leave where that was asked for meanwhile."""
+        if self._done:
+            self.call_later(self.dismiss, None)
 
     def action_give_up(self) -> None:
         """No answer."""
