@@ -14,6 +14,7 @@ import pytest
 from console.hostside.probe.declared import Declared
 from console.hostside.probe.inventory import (
     containers,
+    firewall,
     hardware,
     models,
     packages,
@@ -318,3 +319,24 @@ def test_packages_of_an_image_without_dpkg_and_a_status_file_cut_in_pieces(tmp_p
     names = {one.name for one in found.tables["packages"].values()}
     assert names == {f"p{n}" for n in range(3000)} | {"tzdata"}
     assert found.steps > len(text) // packages.CHUNK
+
+
+def test_versions_in_the_layout_of_the_guard(tmp_path: Path) -> None:
+    tree(tmp_path, {f"/srv/models/versions/{v}/model.safetensors": b"w" for v in ("v1", "v2")})
+    os.symlink("versions/v2", tmp_path / "srv/models/current")
+    rows = model(tmp_path)
+    assert {key: (row.current, row.error) for key, row in rows.items()} == {
+        "chat/v1": (False, ""),
+        "chat/v2": (True, ""),
+    }
+
+
+def test_tables_of_the_guard_do_not_change_the_digest_of_the_hosts_own_rules() -> None:
+    own = [{"table": {"family": "inet", "name": "filter"}},
+           {"rule": {"family": "inet", "table": "filter", "chain": "input", "expr": []}}]  # fmt: skip
+    guards = [{"table": {"family": "inet", "name": "watchfloor"}},
+              {"rule": {"family": "inet", "table": "watchfloor", "chain": "in", "expr": []}}]  # fmt: skip
+    plain = json.dumps({"nftables": own}).encode()
+    isolated = json.dumps({"nftables": [*own, *guards]}).encode()
+    assert firewall.normalised(isolated) == firewall.normalised(plain)
+    assert firewall.normalised(plain)[1] == 1

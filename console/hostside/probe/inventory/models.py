@@ -26,6 +26,8 @@ MAX_VERSIONS = 200
 MAX_FILES = 200_000
 MAX_LISTED = 20_000
 CHUNK = 200
+LAYOUT = "versions"
+"""Folder of the versions in the layout that the guard's model actions work on (docs/models.md)."""
 CURRENT = "current"
 HUB = "snapshots"
 RIGHT = "CAP_DAC_READ_SEARCH or root (tier 2)"
@@ -88,7 +90,10 @@ def current_of(place: Place, path: str) -> tuple[str, str]:
     except OSError:
         return "", ""
     whole = os.path.normpath(target if target.startswith("/") else f"{path}/{target}")
-    if os.path.dirname(whole) != os.path.normpath(path):
+    folder = os.path.normpath(path)
+    if os.path.dirname(whole) == f"{folder}/{LAYOUT}":
+        return f"{LAYOUT}/{os.path.basename(whole)}", ""
+    if os.path.dirname(whole) != folder:
         return "", f"points outside of the source, to {words(target, 120)}"
     return os.path.basename(whole), ""
 
@@ -117,14 +122,22 @@ def versions(place: Place, source: dict[str, Any], path: str) -> tuple[list[str]
             main = ""
         names = [f"{HUB}/{name}" for name in folders(place.path(f"{path}/{HUB}"))]
         return names[:MAX_VERSIONS] or [""], f"{HUB}/{main.strip()}"
+    if LAYOUT in names and (current.startswith(f"{LAYOUT}/") or names == [LAYOUT]):
+        names = [f"{LAYOUT}/{name}" for name in folders(place.path(f"{path}/{LAYOUT}"))]
+        return _newest(names, current) or [""], current
     numbered = bool(names) and all(name.isdecimal() for name in names)
     if not names or not (current or all(n[:1].isdecimal() or n[:1] == "v" for n in names)):
         return [""], ""
     if numbered and not current and source.get("kind") == "triton":
         current = max(names, key=int)
-    if len(names) > MAX_VERSIONS:  # the newest by name, and the one that is served
-        names = sorted({*names[1 - MAX_VERSIONS :], *({current} & set(names))})
-    return names, current
+    return _newest(names, current), current
+
+
+def _newest(names: list[str], current: str) -> list[str]:
+    """The newest by name, and the one that is served."""
+    if len(names) <= MAX_VERSIONS:
+        return names
+    return sorted({*names[1 - MAX_VERSIONS :], *({current} & set(names))})
 
 
 def _row(source: dict[str, Any], version: str, **facts: Any) -> list[Any]:
