@@ -173,8 +173,10 @@ def test_sudo_starts_the_guard_without_arguments_only(lab: Lab, argv: tuple[str,
 
 
 def test_a_link_to_the_guard_starts_the_guard_s_own_path(lab: Lab) -> None:
-    """sudo compares a link of the same name by what it leads to, and then starts the path of its
-    own rule: the link can be turned meanwhile and changes nothing. Threats: 73."""
+    """A link that is turned meanwhile changes nothing. Threats: 73.
+
+    sudo compares a link of the same name by what it leads to, and starts the path of its own rule.
+    """
     host = lab.host
     host.run("ln", "-sfn", GUARD, "/tmp/guard")
     caller = subprocess.Popen(
