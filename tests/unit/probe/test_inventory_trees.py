@@ -332,10 +332,14 @@ def test_versions_in_the_layout_of_the_guard(tmp_path: Path) -> None:
 
 
 def test_tables_of_the_guard_do_not_change_the_digest_of_the_hosts_own_rules() -> None:
-    own = [{"table": {"family": "inet", "name": "filter"}},
-           {"rule": {"family": "inet", "table": "filter", "chain": "input", "expr": []}}]  # fmt: skip
-    guards = [{"table": {"family": "inet", "name": "watchfloor"}},
-              {"rule": {"family": "inet", "table": "watchfloor", "chain": "in", "expr": []}}]  # fmt: skip
+    own = [
+        {"table": {"family": "inet", "name": "filter"}},
+        {"rule": {"family": "inet", "table": "filter", "chain": "input", "expr": []}},
+    ]
+    guards = [
+        {"table": {"family": "inet", "name": "watchfloor"}},
+        {"rule": {"family": "inet", "table": "watchfloor", "chain": "in", "expr": []}},
+    ]
     plain = json.dumps({"nftables": own}).encode()
     isolated = json.dumps({"nftables": [*own, *guards]}).encode()
     assert firewall.normalised(isolated) == firewall.normalised(plain)
