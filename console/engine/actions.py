@@ -32,6 +32,10 @@ from console.model.view import HostView
 from console.trust.sign import Signing
 
 
+LEAVE_S = 2.0
+"""For a reachability that is being confirmed: without it the host would undo what was approved."""
+
+
 class Parts(msgspec.Struct, frozen=True, kw_only=True):
     """What guarded actions of one operator are made of."""
 
@@ -361,7 +365,9 @@ class Actions:
         await self.guards.run()
 
     async def stop(self) -> None:
-        """End what is under way."""
+        """End what is under way; whoever leaves right after an approval still confirms it."""
+        if self._confirms:
+            await asyncio.wait(self._confirms, timeout=LEAVE_S)
         for task in list(self._confirms):
             task.cancel()
         await asyncio.gather(*self._confirms, return_exceptions=True)
