@@ -6,6 +6,7 @@ import os
 
 from . import ops, publish, recover
 from .refused import Refused
+from .spool import JOURNAL, STANDING
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
     from .guard import Guard
 
     Work = Callable[[Guard], dict[str, Any]]
+
+
+RETRY_S = 30
 
 
 def answer(g: Guard, envelope: dict[str, Any]) -> dict[str, Any]:
@@ -69,5 +73,15 @@ def tick(g: Guard) -> dict[str, Any]:
     """What a timer does: revert what is overdue, put back what was lost, publish."""
     recover.look(g)
     recover.reserve(g)
+    if any(each["state"] == "REVERTING" for each in g.store.all(JOURNAL) + g.store.all(STANDING)):
+        g.arm(RETRY_S)  # what could not be undone is tried again, whoever calls or does not
     g.changed = True
     return {}
+
+
+def boot(g: Guard) -> dict[str, Any]:
+    """The same once after a boot, when no watcher of before is left."""
+    for each in g.store.all(STANDING):
+        if each.get("ttl"):
+            g.arm(g.clock.left(each["ttl"]) + 1)
+    return tick(g)

@@ -27,7 +27,7 @@ def command(g: Guard, arguments: list[str], genuine: Callable[[], bool]) -> int:
 
     known: dict[str, Callable[[Guard], dict[str, Any]]] = {
         "tick": call.tick,
-        "boot": call.tick,
+        "boot": call.boot,
         "repair": _repair,
         "clock-reset": _clock_reset,
         "status": lambda g: {"state": publish.state(g)},

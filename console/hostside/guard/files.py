@@ -162,11 +162,12 @@ class Files:
         """Make it where it is not there, with all above it, and check that it is ours."""
         try:
             os.mkdir(path, mode)
+            os.chmod(path, mode)  # whatever the umask is: ours lets nobody else in
         except FileExistsError:
             pass
         except FileNotFoundError:
             self.folder(os.path.dirname(path), 0o755)
-            os.mkdir(path, mode)
+            return self.folder(path, mode)
         try:
             handle = os.open(path, FOLDER)
         except OSError:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 MAX_INPUT = 256 << 10
 INPUT_S = 10
 LOCK_S = 60
+LONG_S = 600  # a timer or root waits rather than gives up
 LIMITS = (
     (resource.RLIMIT_FSIZE, resource.RLIM_INFINITY),
     (resource.RLIMIT_CPU, resource.RLIM_INFINITY),
@@ -44,7 +45,11 @@ def main(path: str, digest: str, genuine: Callable[[], bool]) -> int:
         envelope = {} if arguments else read()
         g = make(path, digest)
         _critical()
-        _patience(LOCK_S, "busy", "the guard of this host is at work for somebody else")
+        _patience(
+            LONG_S if arguments else LOCK_S,
+            "busy",
+            "the guard of this host is at work for somebody else",
+        )
         g.at_lock = lambda: signal.setitimer(signal.ITIMER_REAL, 0)
         if arguments:
             from .commands import command

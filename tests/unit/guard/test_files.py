@@ -248,6 +248,17 @@ def test_the_caller_is_derived(tmp_path: Path) -> None:
         assert derive(environ).key == ""
 
 
+def test_folders_that_others_read_are_theirs_to_enter(files: Files, tmp_path: Path) -> None:
+    """The guard's own umask does not shut the probe out."""
+    before = os.umask(0o077)
+    try:
+        files.folder(str(tmp_path / "run/public"), 0o750)
+    finally:
+        os.umask(before)
+    assert (tmp_path / "run").stat().st_mode & 0o777 == 0o755
+    assert (tmp_path / "run/public").stat().st_mode & 0o777 == 0o750
+
+
 def test_which_calls_seem_to_be_one_console() -> None:
     def facts(address: str, port: int, key: str = "") -> dict[str, object]:
         return Caller("wfops", address, port, key).facts()

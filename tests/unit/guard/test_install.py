@@ -6,6 +6,8 @@ from base64 import b64encode
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from console.demo.fido import FidoKey
 from console.hostside import bundle
 from console.hostside.guard import canonical
@@ -65,8 +67,9 @@ def test_a_roster_that_nobody_may_follow_is_refused(host: Host) -> None:
     assert host.call("submit", **without)["rule"] == "payload"
     beside = host.call("submit", None, payload=silent, **host.request())
     assert beside["rule"] == "payload"
-    for given in ({}, {"data": "!", "signatures": []}, {"data": "", "signatures": [1]}, [], 1):
-        assert ask(host, "install-roster", data, given)["rule"] == "payload"  # type: ignore[arg-type]
+    wrong: tuple[Any, ...] = ({}, {"data": "!", "signatures": []}, {"data": "", "signatures": [1]})
+    for given in (*wrong, []):
+        assert ask(host, "install-roster", data, given)["rule"] == "payload"
 
 
 def test_a_payload_that_was_changed_on_the_host(host: Host) -> None:
@@ -154,15 +157,13 @@ def test_a_guard_is_replaced_by_one_that_runs(tmp_path: Path, monkeypatch: Any) 
 
 def _built_otherwise(base: str) -> bytes:
     """A later build: the same modules and one line more."""
-    original = bundle.read_tree
+    original = bundle.read_tree  # type: ignore[attr-defined]
 
     def read(folder: str) -> dict[str, bytes]:
-        found = original(folder)
+        found: dict[str, bytes] = original(folder)
         found["refused.py"] += b"\n# a later build\n"
         return found
 
-    bundle.read_tree = read
-    try:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(bundle, "read_tree", read)
         return bundle.guard("simulated", base)
-    finally:
-        bundle.read_tree = original

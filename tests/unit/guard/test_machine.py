@@ -2,7 +2,7 @@
 
 import pytest
 
-from console.hostside.guard import audit
+from console.hostside.guard import audit, call
 from console.hostside.guard.caller import Caller
 from tests.support.guardhost import Host
 from tests.support.guardkit import policy_doc, roster_doc
@@ -220,10 +220,15 @@ def test_a_firewall_restart_is_made_good(host: Host) -> None:
 def test_what_has_a_time_ends_by_it(host: Host) -> None:
     params = {"source": "192.0.2.7", "confirm_s": 60, "expires_s": 600}
     rid = host.standing(action="block-source", params=params)
-    host.clock.go(599)
+    host.clock.go(500)
     host.tick()
     assert host.done()
     host.clock.reboot(2)
+    host.armed.clear()
+    assert call.locked(host.guard(), call.boot)["ok"]
+    assert host.armed == [99]
+    assert host.done()
+    host.clock.go(99)
     host.tick()
     assert host.done() == []
     assert host.state["closed"][-1]["why"] == "its time is over"
@@ -249,6 +254,7 @@ def test_what_cannot_be_undone_is_tried_again(host: Host) -> None:
     assert host.state["active"][0]["state"] == "REVERTING"
     host.tick()
     assert host.events(answer["id"]).count("undo_failed") == 1
+    assert host.armed == [61, 30, 30]  # a watcher comes again, whoever calls or does not
     host.simulate(fail_undo=[])
     host.tick()
     assert host.done() == []
