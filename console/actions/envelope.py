@@ -43,6 +43,7 @@ class Active(msgspec.Struct, frozen=True):
     progress: dict[str, object] = {}
     result: dict[str, object] = {}
     holds: bool = True
+    lost: int = 0
     same_console: bool = False
     needs: tuple[str, ...] = ()
     why: str = ""

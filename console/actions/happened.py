@@ -96,9 +96,13 @@ def _of_states(before: GuardView | None, after: GuardView, event: Any) -> Iterat
             yield event("guard.applied", item.id, **_facts(item), deadline=item.deadline)
         elif item.state == "STANDING" and before and (old is None or old.state != "STANDING"):
             yield event("guard.standing", item.id, **_facts(item))
-        if not item.holds and (old is None or old.holds):
+        # The guard puts back what it finds gone in one go, so that both may be news at once.
+        again = old is not None and item.lost > old.lost
+        if again or (not item.holds and (old is None or old.holds)):
             kind = "guard.isolation-lost" if item.action == "isolate" else "guard.lost"
             yield event(kind, item.id, **_facts(item))
+        if item.holds and old is not None and (again or not old.holds):
+            yield event("guard.put-back", item.id, **_facts(item))
     if before is None:
         return
     for item in after.closed:

@@ -168,6 +168,7 @@ def _active(item: Active, host: str, skew: float) -> ActiveView:
         progress=clean(str(progress.get("words") or ""), 200),
         result=_pairs(item.result),
         holds=item.holds,
+        lost=item.lost,
         same_console=item.same_console,
         why=clean(item.trouble or item.why, 300),
     )

@@ -180,6 +180,7 @@ class ActiveView(msgspec.Struct, frozen=True, kw_only=True):
     progress: str = ""
     result: tuple[Pair, ...] = ()
     holds: bool = True  # False: what was done is no longer so (a firewall restart, ...)
+    lost: int = 0  # how often the guard found that, whether or not it could put it back
     same_console: bool = False
     why: str = ""  # of a closed one: how it ended
 

@@ -48,7 +48,7 @@ def public(g: Guard, entry: Entry) -> dict[str, Any]:
         "holds": entry.get("holds", True),
         "same_console": entry["same_console"],
     }
-    for name in ("why", "trouble", "unrecorded"):
+    for name in ("why", "trouble", "unrecorded", "lost"):
         if entry.get(name):
             shown[name] = entry[name]
     return shown

@@ -143,6 +143,7 @@ def _put_back(g: Guard, folder: str, entry: Entry) -> None:
     first = entry.get("holds", True)
     entry["holds"] = False
     if first:
+        entry["lost"] = entry.get("lost", 0) + 1
         g.note(entry, "isolation_lost" if entry["action"] == "isolate" else "lost")
         g.store.save(folder, entry)
         g.tell(entry)

@@ -77,6 +77,19 @@ def test_states_are_told_as_they_change(
     assert told(Memory(), new, new) == []
 
 
+def test_what_was_put_back_within_one_look_is_still_told_as_lost() -> None:
+    """Threats: 66."""
+    old = msgspec.structs.replace(EMPTY, active=(state("STANDING", lost=1),))
+    gone = msgspec.structs.replace(EMPTY, active=(state("STANDING", lost=2, holds=False),))
+    back = msgspec.structs.replace(EMPTY, active=(state("STANDING", lost=2),))
+    both = ["guard.isolation-lost", "guard.put-back"]
+    assert [event.kind for event in told(Memory(), old, back)] == both
+    assert [event.kind for event in told(Memory(), old, gone)] == both[:1]
+    assert [event.kind for event in told(Memory(), gone, back)] == both[1:]
+    assert told(Memory(), back, back) == []
+    assert told(Memory(), None, back) == []
+
+
 @pytest.mark.parametrize(
     ("ended", "why", "wanted"),
     [
