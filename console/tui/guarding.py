@@ -26,6 +26,7 @@ from console.tui.control.commands import CommandError
 from console.tui.meaning.preview import draft_page, ends, left_out, preview_page
 from console.tui.navigation import VIEWS, Navigation
 from console.tui.screens.answers import AnswersScreen
+from console.tui.screens.base import WatchScreen
 from console.tui.screens.fleet import FleetScreen
 from console.tui.screens.form import ActionScreen, FormScreen
 from console.tui.screens.heat import HeatScreen
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from console.tui.app import ConsoleApp
 
 NO_GUARD = "nothing can be asked of hosts here: this is no live session"
+READY_LOOKS, READY_S = 50, 0.02
 ALONE = "one person sits at this console, by [operator] of its configuration"
 
 
@@ -223,8 +225,17 @@ class Guarded(Navigation):
             return ""
         outcomes = await engine.submit(preview, reason, mode, self.ask_prompt)
         self.action_requests()
+        await self._view_is_there()
         await self.answered("requested", outcomes)
         return ""
+
+    async def _view_is_there(self) -> None:
+        """What is told before a view has its widgets would be told below it."""
+        for _ in range(READY_LOOKS):
+            screen = self.screen
+            if not isinstance(screen, WatchScreen) or screen.ready:
+                return
+            await asyncio.sleep(READY_S)
 
     def _some(self, preview: Preview) -> str:
         names = [target.host for target in preview.usable]

@@ -12,6 +12,7 @@ from textual.app import App
 from textual.pilot import Pilot
 
 from console.tui.app import ConsoleApp
+from console.tui.control.actions import Mode
 from console.tui.settings import Settings
 from console.tui.style.look import Look
 from tests.support.attacks import Recorder
@@ -48,9 +49,12 @@ async def settle(pilot: Pilot[None]) -> None:
     await pilot.pause()
 
 
-def make_app(engine: StillEngine, *, ascii_only: bool = False) -> ConsoleApp:
-    """The real app over ``engine``."""
-    return ConsoleApp(lambda ask: engine, Settings(title="test"), look=Look(ascii_only=ascii_only))
+def make_app(
+    engine: StillEngine, *, ascii_only: bool = False, mode: Mode = Mode.FULL
+) -> ConsoleApp:
+    """The real app over ``engine``, as it is where hosts are watched."""
+    settings = Settings(title="test", mode=mode)
+    return ConsoleApp(lambda ask: engine, settings, look=Look(ascii_only=ascii_only))
 
 
 @pytest.fixture

@@ -22,8 +22,15 @@ from console.tui.screens.fleet import FleetScreen
 from console.tui.screens.host import TABS, HostScreen
 from console.tui.screens.modal import HelpScreen
 from console.tui.tables.layout import Layouts
-from tests.screens import cases_host, cases_overviews, cases_replay, cases_themes
+from tests.screens import (
+    cases_guarded,
+    cases_host,
+    cases_overviews,
+    cases_replay,
+    cases_themes,
+)
 from tests.screens.conftest import make_app, settle, text
+from tests.support.acting_engine import ActingEngine
 from tests.support.still_engine import StillEngine, gpu, process, view
 
 Case = Callable[["Hand"], Awaitable[None]]
@@ -32,6 +39,7 @@ CASES: dict[str, Case] = {
     **cases_host.CASES,
     **cases_themes.CASES,
     **cases_replay.CASES,
+    **cases_guarded.CASES,
 }
 
 
@@ -100,7 +108,7 @@ def case(*ids: str) -> Callable[[Case], Case]:
 def fleet() -> StillEngine:
     """Hosts enough for pages, with processes and GPUs of their own."""
     busy = tuple(process(100 + n, f"worker{n:02}", 50.0 - n) for n in range(40))
-    return StillEngine(
+    return ActingEngine(
         *(view(f"gpu{n:02}", gpus=(gpu(0, float(n)), gpu(1, 99.0 - n)), processes=busy)
           for n in range(1, 61)),
     )  # fmt: skip

@@ -14,6 +14,7 @@ PAGE = Path(__file__).resolve().parents[3] / "docs/actions.md"
 TITLES = {
     "fleet": "The fleet", "host": "One host", "table": "Rows, in every view that has some",
     "app": "Everywhere", "events": "What happened on all hosts",
+    "requests": "What was asked of hosts", "request": "One request",
     "plot": "The big plot", "heat": "The heat map",
     "replay": "While a recording plays", "wall": "The wall board",
 }  # fmt: skip
