@@ -31,7 +31,6 @@ from console.model.host import Host
 from console.model.view import HostView
 from console.trust.sign import Signing
 
-
 LEAVE_S = 2.0
 """For a reachability that is being confirmed: without it the host would undo what was approved."""
 

@@ -20,7 +20,7 @@ def hosts(tmp_path: Path) -> Iterator[list[GuardedHost]]:
     with ExitStack() as stack:
         found = [GuardedHost(tmp_path / name, name) for name in ("gpu01", "gpu02")]
         for host in found:
-            stack.enter_context(host.sshd)
+            stack.enter_context(host)
         # One login of operators opens all guards, as enrolment makes it.
         for host in found[1:]:
             host.login = found[0].login

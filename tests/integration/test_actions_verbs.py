@@ -91,7 +91,7 @@ def desk(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Iterator[Desk]:
     made = Desk(tmp_path, monkeypatch, capsys)
-    with made.host.sshd:
+    with made.host:
         made.configure()
         yield made
 
