@@ -52,8 +52,8 @@ class Seats(Protocol):
         """Who may sit here; the first is who does now."""
         ...
 
-    def act_as(self, name: str) -> None:
-        """Let that person sign from now on."""
+    def act_as(self, name: str) -> str:
+        """Let that person sign from now on; why not, or empty."""
         ...
 
 
@@ -108,17 +108,18 @@ class Guarded(Navigation):
     def action_operator(self, rest: str = "") -> None:
         """Let another person sign at this terminal, or say who may."""
         engine, name = self.engine, rest.strip()
-        if not isinstance(engine, Seats):
+        people = engine.people() if isinstance(engine, Seats) else ()
+        if len(people) < 2 or not isinstance(engine, Seats):
             self.say(ALONE)
-            return
-        people = engine.people()
-        if not name:
+        elif not name:
             self.say(f"{people[0]} sits here; :operator {' | '.join(people)}", "accent")
         elif name not in people:
             self.say(f"nobody here is called {clean(name, 40)}; there are {', '.join(people)}")
+        elif why := engine.act_as(name):
+            self.say(clean(why, 200))
         else:
-            engine.act_as(name)
-            self.say(f"{name} sits here now: what is signed is theirs", "accent")
+            told = f"{name} sits here now: what is signed is theirs; hosts note: same console"
+            self.say(told, "accent")
 
     def complete_operator(self, typed: str) -> list[str]:
         """Who may sit here."""

@@ -10,12 +10,13 @@ UNBOUND = "none"
 """Written instead of keys, it takes all keys from an action."""
 
 _SHOWN = {
-    "slash": "/", "question_mark": "?", "colon": ":", "escape": "Esc", "enter": "Enter",
+    "slash": "/", "question_mark": "?", "exclamation_mark": "!", "colon": ":", "escape": "Esc",
     "right_square_bracket": "]", "left_square_bracket": "[", "pageup": "PgUp", "pagedown": "PgDn",
-    "tab": "Tab", "home": "Home", "end": "End", "up": "Up", "down": "Down", "left": "Left",
-    "right": "Right", "minus": "-", "plus": "+", "apostrophe": "'", "full_stop": ".", "comma": ",",
-    "greater_than_sign": ">", "less_than_sign": "<", "space": "Space", "left_curly_bracket": "{",
-    "right_curly_bracket": "}", "backspace": "Backspace", "delete": "Del", "insert": "Ins",
+    "enter": "Enter", "tab": "Tab", "home": "Home", "end": "End", "up": "Up", "down": "Down",
+    "left": "Left", "right": "Right", "minus": "-", "plus": "+", "apostrophe": "'",
+    "full_stop": ".", "comma": ",", "greater_than_sign": ">", "less_than_sign": "<",
+    "space": "Space", "left_curly_bracket": "{", "right_curly_bracket": "}",
+    "backspace": "Backspace", "delete": "Del", "insert": "Ins",
 }  # fmt: skip
 _TYPED = {shown: key for key, shown in _SHOWN.items() if len(shown) == 1}
 _NAMED = {shown.lower(): key for key, shown in _SHOWN.items() if len(shown) > 1}

@@ -91,6 +91,13 @@ def fact(label: str, value: object, style: str = "") -> Cell:
     return [(f"  {label:{LABEL - 1}} ", "dim"), (text or "-", style if text else "dim")]
 
 
+def whole_id(id: str) -> Iterator[Cell]:
+    """All of an id in two lines, which fit the narrowest screen."""
+    half = (len(id) + 1) // 2
+    yield fact("id", id[:half])
+    yield fact("", id[half:])
+
+
 def head(words: str, look: Look) -> Cell:
     """Head of a group of lines."""
     return [(f" {words} ", "bold"), (look.rule * 20, "dim")]
@@ -153,7 +160,7 @@ def _people(request: RequestView, look: Look, now: float) -> Iterator[Cell]:
     if request.why_not and request.verified:
         yield fact("not by you", request.why_not, "warn")
     yield fact("six words", request.words, "accent")
-    yield fact("id", request.id)
+    yield from whole_id(request.id)
 
 
 def beside(request: RequestView, look: Look) -> Iterator[Cell]:
@@ -225,4 +232,4 @@ def active_page(active: ActiveView, look: Look, now: float) -> Iterator[Cell]:
     for label, value in active.result:
         yield fact(label.replace("_", " "), value)
     yield fact("six words", active.words, "accent")
-    yield fact("id", active.id)
+    yield from whole_id(active.id)

@@ -51,7 +51,7 @@ def short(view: HostView, now: float) -> Piece:
     if view.workstation:
         return "-", "dim"
     if guard is None:
-        return "no guard", "dim"
+        return ("unseen", "warn") if view.spec.guard_id else ("no guard", "dim")
     applied = [each for each in guard.active if each.state == "APPLIED"]
     waits = sum(each.state in OPEN for each in guard.requests)
     standing = sum(each.state == "STANDING" for each in guard.active)

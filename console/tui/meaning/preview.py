@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from console.model.guard import BREAK_GLASS, TWO_BEFORE, Draft, Outcome, Preview, TargetPreview
 from console.model.words import utc
-from console.tui.meaning.guarded import claims, dead_man, effect_lines, fact, head, undone
+from console.tui.meaning.guarded import claims, dead_man, effect_lines, fact, head, undone, whole_id
 from console.tui.meaning.guards import HURRY_S, left
 from console.tui.style.look import Cell, Look
 
@@ -62,7 +62,7 @@ def draft_page(
     words = f"{left(until, now)} (at {utc(preview.expires)} UTC by the host's clock)"
     yield fact("runs out in", words, "bad" if until - now < HURRY_S else "")
     yield fact("six words", draft.words, "accent")
-    yield fact("id", draft.id)
+    yield from whole_id(draft.id)
     yield []
     yield from workstation(preview.workstation, preview.risks, look)
     yield []

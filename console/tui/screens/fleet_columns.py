@@ -154,9 +154,7 @@ def _egress(view: HostView, look: Look) -> Cell:
 
 
 def _guard(view: HostView, look: Look) -> Cell:
-    words, style = guards.short(view, present.now())
-    mark = f"{look.mark(style)} " if style in ("warn", "bad") else ""
-    return [(mark + words, style)]
+    return [guards.short(view, present.now())]
 
 
 def _where(view: HostView, look: Look) -> Cell:
@@ -202,11 +200,14 @@ COLUMNS: tuple[Column[HostView], ...] = (
     Column("temp", "TEMP", 4, _heat, facts.gpu_heat, right=True, drop=2, unit="C"),
     Column("worst", "WORST", 16, _trouble, lambda v: float(facts.trouble(v)[0]), most=48, unit=""),
     Column(
-        "cpu", "CPU", 4, _cpu, lambda v: v.fast.cpu_pct if v.fast else None, True, drop=6, unit="%"
+        "guard", "GUARD", 8, _guard, lambda v: guards.short(v, present.now())[0], most=12, drop=6
     ),
-    Column("mem", "MEM", 4, _memory, facts.memory, right=True, drop=7, unit="%"),
     Column(
-        "procs", "ON GPU", 6, _gpu_processes, lambda v: float(len(v.gpu_processes)), True, drop=8,
+        "cpu", "CPU", 4, _cpu, lambda v: v.fast.cpu_pct if v.fast else None, True, drop=7, unit="%"
+    ),
+    Column("mem", "MEM", 4, _memory, facts.memory, right=True, drop=8, unit="%"),
+    Column(
+        "procs", "ON GPU", 6, _gpu_processes, lambda v: float(len(v.gpu_processes)), True, drop=9,
         unit="",
     ),
     Column(
@@ -220,7 +221,6 @@ COLUMNS: tuple[Column[HostView], ...] = (
     Column(
         "egress", "EGRESS", 7, _egress, lambda v: v.fast.tx_bps if v.fast else None, True, unit=RATE
     ),
-    Column("guard", "GUARD", 12, _guard, lambda v: guards.short(v, present.now())[0], drop=9),
     Column("site", "SITE", 14, _where, lambda v: v.spec.site, drop=10),
 )  # fmt: skip
 

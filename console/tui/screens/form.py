@@ -24,7 +24,7 @@ FORM_BOX = """
 #fields Input, #fields Input:focus { border: none; height: 1; padding: 0; margin: 0 0 1 0;
                                      background: $background; text-style: underline; }
 #fields Input:focus { text-style: reverse; }
-#told { height: auto; max-height: 6; }
+#told { width: 100%; height: auto; max-height: 6; }
 #choices { height: auto; max-height: 60vh; }
 #pick, #pick:focus { border: none; height: 1; padding: 0; background: $background;
                      text-style: reverse; }
@@ -37,9 +37,9 @@ class ActionScreen(ModalScreen[str | None]):
     CSS = "ActionScreen { align: center middle; }" + FORM_BOX
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "give_up", "give up", show=False),
-        Binding("tab", "complete", "complete", show=False, priority=True),
-        Binding("down,pagedown", "scroll('page_down')", "down", show=False, priority=True),
-        Binding("up,pageup", "scroll('page_up')", "up", show=False, priority=True),
+        Binding("tab", "complete", "complete", show=False),
+        Binding("down,pagedown", "scroll('page_down')", "down", show=False),
+        Binding("up,pageup", "scroll('page_up')", "up", show=False),
     ]
 
     def __init__(self, look: Look, hosts: Sequence[str], every: Sequence[ActionAbout]) -> None:

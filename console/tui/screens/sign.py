@@ -26,8 +26,8 @@ SIGN_BOX = """
 #box { width: 110; max-width: 100%; height: auto; max-height: 100%; border: round $edge;
        background: $background; padding: 0 1; }
 #box.plain { border: ascii $edge; }
-#page { height: auto; max-height: 80vh; }
-#told { height: auto; max-height: 4; }
+#page { height: auto; }
+#told { width: 100%; height: 2; }
 #typed-word, #typed-word:focus { border: none; height: 1; padding: 0; background: $background;
                                  text-style: reverse; }
 """
@@ -35,7 +35,7 @@ NO_MATCH = "type it exactly; Esc leaves without signing"
 WIDE = 110
 FRAME = 5
 """Cells of the frame, its padding and the scroll bar."""
-AROUND = 6
+AROUND = 5
 """Lines of the frame, of what is told below the page, and of the line that is typed into."""
 PAINTED_S = 0.3
 """When the page is taken to be painted at the latest, if this screen is in front."""
@@ -57,8 +57,8 @@ class SignScreen(ModalScreen[bool]):
     CSS = "SignScreen { align: center middle; }" + SIGN_BOX
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "give_up", "give up", show=False),
-        Binding("down,pagedown", "scroll('page_down')", "down", show=False, priority=True),
-        Binding("up,pageup", "scroll('page_up')", "up", show=False, priority=True),
+        Binding("down,pagedown", "scroll('page_down')", "down", show=False),
+        Binding("up,pageup", "scroll('page_up')", "up", show=False),
     ]
 
     def __init__(self, look: Look, question: Question) -> None:
@@ -125,9 +125,11 @@ class SignScreen(ModalScreen[bool]):
 
     def _look_at_end(self) -> None:
         page = self._page
-        if self._painted and self.is_current and page.size.height > 0:
+        if self._painted and self.is_current and page.size.height > 0 and not self._end_seen:
             shown = page.scroll_offset.y + page.size.height
-            self._end_seen |= shown >= min(self._lines, page.virtual_size.height)
+            self._end_seen = shown >= self._lines
+            if self._end_seen:
+                self._mistake = ""
         why, word = self._question.why, self._question.word
         if over := self._question.over(present.now()):
             words = f"It cannot be signed any more: {over}. Esc leaves."
