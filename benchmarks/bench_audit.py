@@ -13,7 +13,7 @@ from typing import Any
 from console.audit.checkpoint import read
 from console.audit.signatures import check
 from console.audit.verify import Material, Remembered, verify
-from console.hostside.guard.audit import write
+from console.hostside.guard.audit.log import write
 from tests.support.auditlog import BOOT, Host
 
 RECORDS = 100_000

@@ -15,8 +15,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from console.hostside.guard import net_rules
 from console.hostside.guard.actions import action
+from console.hostside.guard.network import rules as net_rules
 from tests.support.netlab import EVIL4, EVIL6, HOST, NETWORKS, Driver, NetLab, netlab
 from tests.support.netlab import run as run_program
 

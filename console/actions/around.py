@@ -6,8 +6,8 @@ from typing import Protocol
 import msgspec
 
 from console.clock import Clock
-from console.hostside.guard.people import Roster
-from console.hostside.guard.policy import Policy
+from console.hostside.guard.trust.people import Roster
+from console.hostside.guard.trust.policy import Policy
 from console.model.host import Host
 from console.ssh.guardcall import Answer
 from console.trust.sign import Signing

@@ -6,8 +6,8 @@ from console.actions import plan
 from console.actions.around import Around, Trusted, rules_for
 from console.actions.ask import ask, link_words
 from console.errors import ActionError, KeyFileError, LinkError
-from console.hostside.guard import canonical, documents
 from console.hostside.guard.refused import Refused
+from console.hostside.guard.trust import canonical, documents
 from console.model.guard import TargetPreview
 from console.model.host import HostState
 from console.model.view import HostView

@@ -8,9 +8,9 @@ import msgspec
 from console.actions.around import Around
 from console.actions.send import Parcel
 from console.errors import ActionError
-from console.hostside.guard import canonical, documents
 from console.hostside.guard.actions import action as action_of
 from console.hostside.guard.refused import Refused
+from console.hostside.guard.trust import canonical, documents
 from console.model.guard import Ask, RequestView
 from console.model.host import Host
 from console.trust import verify

@@ -9,8 +9,8 @@ from typing import Any
 import msgspec
 
 from console.errors import ActionError
-from console.hostside.guard import canonical, documents
 from console.hostside.guard.refused import Refused
+from console.hostside.guard.trust import canonical, documents
 from console.model.guard import Outcome, Preview
 from console.text import clean
 

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from console.errors import ActionError
-from console.hostside.guard.evidence import PARTS
+from console.hostside.guard.host.evidence import PARTS
 from console.model.guard import Field
 from console.text import clean
 

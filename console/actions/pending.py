@@ -15,11 +15,11 @@ from console.actions import plan
 from console.actions.around import Trusted, rules_for
 from console.actions.envelope import Envelope, envelope
 from console.errors import ActionError
-from console.hostside.guard import canonical, documents
 from console.hostside.guard.actions import action as action_of
-from console.hostside.guard.policy import Rule
 from console.hostside.guard.refused import Refused
-from console.hostside.guard.words import words
+from console.hostside.guard.trust import canonical, documents
+from console.hostside.guard.trust.policy import Rule
+from console.hostside.guard.trust.words import words
 from console.model.guard import BREAK_GLASS, ONE_THEN_RATIFY, RequestView
 from console.text import clean
 from console.trust.verify import verify

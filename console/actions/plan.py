@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-from console.hostside.guard import canonical
 from console.hostside.guard.actions import action
 from console.hostside.guard.refused import Refused
+from console.hostside.guard.trust import canonical
 from console.model.guard import About, Pair
 from console.text import clean
 

@@ -13,10 +13,10 @@ from console.actions.around import Around
 from console.actions.challenge import challenge
 from console.actions.forms import typed
 from console.errors import ActionError
-from console.hostside.guard import canonical, documents
 from console.hostside.guard.actions import action as action_of
 from console.hostside.guard.refused import Refused
-from console.hostside.guard.words import words
+from console.hostside.guard.trust import canonical, documents
+from console.hostside.guard.trust.words import words
 from console.model.guard import BREAK_GLASS, Draft, Preview, TargetPreview
 from console.model.view import HostView
 from console.trust import verify

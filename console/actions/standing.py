@@ -11,7 +11,7 @@ from console.actions.around import Trusted
 from console.actions.envelope import Active, State, state
 from console.actions.pending import Judged, Seen, judge, request_view
 from console.errors import ActionError
-from console.hostside.guard.words import words
+from console.hostside.guard.trust.words import words
 from console.model.guard import ActiveView, GuardDocs, GuardView, Pair, RequestView
 from console.model.host import HostState
 from console.model.view import HostView
@@ -52,7 +52,9 @@ def guard_view(
         host=host.name,
         guard_id=host.spec.guard_id,
         host_key=host.link.host_key if host.link else "",
-        boot_id=docs.boot_id,
+        # The guard's own word where there is one: in a container of systemd the sensor's sandbox
+        # sees the boot of the machine below.
+        boot_id=(told.boot_id if told else "") or docs.boot_id,
         now=int(now + skew),
         skew_s=skew,
         live=host.state is HostState.LIVE,

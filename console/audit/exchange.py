@@ -34,7 +34,7 @@ def write_log(path: Path, material: Material) -> None:
 
 
 def _shown(line: bytes) -> bytes:
-    from console.hostside.guard.audit import shown
+    from console.hostside.guard.audit.log import shown
 
     return shown(line).encode()
 

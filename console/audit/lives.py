@@ -8,8 +8,8 @@ import msgspec
 
 from console.audit.records import MAX_FOUND, Record
 from console.audit.trust import Link, Trust, Unproved
-from console.hostside.guard import canonical, documents
 from console.hostside.guard.refused import Refused
+from console.hostside.guard.trust import canonical, documents
 
 HOLDS = frozenset(("APPLIED", "STANDING"))
 UNDER_WAY = frozenset(("EXECUTING", "REVERTING"))

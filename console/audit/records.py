@@ -7,8 +7,8 @@ from typing import Any
 
 import msgspec
 
-from console.hostside.guard import tlog
-from console.hostside.guard.audit import parse, write
+from console.hostside.guard.audit import tlog
+from console.hostside.guard.audit.log import parse, write
 
 MAX_LINES = 5_000_000
 MAX_BYTES = 1 << 30

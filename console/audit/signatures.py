@@ -14,8 +14,8 @@ from cryptography.hazmat.primitives.asymmetric.ec import (
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
-from console.hostside.guard import sshsig
 from console.hostside.guard.refused import Refused
+from console.hostside.guard.trust import sshsig
 
 _ORDER = 2**252 + 27742317777372353535851937790883648493
 

@@ -9,11 +9,11 @@ import msgspec
 
 from console.audit.records import Record
 from console.audit.signatures import BadSignature, check
-from console.hostside.guard import documents
 from console.hostside.guard.actions import action
-from console.hostside.guard.people import Roster, usable
-from console.hostside.guard.policy import Policy
 from console.hostside.guard.refused import Refused
+from console.hostside.guard.trust import documents
+from console.hostside.guard.trust.people import Roster, usable
+from console.hostside.guard.trust.policy import Policy
 
 INSTALL = {"roster": "install-roster", "policy": "install-policy"}
 MAX_CHAIN = 512

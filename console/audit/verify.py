@@ -13,7 +13,7 @@ from console.audit.lives import Lives
 from console.audit.records import Walked, walk
 from console.audit.report import Report
 from console.audit.trust import Link
-from console.hostside.guard.sshsig import fingerprint
+from console.hostside.guard.trust.sshsig import fingerprint
 from console.store.witness import Seen, Sent
 from console.text import clean
 

@@ -7,7 +7,7 @@ import msgspec
 
 from console.audit.checkpoint import BadCheckpoint, Checkpoint, read
 from console.audit.records import as_line, read_line
-from console.hostside.guard.sshsig import fingerprint
+from console.hostside.guard.trust.sshsig import fingerprint
 from console.store.witness import Witness
 
 MAX_TAIL = 512

@@ -44,12 +44,16 @@ def run(args: argparse.Namespace) -> int:
 # -- the terminal
 
 
+LONGEST = 4096
+"""Characters of a printed line; a longer one is cut, and what a terminal obeys is never printed."""
+
+
 def _say(text: Iterable[str]) -> None:
-    sys.stderr.write("".join(f"{line}\n" for line in text))
+    sys.stderr.write("".join(f"{clean(line, LONGEST)}\n" for line in text))
 
 
 def _out(text: Iterable[str]) -> None:
-    sys.stdout.write("".join(f"{line}\n" for line in text))
+    sys.stdout.write("".join(f"{clean(line, LONGEST)}\n" for line in text))
 
 
 async def ask(prompt: Prompt) -> str | None:

@@ -11,7 +11,7 @@ from console.errors import ConfigError, UsageError
 from console.text import clean
 
 if TYPE_CHECKING:
-    from console.hostside.guard.people import Roster
+    from console.hostside.guard.trust.people import Roster
 
 ABOUT = """\
 A version of a model is a folder; MANIFEST.json in it names every file by its SHA-256 and is signed.
@@ -79,7 +79,7 @@ def evaluate(args: argparse.Namespace) -> int:
 
 def _sign(args: argparse.Namespace, kind: str) -> int:
     from console.cli.acting import ask
-    from console.hostside.guard.documents import NAMESPACES
+    from console.hostside.guard.trust.documents import NAMESPACES
     from console.trust import manifests
     from console.trust.sign import KeyFileSigning
 
@@ -125,7 +125,7 @@ def _who(person: str, key: str) -> str:
 
 
 def _roster(file: Path | None) -> "Roster | None":
-    from console.hostside.guard.people import Roster
+    from console.hostside.guard.trust.people import Roster
     from console.hostside.guard.refused import Refused
     from console.trust.chain import Chain
     from console.trust.keyfiles import read

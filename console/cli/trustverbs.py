@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from console.hostside.guard.people import Roster
-    from console.hostside.guard.policy import Policy
+    from console.hostside.guard.trust.people import Roster
+    from console.hostside.guard.trust.policy import Policy
     from console.trust.chain import Chain
 
 from console.errors import UsageError
@@ -154,7 +154,7 @@ def propose(args: argparse.Namespace) -> int:
 
 
 def _signers(kind: str, now: "Roster | Policy", new: "Roster | Policy") -> list[str]:
-    from console.hostside.guard.people import Roster
+    from console.hostside.guard.trust.people import Roster
     from console.trust.chain import Chain
 
     roster = now if isinstance(now, Roster) else Chain.own().load().roster
@@ -170,7 +170,7 @@ def sign(args: argparse.Namespace) -> int:
     """``sign``: one signature, by ssh-keygen in a process of its own."""
     from console.cli.acting import ask
     from console.cli.common import configured
-    from console.hostside.guard.documents import NAMESPACES
+    from console.hostside.guard.trust.documents import NAMESPACES
     from console.trust import roster as docs
     from console.trust.chain import write
     from console.trust.sign import KeyFileSigning, fingerprint
@@ -257,7 +257,7 @@ def verify(args: argparse.Namespace) -> int:
 
 def attest(args: argparse.Namespace) -> int:
     """``attest``: whether a key was made in hardware."""
-    from console.hostside.guard import sshsig
+    from console.hostside.guard.trust import sshsig
     from console.trust.attestation import judge, makers
     from console.trust.keyfiles import public_key, read
     from console.trust.roster import key_entry

@@ -26,6 +26,18 @@ class Acting:
         """Empty, or why nothing can be signed here."""
         return self._actions.may_act()
 
+    def person(self) -> str:
+        """Who signs at this console now; empty where nobody does."""
+        return self._actions.person()
+
+    def people(self) -> tuple[str, ...]:
+        """Who may sit at this console; the first does now."""
+        return self._actions.people()
+
+    def act_as(self, name: str) -> str:
+        """Let that person sign from now on; why not, or empty."""
+        return self._actions.act_as(name)
+
     def actions(self, host: str) -> tuple[ActionAbout, ...]:
         """Every action there is."""
         return self._actions.actions(host)

@@ -47,6 +47,7 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
     environ: Mapping[str, str]
     workstation: str
     witness: Witness | None = None
+    others: Mapping[str, Signing] = {}  # who else may sit down at this console, by person
 
 
 class Actions:
@@ -65,6 +66,38 @@ class Actions:
             load_trusted=parts.load_trusted,
             refusal=lambda trouble: self._refusal(trouble),
         )
+
+    # -- who sits here
+
+    def person(self) -> str:
+        """Who signs now; empty where nobody does."""
+        return self._parts.person
+
+    def people(self) -> tuple[str, ...]:
+        """Who may sit at this console; the first does now."""
+        own = self._parts.person
+        return (own, *self._parts.others) if own else ()
+
+    def act_as(self, name: str) -> str:
+        """Let that person sign from now on; why not, or empty.
+
+        The console goes on to log in with its own key, whoever sits at it: that is how a guard
+        sees, and records, that two signatures came from one console.
+        """
+        now = self._parts
+        if name == now.person:
+            return ""
+        signing = now.others.get(name)
+        if signing is None:
+            return f"nobody called {name!r} has a key at this console"
+        others = {now.person: now.signing, **now.others}
+        del others[name]
+        situation = msgspec.structs.replace(now.situation, person=name)
+        self._parts = msgspec.structs.replace(
+            now, person=name, signing=signing, others=others, situation=situation
+        )
+        self.guards.person = name
+        return ""
 
     # -- whether
 

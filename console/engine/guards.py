@@ -59,7 +59,7 @@ class Guards:
         """
         self._sight = sight
         self._clock = clock
-        self._person = person
+        self.person = person  # who judges: another may sit down at this console
         self._builds = builds
         self._load = load_trusted
         self._refusal = refusal
@@ -102,7 +102,7 @@ class Guards:
             status = session.status
             known = self._looked.get(session.spec.name)
             rest = (status.state, status.link and status.link.host_key, session.spec.guard_id,
-                    self.trusted, refusal)  # fmt: skip
+                    self.trusted, refusal, self.person)  # fmt: skip
             if known is not None and known.docs is docs and known.rest == rest:
                 old = self._clock.mono() - known.at > AGAIN_S
                 if not (old and known.judged):
@@ -118,7 +118,7 @@ class Guards:
             self._looked[session.spec.name] = _Looked(docs, rest, self._clock.mono(), view, judged)
             session.judged(view)
             before = known.view if known else None
-            told = events(self._memory, session.spec.name, before, view, judged, self._person, now)
+            told = events(self._memory, session.spec.name, before, view, judged, self.person, now)
             for event in told:
                 self._sight.emit(event)
 
@@ -129,7 +129,7 @@ class Guards:
             trusted=self.trusted,
             trusted_trouble=self.trouble,
             builds=self._builds,
-            person=self._person,
+            person=self.person,
             names=self._name,
         )
         now = self._clock.wall()

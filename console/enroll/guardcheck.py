@@ -8,8 +8,8 @@ import msgspec
 
 from console.enroll.check import public_keys, source
 from console.errors import UsageError
-from console.hostside.guard import canonical, people, policy
 from console.hostside.guard.refused import Refused
+from console.hostside.guard.trust import canonical, people, policy
 from console.text import clean
 from console.trust.roster import able
 

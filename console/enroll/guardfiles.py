@@ -51,7 +51,8 @@ BOOT_UNIT = f"""\
 Description=Watchfloor guard: what two people left standing, before there is a network
 DefaultDependencies=no
 Wants=network-pre.target
-Before=network-pre.target shutdown.target
+# Also before whatever starts in the ordinary way: some networks are up before network-pre.
+Before=network-pre.target sysinit.target shutdown.target
 Conflicts=shutdown.target
 After=systemd-tmpfiles-setup.service local-fs.target
 RequiresMountsFor={STATE} {ETC} {GUARD}

@@ -8,7 +8,7 @@ from console.enroll.guardcheck import GuardOrder, digest
 from console.enroll.shell import decoded, written
 from console.enroll.units import ACCOUNT, ROOT
 from console.hostside.guard.guard import AUDIT_KEY
-from console.hostside.guard.spool import FOLDERS
+from console.hostside.guard.state.spool import FOLDERS
 
 UNIT_FOLDER = "/etc/systemd/system"
 STATE_FOLDERS = (*FOLDERS, "nonces", "audit", "evidence", "payload")

@@ -16,8 +16,8 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 
-from console.hostside.guard import sshsig
 from console.hostside.guard.refused import Refused
+from console.hostside.guard.trust import sshsig
 from console.trust.cbor import CborError, decode, first
 
 MAGIC = b"ssh-sk-attest-v01"

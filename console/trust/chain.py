@@ -18,12 +18,12 @@ from typing import Any
 import msgspec
 
 from console.errors import ConfigError
-from console.hostside.guard import people, policy
 from console.hostside.guard.actions import NAMES, action
-from console.hostside.guard.people import Roster
 from console.hostside.guard.place import Place
-from console.hostside.guard.policy import Policy
 from console.hostside.guard.refused import Refused
+from console.hostside.guard.trust import people, policy
+from console.hostside.guard.trust.people import Roster
+from console.hostside.guard.trust.policy import Policy
 from console.hostside.guard.world import World
 from console.text import clean
 

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 
 import msgspec
 
-from console.hostside.guard.people import Roster
-from console.hostside.guard.policy import Policy
+from console.hostside.guard.trust.people import Roster
+from console.hostside.guard.trust.policy import Policy
 from console.trust.chain import Chain
 
 

@@ -4,8 +4,8 @@ import os
 from pathlib import Path
 
 from console.errors import UsageError
-from console.hostside.guard import sshsig
 from console.hostside.guard.refused import Refused
+from console.hostside.guard.trust import sshsig
 from console.text import clean
 
 MAX_FILE = 64 << 10

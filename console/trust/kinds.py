@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from console.hostside.guard import documents
 from console.hostside.guard.refused import Refused
+from console.hostside.guard.trust import documents
 
 SIGNED_BY_PEOPLE = (
     "request", "approval", "cancel", "start", "review", "roster", "policy", "manifest",

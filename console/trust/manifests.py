@@ -10,11 +10,12 @@ from typing import Any
 import msgspec
 
 from console.errors import ActionError, UsageError
-from console.hostside.guard import canonical, documents, manifest, signed, sshsig
-from console.hostside.guard.folders import Folder, write_new
-from console.hostside.guard.people import Roster
+from console.hostside.guard.model import manifest
+from console.hostside.guard.model.folders import Folder, write_new
 from console.hostside.guard.place import Place
 from console.hostside.guard.refused import Refused
+from console.hostside.guard.trust import canonical, documents, signed, sshsig
+from console.hostside.guard.trust.people import Roster
 from console.hostside.guard.world import World
 from console.text import clean
 

@@ -6,12 +6,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 from console.errors import UsageError
-from console.hostside.guard import canonical, sshsig
 from console.hostside.guard.actions import NAMES, action
-from console.hostside.guard.people import Roster
-from console.hostside.guard.policy import Policy
 from console.hostside.guard.refused import Refused
-from console.hostside.guard.words import words
+from console.hostside.guard.trust import canonical, sshsig
+from console.hostside.guard.trust.people import Roster
+from console.hostside.guard.trust.policy import Policy
+from console.hostside.guard.trust.words import words
 from console.text import clean
 
 MAX_EDITED = 256 << 10

@@ -1,12 +1,12 @@
 """Signatures of people, checked here by the very code that the hosts use."""
 
 from console.errors import ActionError
-from console.hostside.guard import people, signed, sshsig
-from console.hostside.guard.people import Roster
 from console.hostside.guard.place import Place
-from console.hostside.guard.policy import Policy
 from console.hostside.guard.refused import Refused
-from console.hostside.guard.signed import Signed
+from console.hostside.guard.trust import people, signed, sshsig
+from console.hostside.guard.trust.people import Roster
+from console.hostside.guard.trust.policy import Policy
+from console.hostside.guard.trust.signed import Signed
 from console.hostside.guard.world import World
 from console.trust.sign import HARDWARE, kind_of
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from console.cli.main import run
-from console.hostside.guard import canonical
+from console.hostside.guard.trust import canonical
 from console.trust.chain import Chain
 from tests.support.actionpath import GuardedHost, path_policy
 from tests.support.guardkit import ROLES

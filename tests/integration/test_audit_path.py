@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from console.audit.recall import kept_checkpoints
-from console.hostside.guard import canonical
+from console.hostside.guard.trust import canonical
 from console.model.guard import TWO_BEFORE
 from tests.support.actionpath import ISOLATE, Console, GuardedHost, path_policy
 from tests.support.guardkit import roster_doc

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from console.hostside.guard import net_rules
 from console.hostside.guard.actions import action
+from console.hostside.guard.network import rules as net_rules
 from tests.support.netlab import (
     API,
     EVIL4,

@@ -176,8 +176,9 @@ class SeatedEngine(ActingEngine):
     def people(self) -> tuple[str, ...]:
         return ("anna", "ben")
 
-    def act_as(self, name: str) -> None:
+    def act_as(self, name: str) -> str:
         self.asked.append(("act_as", name))
+        return ""
 
 
 def guard_view(**more: Any) -> GuardView:

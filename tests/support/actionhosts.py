@@ -17,7 +17,8 @@ from console.actions.around import Around
 from console.actions.pending import Seen
 from console.actions.standing import Eyes
 from console.demo.signing import ThrowAwaySigning
-from console.hostside.guard import canonical, publish
+from console.hostside.guard.state import publish
+from console.hostside.guard.trust import canonical
 from console.model.guard import GuardDocs, Prompt
 from console.model.host import Host, HostState
 from console.model.link import LinkFacts

@@ -26,9 +26,9 @@ from console.demo.signing import ThrowAwaySigning
 from console.engine.actions import Parts
 from console.engine.session import LocalEngine
 from console.hostside import bundle
-from console.hostside.guard import canonical
-from console.hostside.guard.people import Roster
-from console.hostside.guard.policy import Policy
+from console.hostside.guard.trust import canonical
+from console.hostside.guard.trust.people import Roster
+from console.hostside.guard.trust.policy import Policy
 from console.model.event import Event
 from console.model.guard import Prompt
 from console.model.host import Host
@@ -140,6 +140,7 @@ class Console:
         *,
         signing: Signing | None = None,
         login: KeyPair | None = None,
+        user: str = "",
         chain: Kept | None = None,
         builds: Mapping[str, str] | None = None,
         specs: list[Host] | None = None,
@@ -155,7 +156,9 @@ class Console:
         self.trusted = chain or trusted()
         ready = Situation(person=person, signing_key="k", login_key="l")
         self.caller = GuardCaller(
-            known, user=hosts[0].sshd.user, key=str((login or hosts[0].login).path)
+            known,
+            user=user or hosts[0].sshd.user,
+            key=str((login or hosts[0].login).path),
         )
         parts = Parts(
             person=person,

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from console.audit.verify import Material
-from console.hostside.guard import canonical
-from console.hostside.guard.audit import Log
+from console.hostside.guard.audit.log import Log
 from console.hostside.guard.place import Place
+from console.hostside.guard.trust import canonical
 from console.hostside.guard.world import World
 from tests.support.guardkit import NOW, key_of, policy_doc, roster_doc
 

@@ -14,13 +14,14 @@ from pathlib import Path
 from typing import Any
 
 from console.demo.fido import FidoKey
-from console.hostside.guard import call, canonical
+from console.hostside.guard import call
 from console.hostside.guard.caller import Caller
-from console.hostside.guard.clock import Clock
-from console.hostside.guard.documents import NAMESPACES
 from console.hostside.guard.guard import Guard
 from console.hostside.guard.place import Place
 from console.hostside.guard.simulation import SimulatedWorld
+from console.hostside.guard.state.clock import Clock
+from console.hostside.guard.trust import canonical
+from console.hostside.guard.trust.documents import NAMESPACES
 from tests.support.guardkit import NOW, key_of, policy_doc, roster_doc
 
 BOOT = "11111111-2222-3333-4444-555555555555"
@@ -144,7 +145,7 @@ class Host:
         params = ISOLATE if params is None else params
         found = self.call("challenge", action=action, params=params)
         assert found["ok"], found
-        from console.hostside.guard import machine
+        from console.hostside.guard.state import machine
 
         plan = machine.plan(self.guard(), action, params, found["facts"])
         bind = self.binding(found, canonical.sha256(canonical.write(plan)))

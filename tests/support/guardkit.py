@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 
 from console.demo.fido import FidoKey, FileKey
-from console.hostside.guard import canonical
-from console.hostside.guard.people import Roster
 from console.hostside.guard.place import Place
-from console.hostside.guard.policy import Policy
 from console.hostside.guard.refused import Refused
+from console.hostside.guard.trust import canonical
+from console.hostside.guard.trust.people import Roster
+from console.hostside.guard.trust.policy import Policy
 from console.hostside.guard.world import World
 
 NOW = 1_790_000_000

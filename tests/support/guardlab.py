@@ -14,12 +14,12 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from console.hostside.guard import canonical
-from console.hostside.guard.documents import NAMESPACES
+from console.hostside.guard.trust import canonical
+from console.hostside.guard.trust.documents import NAMESPACES
 from tests.support.guardkit import key_of, person_entry, policy_doc, roster_doc
 from tests.support.lab import LabHost
 from tests.support.sshd import KeyPair, make_key
@@ -32,7 +32,11 @@ NUMBERS = (21, 22, 23)
 class GuardLab:
     """``hosts``, all that their enrolment was made of, and the console's inventory ``config``."""
 
-    def __init__(self, hosts: Sequence[LabHost], folder: Path, **policy: Any) -> None:
+    def __init__(
+        self, hosts: Sequence[LabHost], folder: Path, *,
+        keys: Mapping[str, Mapping[str, Any]] | None = None, **policy: Any,
+    ) -> None:  # fmt: skip
+        """``keys`` has further signing keys of people, as a roster lists them."""
         self.hosts = list(hosts)
         self.folder = folder
         self.home = folder / "home"
@@ -42,6 +46,8 @@ class GuardLab:
             name: make_key(folder / f"{name}_login") for name in PEOPLE
         }
         people = {name: person_entry(key_of(name)) for name in PEOPLE}
+        for name, entry in (keys or {}).items():
+            people[name]["keys"].append(entry)
         self.roster = canonical.write(roster_doc(people=people))
         networks = [f"10.213.{host.number}.0/30" for host in hosts]
         self.policy = canonical.write(policy_doc(mgmt_networks=networks, **policy))

@@ -270,6 +270,17 @@ class LabHost:
             check=check, capture_output=True, text=True, timeout=timeout, input=stdin,
         )  # fmt: skip
 
+    def in_network(self, *argv: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """Run a program of this machine in the host's network, whether the host is up or not."""
+        assert self._holder is not None
+        return _call("nsenter", "--target", str(self._holder.pid), "--net", *argv, check=check)
+
+    @property
+    def network_pid(self) -> int:
+        """A process that is in the host's network for as long as the host exists."""
+        assert self._holder is not None
+        return self._holder.pid
+
     def popen(self, *argv: str) -> subprocess.Popen[str]:
         """Start a program on the host as root and leave it running."""
         return subprocess.Popen(
@@ -331,6 +342,12 @@ class LabHost:
             os.killpg(self._nspawn.pid, signal.SIGKILL)
         self._nspawn.wait(timeout=20)
         self._nspawn = None
+
+    def power_cycle(self) -> None:
+        """Power off and on again: the kernel's rules are gone, and it is another boot."""
+        self.kill()
+        self.in_network("nft", "flush", "ruleset")
+        self.boot()
 
     def close(self) -> None:
         """Remove everything this host was."""

@@ -15,13 +15,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from console.hostside.guard import canonical, documents, manifest
 from console.hostside.guard.actions import action
-from console.hostside.guard.folders import Folder
+from console.hostside.guard.model import manifest
+from console.hostside.guard.model.folders import Folder
 from console.hostside.guard.place import Place
 from console.hostside.guard.refused import Refused
 from console.hostside.guard.steps import step
 from console.hostside.guard.steps.base import StepFailed
+from console.hostside.guard.trust import canonical, documents
 from console.hostside.guard.world import ENV, Ran, World
 from tests.support import guardkit
 

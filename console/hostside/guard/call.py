@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 
-from . import ops, publish, recover
+from . import ops
 from .refused import Refused
-from .spool import JOURNAL, STANDING
+from .state import publish, recover
+from .state.spool import JOURNAL, STANDING
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import sys
 
-from . import call, publish
+from . import call
 from .refused import Refused
+from .state import publish
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -81,8 +82,8 @@ def _verify(g: Guard, genuine: Callable[[], bool]) -> dict[str, Any]:
 def _install(g: Guard, what: str, path: str) -> dict[str, Any]:
     """Root's own act: the first roster and policy, or the way back in when keys are lost. It is
     recorded, and consoles see that nobody has signed it."""
-    from .people import Roster
-    from .policy import Policy
+    from .trust.people import Roster
+    from .trust.policy import Policy
 
     data = g.files.read(os.path.realpath(path), 64 << 10)
     new = Roster(data) if what == "roster" else Policy(data)

@@ -6,12 +6,12 @@ import os
 from hashlib import sha256
 
 from .caller import Caller
-from .clock import Clock, Mark
-from .files import Files, lock
-from .nonces import Nonces
 from .place import Place
 from .refused import Refused
-from .spool import FOLDERS, Store
+from .state.clock import Clock, Mark
+from .state.files import Files, lock
+from .state.nonces import Nonces
+from .state.spool import FOLDERS, Store
 from .world import World
 
 TYPE_CHECKING = False
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from .audit import Log
-    from .people import Roster
-    from .policy import Policy
-    from .signed import Signed
-    from .spool import Entry
+    from .audit.log import Log
+    from .state.spool import Entry
+    from .trust.people import Roster
+    from .trust.policy import Policy
+    from .trust.signed import Signed
 
 MAX_TRUST = 64 << 10
 AUDIT_KEY = "audit_key"
@@ -115,7 +115,7 @@ class Guard:
     def roster(self) -> Roster:
         """Whom this host trusts. Raises Refused where the roster breaks a rule."""
         if "people" not in self._kept:
-            from .people import Roster
+            from .trust.people import Roster
 
             self._kept["people"] = Roster(self.roster_text.encode())
         found: Roster = self._kept["people"]
@@ -125,7 +125,7 @@ class Guard:
     def policy(self) -> Policy:
         """What this host allows. Raises Refused where the policy breaks a rule."""
         if "rules" not in self._kept:
-            from .policy import Policy
+            from .trust.policy import Policy
 
             self._kept["rules"] = Policy(self.policy_text.encode())
         found: Policy = self._kept["rules"]
@@ -179,7 +179,7 @@ class Guard:
     def log(self) -> Log:
         """The audit log."""
         if "log" not in self._kept:
-            from .audit import Log
+            from .audit.log import Log
 
             folder = f"{self.place.state}/audit"
             key = f"{folder}/{AUDIT_KEY}"

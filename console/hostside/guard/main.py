@@ -177,9 +177,9 @@ def _self_test(digest: str) -> int:
 def make(path: str, digest: str) -> Guard:
     """The guard of this host, as this build is made."""
     from . import built, caller
-    from .clock import Clock, boot_id
     from .guard import Guard
     from .place import Place
+    from .state.clock import Clock, boot_id
     from .world import World
 
     who = caller.derive(os.environ)
@@ -192,12 +192,12 @@ def make(path: str, digest: str) -> Guard:
         world = SimulatedWorld(place)
 
     def arm(seconds: int) -> None:
-        from . import deadman
+        from .state import deadman
 
         deadman.arm([path, "tick"], seconds, world)
 
     def detach(g: Guard, entry: dict[str, Any], work: Any) -> bool:
-        from . import worker
+        from .state import worker
 
         return worker.detach(g, g.held, entry, work)
 

@@ -9,7 +9,7 @@ import pytest
 
 from console.actions.files import DECISION, Unfinished, decision, export, kind_of, load, save
 from console.errors import ActionError
-from console.hostside.guard import canonical, documents
+from console.hostside.guard.trust import canonical, documents
 from console.model.guard import About, Outcome, Preview, TargetPreview
 
 

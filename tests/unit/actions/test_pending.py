@@ -116,7 +116,7 @@ def test_a_plan_that_these_parameters_do_not_lead_to_is_not_verified(fleet: Flee
     """Signed by a real person, but over another plan. Threats: 48, 53."""
     host = fleet.hosts["gpu01"]
     given = host.request("alice")
-    from console.hostside.guard import canonical
+    from console.hostside.guard.trust import canonical
 
     binding = recanonical(given["binding"], plan="1" * 64)
     doc = json.loads(given["request"])

@@ -10,7 +10,7 @@ import pytest
 from console.actions import decide, request
 from console.actions.send import Parcel, send_all
 from console.errors import ActionError
-from console.hostside.guard import documents
+from console.hostside.guard.trust import documents
 from console.model.guard import BREAK_GLASS, ONE_THEN_RATIFY, TWO_BEFORE, Preview
 from console.model.host import Host, HostState
 from tests.support.actionhosts import ISOLATE, Fleet, no_answer, other_trusted

@@ -9,7 +9,7 @@ from typing import Any
 from console.actions import decide, request
 from console.actions.pending import judge, request_view
 from console.actions.send import Parcel, send
-from console.hostside.guard import canonical
+from console.hostside.guard.trust import canonical
 from console.model.guard import ONE_THEN_RATIFY, TWO_BEFORE, Preview
 from console.trust.kept import Kept
 from tests.support.actionhosts import ISOLATE, Fleet, no_answer

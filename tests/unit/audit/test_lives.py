@@ -10,7 +10,7 @@ import pytest
 
 from console.audit.lives import Lives
 from console.audit.records import walk
-from console.hostside.guard import canonical
+from console.hostside.guard.trust import canonical
 from tests.support.auditlog import Host
 from tests.support.guardkit import key_of, policy_doc
 

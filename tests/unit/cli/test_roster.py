@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from console.cli import main
-from console.hostside.guard import canonical
-from console.hostside.guard.documents import NAMESPACES
-from console.hostside.guard.words import words
+from console.hostside.guard.trust import canonical
+from console.hostside.guard.trust.documents import NAMESPACES
+from console.hostside.guard.trust.words import words
 from tests.support.guardkit import key_of, policy_doc, roster_doc
 from tests.support.sshd import make_key, need_openssh
 from tests.unit.trust.test_attestation import CHALLENGE, KEY, attestation

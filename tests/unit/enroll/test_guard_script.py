@@ -21,7 +21,7 @@ from console.enroll.remote import copies, destination
 from console.enroll.removal import remove
 from console.enroll.script import install
 from console.errors import UsageError
-from console.hostside.guard import canonical
+from console.hostside.guard.trust import canonical
 from console.model.host import Host
 from tests.support.guardkit import key_of, person_entry, policy_doc, roster_doc
 from tests.support.sshd import free_port, make_key, need_openssh

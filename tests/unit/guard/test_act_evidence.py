@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from console.hostside.guard import evidence, pack
+from console.hostside.guard.host import evidence, pack
 from console.hostside.guard.place import Place
 from console.hostside.guard.steps import collect, step
 from console.hostside.guard.steps.base import StepFailed

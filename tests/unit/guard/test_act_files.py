@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from console.hostside.guard import nginx
+from console.hostside.guard.host import nginx
 from console.hostside.guard.place import Place
 from console.hostside.guard.refused import Refused
 from console.hostside.guard.steps import file, sandbox, step

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from console.hostside.guard import pkgs
+from console.hostside.guard.host import pkgs
 
 # apt-get -s of Debian 12
 APT = """\

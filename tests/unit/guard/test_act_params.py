@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from console.hostside.guard import canonical, names
 from console.hostside.guard.actions import action
+from console.hostside.guard.host import names
 from console.hostside.guard.refused import Refused
 from console.hostside.guard.steps import step
+from console.hostside.guard.trust import canonical
 
 POLICY: dict[str, Any] = {
     "services": ["vllm.service"],

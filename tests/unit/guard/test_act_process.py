@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from console.hostside.guard import procs
+from console.hostside.guard.host import procs
 from console.hostside.guard.place import Place
 from console.hostside.guard.refused import Refused
 from console.hostside.guard.steps import process, step

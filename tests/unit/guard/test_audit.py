@@ -17,7 +17,9 @@ from hypothesis import strategies as st
 
 from console.audit.checkpoint import read
 from console.audit.records import walk
-from console.hostside.guard import audit, auditfiles, tlog
+from console.hostside.guard.audit import log as audit
+from console.hostside.guard.audit import logfiles as auditfiles
+from console.hostside.guard.audit import tlog
 from console.hostside.guard.refused import Refused
 from tests.support.auditlog import Host
 from tests.support.guardkit import refused

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from console.hostside.guard import canonical
 from console.hostside.guard.refused import Refused
+from console.hostside.guard.trust import canonical
 from tests.support.guardkit import refused
 
 GOOD = {

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from console.hostside.guard import canonical, documents
 from console.hostside.guard.refused import Refused
+from console.hostside.guard.trust import canonical, documents
 from tests.support.guardkit import NOW, key_of, policy_doc, refused, roster_doc
 
 DIGEST = "ab" * 32

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hypothesis import given
 from hypothesis import strategies as st
 
-from console.hostside.guard import ed25519
+from console.hostside.guard.trust import ed25519
 
 # RFC 8032 section 7.1, tests 1, 2, 3 and SHA(abc): public key, message, signature.
 VECTORS = [

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from console.hostside.guard.caller import Caller, derive, fingerprint, same_connection, same_console
-from console.hostside.guard.clock import boot_id
-from console.hostside.guard.files import Files, lock
-from console.hostside.guard.nonces import LIFE_S, Nonces
 from console.hostside.guard.place import Place
+from console.hostside.guard.state.clock import boot_id
+from console.hostside.guard.state.files import Files, lock
+from console.hostside.guard.state.nonces import LIFE_S, Nonces
 from tests.support.guardhost import Host
 from tests.support.guardkit import refused
 
@@ -216,7 +216,7 @@ def test_used_nonces_are_bounded(
     files: Files, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """However many requests somebody makes and withdraws. Threats: 86."""
-    monkeypatch.setattr("console.hostside.guard.nonces.MAX_USED", 5)
+    monkeypatch.setattr("console.hostside.guard.state.nonces.MAX_USED", 5)
     (tmp_path / "used").mkdir()
     nonces = Nonces(str(tmp_path / "secret"), str(tmp_path / "used"), files)
     for _ in range(5):

@@ -10,8 +10,8 @@ import pytest
 
 from console.demo.fido import FidoKey
 from console.hostside import bundle
-from console.hostside.guard import canonical
-from console.hostside.guard.documents import NAMESPACES
+from console.hostside.guard.trust import canonical
+from console.hostside.guard.trust.documents import NAMESPACES
 from tests.support.guardfile import FileHost
 from tests.support.guardhost import Host, Killed
 from tests.support.guardkit import key_of, person_entry, policy_doc, roster_doc

@@ -2,7 +2,8 @@
 
 import pytest
 
-from console.hostside.guard import audit, call
+from console.hostside.guard import call
+from console.hostside.guard.audit import log as audit
 from console.hostside.guard.caller import Caller
 from tests.support.guardhost import Host
 from tests.support.guardkit import policy_doc, roster_doc
@@ -164,7 +165,7 @@ def test_break_glass_asks_for_a_pin(host: Host) -> None:
     host.install("roster", doc)
     host.install("policy", policy_doc(require_uv=False))
     made = host.request(mode="break_glass", reason=REASON)
-    from console.hostside.guard.documents import NAMESPACES
+    from console.hostside.guard.trust.documents import NAMESPACES
     from tests.support.guardkit import key_of
 
     touched = key_of("alice").sign(made["request"].encode(), NAMESPACES["request"], flags=1)

@@ -191,8 +191,8 @@ def test_the_watcher_reverts_without_any_call(program: FileHost) -> None:
 
 def test_a_watcher_in_time(tmp_path: Path) -> None:
     """It runs its program when its time has come, after the caller was killed. Threats: 63."""
-    from console.hostside.guard import deadman
     from console.hostside.guard.place import Place
+    from console.hostside.guard.state import deadman
     from console.hostside.guard.world import World
 
     told = tmp_path / "told"
@@ -307,7 +307,7 @@ def test_arguments_are_for_root_alone(program: FileHost) -> None:
 
 
 def test_root_installs_and_it_is_on_record(program: FileHost, tmp_path: Path) -> None:
-    from console.hostside.guard import canonical
+    from console.hostside.guard.trust import canonical
     from tests.support.guardkit import roster_doc
 
     old = Path(program.place.etc, "roster.json").read_bytes()

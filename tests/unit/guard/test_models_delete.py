@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from console.hostside.guard.actions import action
-from console.hostside.guard.folders import plain
+from console.hostside.guard.model.folders import plain
 from console.hostside.guard.refused import Refused
 from console.hostside.guard.steps import step
 from console.hostside.guard.steps.base import StepFailed

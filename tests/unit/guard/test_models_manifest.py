@@ -11,9 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from console.hostside.guard import documents, manifest, models
-from console.hostside.guard.folders import Folder
+from console.hostside.guard.model import manifest, models
+from console.hostside.guard.model.folders import Folder
 from console.hostside.guard.refused import Refused
+from console.hostside.guard.trust import documents
 from tests.support import modelkit
 from tests.support.guardkit import refused
 from tests.support.modelkit import MODEL, Models

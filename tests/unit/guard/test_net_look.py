@@ -13,7 +13,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from console.hostside.guard import net_diag, net_flows, net_look, net_residual
+from console.hostside.guard.network import (
+    diag as net_diag,
+)
+from console.hostside.guard.network import (
+    flows as net_flows,
+)
+from console.hostside.guard.network import (
+    look as net_look,
+)
+from console.hostside.guard.network import (
+    residual as net_residual,
+)
 from console.hostside.guard.place import Place
 from console.hostside.guard.refused import Refused
 from console.hostside.guard.steps import step

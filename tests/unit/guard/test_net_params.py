@@ -9,8 +9,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from console.hostside.guard import net
 from console.hostside.guard.actions import action
+from console.hostside.guard.network import net
 from console.hostside.guard.refused import Refused
 from console.hostside.guard.steps import step
 

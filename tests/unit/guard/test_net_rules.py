@@ -12,7 +12,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from console.hostside.guard import net, net_rules, net_ruleset, net_source, nft
+from console.hostside.guard.network import (
+    net,
+    nft,
+)
+from console.hostside.guard.network import (
+    rules as net_rules,
+)
+from console.hostside.guard.network import (
+    ruleset as net_ruleset,
+)
+from console.hostside.guard.network import (
+    source as net_source,
+)
 from console.hostside.guard.refused import Refused
 from console.hostside.guard.steps import step
 from console.hostside.guard.steps.base import StepFailed

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from console.hostside.guard import canonical
 from console.hostside.guard.caller import Caller
-from console.hostside.guard.documents import NAMESPACES
+from console.hostside.guard.trust import canonical
+from console.hostside.guard.trust.documents import NAMESPACES
 from tests.support.guardhost import ISOLATE, Host
 from tests.support.guardkit import key_entry, key_of, policy_doc, roster_doc
 
@@ -92,7 +92,7 @@ def test_facts_are_the_ones_that_the_host_gave(host: Host) -> None:
     made = host.request()
     bind = json.loads(made["binding"])
     bind["facts"]["sshd_port"] = 2222
-    from console.hostside.guard import machine
+    from console.hostside.guard.state import machine
 
     plan = machine.plan(host.guard(), "isolate", ISOLATE, bind["facts"])
     bind["plan"] = canonical.sha256(canonical.write(plan))

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from console.demo.fido import FidoKey, FileKey, string
-from console.hostside.guard import canonical, ed25519, people, signed
-from console.hostside.guard.people import Roster
+from console.hostside.guard.trust import canonical, ed25519, people, signed
+from console.hostside.guard.trust.people import Roster
 from tests.support.guardkit import (
     NOW,
     WORLD,

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from console.hostside.guard import canonical, floors, policy
 from console.hostside.guard.actions.base import CONTAIN, DESTROY, NEUTRAL, OPEN, Action
-from console.hostside.guard.policy import Policy
+from console.hostside.guard.trust import canonical, floors, policy
+from console.hostside.guard.trust.policy import Policy
 from tests.support import guardkit
 from tests.support.guardkit import NOW, WORLD, key_of, policy_doc, refused, roster
 

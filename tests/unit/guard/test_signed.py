@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from console.demo.fido import FidoKey, FileKey
-from console.hostside.guard import ed25519, keygen, signed, sshsig
-from console.hostside.guard.documents import NAMESPACES
 from console.hostside.guard.refused import Refused
-from console.hostside.guard.signed import Signed
+from console.hostside.guard.trust import ed25519, keygen, signed, sshsig
+from console.hostside.guard.trust.documents import NAMESPACES
+from console.hostside.guard.trust.signed import Signed
 from tests.support.guardkit import (
     NOW,
     WORLD,

@@ -15,9 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from console.demo.fido import FidoKey, FileKey, string
-from console.hostside.guard import ed25519, keygen, sshsig
 from console.hostside.guard.place import Place
 from console.hostside.guard.refused import Refused
+from console.hostside.guard.trust import ed25519, keygen, sshsig
 from console.hostside.guard.world import World
 from tests.support.guardkit import WORLD, refused
 

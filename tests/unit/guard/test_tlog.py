@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from console.hostside.guard import tlog
+from console.hostside.guard.audit import tlog
 
 # The leaves and roots of the reference implementation (certificate-transparency, merkletree).
 INPUTS = [

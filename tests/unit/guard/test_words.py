@@ -8,7 +8,7 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
-from console.hostside.guard import words
+from console.hostside.guard.trust import words
 
 
 def test_every_number_has_a_word_of_its_own() -> None:

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from console.errors import ConfigError, UsageError
-from console.hostside.guard import canonical
-from console.hostside.guard.documents import NAMESPACES
+from console.hostside.guard.trust import canonical
+from console.hostside.guard.trust.documents import NAMESPACES
 from console.trust import roster as docs
 from console.trust.chain import Chain
 from tests.support.guardkit import key_of, person_entry, policy_doc, roster_doc

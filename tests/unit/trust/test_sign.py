@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from console.errors import ActionError
-from console.hostside.guard import canonical, sshsig
+from console.hostside.guard.trust import canonical, sshsig
 from console.model.guard import Prompt
 from console.trust import signer
 from console.trust.askpass import Askpass, answer

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from console.errors import ActionError
-from console.hostside.guard import canonical
+from console.hostside.guard.trust import canonical
 from console.trust.verify import fits, own
 from tests.support.guardkit import NOW, key_entry, key_of, person_entry, policy, roster, roster_doc
 

@@ -6,7 +6,7 @@ A key itself is never in a document: the gateway's own configuration says which 
 
 from __future__ import annotations
 
-from .. import names
+from ..host import names
 from ..refused import Refused
 from ..world import World
 from .base import CONTAIN, Action, exactly
@@ -31,7 +31,7 @@ def _plan(op: str, key: str, per_minute: int, policy: dict[str, Any]) -> dict[st
 
 
 def _preview(plan: dict[str, Any], world: World) -> dict[str, list[str]]:
-    from .. import nginx
+    from ..host import nginx
     from ..steps.base import StepFailed
 
     args = plan["steps"][0]["args"]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import stat
 
-from .. import erase, medium, models
-from ..folders import Folder, entry, mount_id, plain, under
+from ..model import erase, medium, models
+from ..model.folders import Folder, entry, mount_id, plain, under
 from ..refused import Refused
 from ..steps.destroy import in_use
 from .base import DESTROY, Action, exactly

@@ -38,7 +38,7 @@ class CollectEvidence(Action):
         self, params: dict[str, Any], plan: dict[str, Any], world: World
     ) -> dict[str, list[str]]:
         """Parts and bounds."""
-        from .. import evidence
+        from ..host import evidence
 
         wanted = [part for part in evidence.PARTS if part in params["include"]]
         most = len(wanted) * evidence.PART_BYTES >> 20

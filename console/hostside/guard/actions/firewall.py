@@ -45,7 +45,7 @@ class RestoreFirewall(Action):
         self, params: dict[str, Any], plan: dict[str, Any], world: World
     ) -> dict[str, list[str]]:
         """Table by table what would change, after trying the rules in an empty namespace."""
-        from .. import net_look
+        from ..network import look as net_look
 
         if not net_look.real(world):
             effect = ["the rules become those of the approved digest"]
@@ -61,7 +61,8 @@ class RestoreFirewall(Action):
 
 
 def _effect(digest: str, world: World) -> list[str]:
-    from .. import net_ruleset, nft
+    from ..network import nft
+    from ..network import ruleset as net_ruleset
     from ..steps.base import StepFailed
 
     try:

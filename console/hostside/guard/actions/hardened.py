@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .. import names, units
+from ..host import names, units
 from ..refused import Refused
 from ..world import World
 from .base import NEUTRAL, Action, exactly
@@ -52,7 +52,7 @@ class RestartHardened(Action):
         self, params: dict[str, Any], plan: dict[str, Any], world: World
     ) -> dict[str, list[str]]:
         """The directives, and who waits while it restarts."""
-        from .. import serving
+        from ..model import serving
 
         return serving.restart(params["service"], plan["steps"][0]["args"]["lines"], world)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .. import net
+from ..network import net
 from ..refused import Refused
 from ..world import World
 from .base import CONTAIN, Action, exactly
@@ -34,7 +34,7 @@ class DisconnectInbound(Action):
 
     def facts(self, params: dict[str, Any], world: World) -> dict[str, Any]:
         """The port of sshd, and whether containers' ports are published."""
-        from .. import net_look
+        from ..network import look as net_look
 
         net_look.needs_nft(world)
         return {
@@ -76,7 +76,7 @@ class DisconnectInbound(Action):
         self, params: dict[str, Any], plan: dict[str, Any], world: World
     ) -> dict[str, list[str]]:
         """Rules tried by nft, and who is connected now."""
-        from .. import net_preview
+        from ..network import preview as net_preview
 
         return net_preview.inbound(params, plan, world)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .. import net
+from ..network import net
 from ..refused import Refused
 from ..world import World
 from .base import CONTAIN, Action, exactly
@@ -36,7 +36,7 @@ class Isolate(Action):
 
     def facts(self, params: dict[str, Any], world: World) -> dict[str, Any]:
         """Interfaces, port of sshd, families, whether there is a lease, what the kernel can."""
-        from .. import net_look
+        from ..network import look as net_look
 
         net_look.needs_nft(world)
         names = net_look.interfaces(world)
@@ -95,7 +95,7 @@ class Isolate(Action):
         self, params: dict[str, Any], plan: dict[str, Any], world: World
     ) -> dict[str, list[str]]:
         """Rules tried by nft, connections counted, and the paths that stay open."""
-        from .. import net_preview
+        from ..network import preview as net_preview
 
         return net_preview.isolate(params, plan, world)
 

@@ -49,7 +49,7 @@ class KillProcess(Action):
         self, params: dict[str, Any], plan: dict[str, Any], world: World
     ) -> dict[str, list[str]]:
         """What it is, what it holds, and who starts it again."""
-        from .. import serving
+        from ..model import serving
         from ..steps import process
 
         found = process.same(params, world)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from .. import manifest, models
-from ..folders import Folder
+from ..model import manifest, models
+from ..model.folders import Folder
 from ..refused import Refused
 from . import serving
 from .base import NEUTRAL, Action, exactly

@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import os
 
-from .. import holders, manifest, models
-from ..folders import Folder
+from ..model import holders, manifest, models
+from ..model.folders import Folder
 from ..refused import Refused
 from .base import CONTAIN, Action, exactly
 

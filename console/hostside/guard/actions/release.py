@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..refused import Refused
-from ..spool import STANDING, Store, is_id
+from ..state.spool import STANDING, Store, is_id
 from ..world import World
 from .base import OPEN, Action, exactly
 
@@ -11,7 +11,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from ..spool import Entry
+    from ..state.spool import Entry
 
 
 class Release(Action):
@@ -63,7 +63,7 @@ class Release(Action):
 
 def standing(rid: str, world: World) -> Entry:
     """The entry that stands by that id. Raises Refused."""
-    from ..files import Files
+    from ..state.files import Files
 
     store = Store(Files(world.place, world.mark), world.place.state)
     try:

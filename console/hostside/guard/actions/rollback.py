@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .. import models
+from ..model import models
 from ..refused import Refused
 from . import serving
 from .base import NEUTRAL, Action, exactly

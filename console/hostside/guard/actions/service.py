@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .. import names, units
+from ..host import names, units
 from ..refused import Refused
 from ..world import World
 from .base import CONTAIN, OPEN, Action, exactly
@@ -57,7 +57,7 @@ class StopService(Action):
         self, params: dict[str, Any], plan: dict[str, Any], world: World
     ) -> dict[str, list[str]]:
         """Its processes, and whose connections end."""
-        from .. import serving
+        from ..model import serving
 
         return serving.stop(params["service"], world)
 
@@ -95,7 +95,7 @@ class StartService(Action):
         self, params: dict[str, Any], plan: dict[str, Any], world: World
     ) -> dict[str, list[str]]:
         """What would be started."""
-        from .. import serving
+        from ..model import serving
 
         return serving.start(params["service"], world)
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from .. import manifest, models
-from ..folders import Folder, read_small
+from ..model import manifest, models
+from ..model.folders import Folder, read_small
 from ..refused import Refused
 
 TYPE_CHECKING = False

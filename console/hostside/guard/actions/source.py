@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .. import net
+from ..network import net
 from ..refused import Refused
 from ..world import World
 from .base import CONTAIN, Action, exactly
@@ -44,7 +44,7 @@ class BlockSource(Action):
 
     def facts(self, params: dict[str, Any], world: World) -> dict[str, Any]:
         """What the kernel can."""
-        from .. import net_look
+        from ..network import look as net_look
 
         net_look.needs_nft(world)
         return {"destroy": net_look.can_end(world)}
@@ -84,7 +84,7 @@ class BlockSource(Action):
         self, params: dict[str, Any], plan: dict[str, Any], world: World
     ) -> dict[str, list[str]]:
         """Rules tried by nft, and the connections of that source."""
-        from .. import net_preview
+        from ..network import preview as net_preview
 
         return net_preview.source(params, plan, world)
 

@@ -28,7 +28,7 @@ class ApplyUpdate(Action):
 
     def facts(self, params: dict[str, Any], world: World) -> dict[str, Any]:
         """``tool``: ``apt`` or ``dnf``. Refused where a package is not installed: this updates."""
-        from .. import pkgs
+        from ..host import pkgs
         from ..steps import packages
 
         by = pkgs.tool(world)
@@ -60,7 +60,7 @@ class ApplyUpdate(Action):
         self, params: dict[str, Any], plan: dict[str, Any], world: World
     ) -> dict[str, list[str]]:
         """The package manager's own dry run."""
-        from .. import pkgs
+        from ..host import pkgs
         from ..steps import packages
 
         args = plan["steps"][0]["args"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .. import names
+from ..host import names
 from ..refused import Refused
 from ..world import World
 from .base import CONTAIN, OPEN, Action, exactly
@@ -17,7 +17,7 @@ NOBODY = 65534
 
 def _facts(params: dict[str, Any], world: World) -> dict[str, Any]:
     """Its number, so that no account that gets the name later is meant. Raises Refused."""
-    from .. import shadow
+    from ..host import shadow
 
     user = names.user(params["user"])
     try:
@@ -72,7 +72,7 @@ class BlockUser(Action):
         self, params: dict[str, Any], plan: dict[str, Any], world: World
     ) -> dict[str, list[str]]:
         """Sessions and processes that end, and what acts for it later."""
-        from .. import logins
+        from ..host import logins
 
         return logins.block(params["user"], plan["steps"][0]["args"]["uid"], world)
 
@@ -108,7 +108,7 @@ class UnblockUser(Action):
         self, params: dict[str, Any], plan: dict[str, Any], world: World
     ) -> dict[str, list[str]]:
         """What is open afterwards."""
-        from .. import logins
+        from ..host import logins
 
         return logins.unblock(params["user"], world)
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from .. import checks, documents, machine
 from ..refused import Refused
-from ..spool import SPOOL, gone
+from ..state import checks, machine
+from ..state.spool import SPOOL, gone
+from ..trust import documents
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

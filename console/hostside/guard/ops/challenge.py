@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from .. import checks, effects, machine
 from ..actions import action
 from ..refused import Refused
+from ..state import checks, effects, machine
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

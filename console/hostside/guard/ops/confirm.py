@@ -5,17 +5,17 @@ from __future__ import annotations
 import hmac
 from hashlib import sha256
 
-from .. import checks, machine
 from ..caller import same_connection
 from ..refused import Refused
-from ..spool import JOURNAL, SPOOL, is_id
+from ..state import checks, machine
+from ..state.spool import JOURNAL, SPOOL, is_id
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
     from ..guard import Guard
-    from ..spool import Entry
+    from ..state.spool import Entry
 
 
 def run(g: Guard, envelope: dict[str, Any]) -> dict[str, Any]:

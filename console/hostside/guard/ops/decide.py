@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from .. import checks, documents, machine
 from ..actions import action
 from ..refused import Refused
-from ..spool import JOURNAL, SPOOL, gone
+from ..state import checks, machine
+from ..state.spool import JOURNAL, SPOOL, gone
+from ..trust import documents
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
     from ..guard import Guard
-    from ..signed import Signed
-    from ..spool import Entry
+    from ..state.spool import Entry
+    from ..trust.signed import Signed
 
 
 def run(g: Guard, envelope: dict[str, Any]) -> dict[str, Any]:
@@ -38,7 +39,7 @@ def run(g: Guard, envelope: dict[str, Any]) -> dict[str, Any]:
         return _deny(g, folder, entry, facts)
     _, made = checks.whole(g, entry, timed=not ratifies)
     if entry.get("payload"):
-        from .. import payload
+        from ..state import payload
 
         payload.check(g, entry)
     return _approve(g, entry, made, by, facts, ratifies)

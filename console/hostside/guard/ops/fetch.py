@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 
-from .. import checks
 from ..refused import Refused
-from ..spool import is_id
+from ..state import checks
+from ..state.spool import is_id
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

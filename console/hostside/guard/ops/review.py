@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from .. import breakglass, checks, documents
 from ..refused import Refused
+from ..state import breakglass, checks
+from ..trust import documents
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from .. import checks, documents
 from ..refused import Refused
-from ..spool import SPOOL, gone
+from ..state import checks
+from ..state.spool import SPOOL, gone
+from ..trust import documents
 from .decide import carried_out
 
 TYPE_CHECKING = False
@@ -34,7 +35,7 @@ def run(g: Guard, envelope: dict[str, Any]) -> dict[str, Any]:
     if len(people) + 1 < max(2, rule.people):
         raise Refused("approval", "the approval is no longer valid", "ask for it anew")
     if entry.get("payload"):
-        from .. import payload
+        from ..state import payload
 
         payload.check(g, entry)
     facts = {"start": text, "signature": signature, "by": by.person, "caller": g.caller.facts()}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .. import checks, publish, recover
+from ..state import checks, publish, recover
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from hashlib import sha256
 
-from .. import checks, effects
 from ..actions import action
 from ..refused import Refused
-from ..spool import SPOOL
+from ..state import checks, effects
+from ..state.spool import SPOOL
 from .decide import carried_out
 
 TYPE_CHECKING = False
@@ -35,7 +35,7 @@ def run(g: Guard, envelope: dict[str, Any]) -> dict[str, Any]:
     g.nonces.check(bind["nonce"], now, bound)
     limits(g, doc)
     if doc["mode"] == "break_glass":
-        from .. import breakglass
+        from ..state import breakglass
 
         breakglass.check(g, by.person, doc["reason"])
     payload = _payload(g, doc, envelope)
@@ -124,6 +124,6 @@ def _payload(g: Guard, doc: dict[str, Any], envelope: dict[str, Any]) -> str:
         if doc["action"].startswith("install-"):
             raise Refused("payload", f"{doc['action']} comes with what is to be installed")
         return ""
-    from .. import payload
+    from ..state import payload
 
     return payload.take(g, doc, envelope["payload"])

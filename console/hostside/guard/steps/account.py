@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .. import names, sessions, shadow, sshd
+from ..host import names, sessions, shadow, sshd
 from ..refused import Refused
 from .base import Step, StepFailed
 

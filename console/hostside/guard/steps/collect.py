@@ -7,7 +7,7 @@ import re
 import shutil
 import time
 
-from .. import evidence, names, pack
+from ..host import evidence, names, pack
 from ..refused import Refused
 from . import file
 from .base import Step, StepFailed

@@ -10,8 +10,8 @@ from __future__ import annotations
 import os
 import stat
 
-from .. import erase, holders, medium, models
-from ..folders import Failing, Folder, entry, mount_id, open_folder, plain
+from ..model import erase, holders, medium, models
+from ..model.folders import Failing, Folder, entry, mount_id, open_folder, plain
 from ..refused import Refused
 from .base import Step, StepFailed
 

@@ -6,7 +6,7 @@ import os
 import re
 import stat
 
-from .. import names
+from ..host import names
 from ..refused import Refused
 from .base import Step, StepFailed
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import os
 
-from .. import net_ruleset, nft
-from ..files import Files
+from ..network import nft
+from ..network import ruleset as net_ruleset
 from ..refused import Refused
+from ..state.files import Files
 from ..world import World
 from .base import Step, StepFailed
 

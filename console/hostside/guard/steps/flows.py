@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from .. import net_diag, net_flows
+from ..network import diag as net_diag
+from ..network import flows as net_flows
 from ..refused import Refused
 from ..world import World
 from .base import Step, StepFailed

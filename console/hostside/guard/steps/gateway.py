@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from .. import names, nginx
+from ..host import names, nginx
 from ..refused import Refused
 from .base import Step, StepFailed
 

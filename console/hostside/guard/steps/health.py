@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 
-from ..fields import URL
 from ..refused import Refused
+from ..trust.fields import URL
 from .base import Step, StepFailed
 
 TYPE_CHECKING = False

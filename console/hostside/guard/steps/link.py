@@ -10,8 +10,9 @@ from __future__ import annotations
 import os
 import stat
 
-from .. import models, names, units
-from ..folders import Failing, Folder, entry, plain
+from ..host import names, units
+from ..model import models
+from ..model.folders import Failing, Folder, entry, plain
 from ..refused import Refused
 from .base import Step, StepFailed
 

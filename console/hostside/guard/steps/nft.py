@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 
-from .. import net, net_look, net_rules, nft
+from ..network import look as net_look
+from ..network import net, nft
+from ..network import rules as net_rules
 from ..refused import Refused
 from ..world import World
 from .base import Step, StepFailed

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import time
 
-from .. import net, net_rules, net_source, nft
+from ..network import net, nft
+from ..network import rules as net_rules
+from ..network import source as net_source
 from ..world import World
 from .base import StepFailed
 

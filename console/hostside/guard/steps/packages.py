@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .. import names, pkgs
+from ..host import names, pkgs
 from ..refused import Refused
 from .base import Step, StepFailed
 

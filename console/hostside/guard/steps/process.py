@@ -6,7 +6,7 @@ import os
 import signal
 import time
 
-from .. import names, procs
+from ..host import names, procs
 from ..refused import Refused
 from .base import Step, StepFailed
 

@@ -6,7 +6,7 @@ import errno
 import os
 import stat
 
-from ..folders import Failing, Folder, entry, plain
+from ..model.folders import Failing, Folder, entry, plain
 from ..refused import Refused
 from .base import Step, StepFailed
 

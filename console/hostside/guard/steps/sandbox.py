@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from .. import units
+from ..host import units
 from ..refused import Refused
 from .base import StepFailed
 

@@ -12,7 +12,7 @@ import json
 import os
 from hashlib import sha256
 
-from ..files import Files, lock
+from ..state.files import Files, lock
 from ..world import World
 from .base import Step, StepFailed
 

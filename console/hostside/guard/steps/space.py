@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from ..folders import Failing, Folder, plain
+from ..model.folders import Failing, Folder, plain
 from ..refused import Refused
 from .base import Step, StepFailed
 

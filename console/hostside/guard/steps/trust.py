@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ..files import Files
 from ..refused import Refused
+from ..state.files import Files
 from ..world import World
 from .base import Step, StepFailed
 
@@ -64,7 +64,7 @@ class Install(Step):
 
     def do(self, args: dict[str, Any], before: dict[str, Any], world: World) -> dict[str, Any]:
         """Put the new one in its place."""
-        from ..payload import kept
+        from ..state.payload import kept
 
         files, what = Files(world.place, world.mark), args["what"]
         data, signatures = kept(files, world.place.state, args["sha256"])

@@ -18,7 +18,7 @@ class Undo(Step):
 
     def check(self, args: dict[str, Any]) -> None:
         """Exactly an id."""
-        from ..spool import is_id
+        from ..state.spool import is_id
 
         if set(args) != {"id"} or not is_id(args["id"]):
             raise Refused("step", "the step undo takes the id of a request")

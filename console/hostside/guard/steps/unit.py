@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .. import names, units
+from ..host import names, units
 from ..refused import Refused
 from . import file, sandbox
 from .base import Step, StepFailed

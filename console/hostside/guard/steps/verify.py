@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from .. import manifest, models
-from ..folders import Failing, Folder, plain, read_small
+from ..model import manifest, models
+from ..model.folders import Failing, Folder, plain, read_small
 from ..refused import Refused
 from .base import Step, StepFailed
 

@@ -1,0 +1,1 @@
+"""What actions on accounts, services, packages and evidence know of a host."""

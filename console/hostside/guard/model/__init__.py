@@ -1,0 +1,1 @@
+"""Folders of models: layout, manifests, who holds them open, what a medium keeps."""

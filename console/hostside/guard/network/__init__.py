@@ -1,0 +1,1 @@
+"""Addresses, rules and connections: everything that isolates."""

@@ -1,0 +1,1 @@
+"""Documents, signatures, people and policy: what is believed, and why."""
