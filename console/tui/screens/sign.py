@@ -95,7 +95,7 @@ class SignScreen(ModalScreen[bool]):
         self.set_interval(1.0, self._tick)
 
     def _first_paint(self) -> None:
-        if self._painted or not self.is_current or not self._page.size.height:
+        if self._painted or not self.is_active or not self._page.size.height:
             return
         self._typed.value = ""
         self._painted = True
@@ -125,7 +125,7 @@ class SignScreen(ModalScreen[bool]):
 
     def _look_at_end(self) -> None:
         page = self._page
-        if self._painted and self.is_current and page.size.height > 0 and not self._end_seen:
+        if self._painted and self.is_active and page.size.height > 0 and not self._end_seen:
             shown = page.scroll_offset.y + page.size.height
             self._end_seen = shown >= self._lines
             if self._end_seen:
@@ -216,7 +216,7 @@ class PromptScreen(ModalScreen[str | None]):
     def over(self) -> None:
         """The key has had its answer: leave, now or once what lies above has left."""
         self._done = True
-        if self.is_current:
+        if self.is_active:
             self.dismiss(None)
 
     def on_screen_resume(self) -> None:
