@@ -50,11 +50,15 @@ async def settle(pilot: Pilot[None]) -> None:
 
 
 def make_app(
-    engine: StillEngine, *, ascii_only: bool = False, mode: Mode = Mode.FULL
+    engine: StillEngine,
+    *,
+    ascii_only: bool = False,
+    mode: Mode = Mode.FULL,
+    look: Look | None = None,
 ) -> ConsoleApp:
     """The real app over ``engine``, as it is where hosts are watched."""
     settings = Settings(title="test", mode=mode)
-    return ConsoleApp(lambda ask: engine, settings, look=Look(ascii_only=ascii_only))
+    return ConsoleApp(lambda ask: engine, settings, look=look or Look(ascii_only=ascii_only))
 
 
 @pytest.fixture

@@ -57,8 +57,9 @@ COLUMNS = """\
  ON GPU      processes that hold a GPU
  LISTEN      listening sockets; UNDECL: those the inventory does not declare
  EGRESS      bytes a second that leave the host, all interfaces
- GUARD       its guard: ready, requests that wait, ISOLATED, applied and what is left of
-             it, lost (what was done is no longer so), doubtful, or no guard
+ GUARD       its guard: ready, requests that wait, ISOLATED, how long is left of what is
+             applied, lost (what was done is no longer so), alone (a break-glass), doubtful
+             (its host's overview says why), unseen, or no guard
  :sort COLUMN [up|down] begins at the first row; s and S keep the cursor on its row.
  Dim numbers of a host that is not LIVE are the last that were seen.
 """

@@ -57,11 +57,13 @@ def short(view: HostView, now: float) -> Piece:
     standing = sum(each.state == "STANDING" for each in guard.active)
     if is_lost(guard) or any(not each.holds for each in guard.active):
         return "lost", "bad"
+    if broken_glass(guard):
+        return "alone", "bad"
     if guard.trouble or guard_doubt(guard):
         return "doubtful", "bad"
     if applied:
         until = min((at for at in map(ends, applied) if at), default=0.0)
-        return f"applied {left(until, now)}".strip(), "warn"
+        return f"{left(until, now)} left" if until else "applied", "warn"
     if guard.isolation:
         return "ISOLATED", "warn"
     if waits:

@@ -125,7 +125,8 @@ class FleetScreen(WatchScreen):
 
     def _share(self, hosts: int) -> None:
         """Give the events what all hosts together leave free; a filter does not move them."""
-        spare = self.size.height - hosts - 5  # bars, heads, and the line that is typed into
+        # Bars, heads, the line that is typed into, and what every view says.
+        spare = self.size.height - hosts - 5 - len(self.console.told)
         lines = max(FEWEST if self.size.height < 20 else 5, min(MOST, spare))
         wanted = self.console.layouts.current.panes.get("events", lines)
         lines = 0 if wanted == OFF else max(0, min(wanted, self.size.height - 8))

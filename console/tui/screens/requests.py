@@ -21,12 +21,12 @@ def columns() -> tuple[Column[Asked], ...]:
     """The columns, the most important first."""
     return (
         Column("group", "", 9, _group, lambda row: GROUPS.index(row.group)),
-        Column("host", "HOST", 14, _host, lambda row: row.host, most=28),
-        Column("action", "ACTION", 18, _action, lambda row: row.action),
+        Column("host", "HOST", 10, _host, lambda row: row.host, most=28),
+        Column("action", "ACTION", 12, _action, lambda row: row.action, most=18),
         Column("state", "STATE", 10, _state, lambda row: row.state),
         Column("left", "LEFT", 6, _left, lambda row: row.until or None, right=True, unit=""),
-        Column("what", "WHAT", 30, _what, lambda row: row.what, most=400),
-        Column("by", "BY", 8, _by, lambda row: row.by, most=20),
+        Column("what", "WHAT", 16, _what, lambda row: row.what, most=400),
+        Column("by", "BY", 6, _by, lambda row: row.by, most=20),
         Column("with", "APPROVED", 10, _with, lambda row: row.with_, most=30, drop=1),
         Column("words", "SIX WORDS", 30, _words, lambda row: row.words, most=60, drop=2),
     )
