@@ -27,10 +27,13 @@ from console.demo.timeline import Stage, Timeline, stages
 from console.model.host import Host
 
 if TYPE_CHECKING:
+    from console.demo.drilling import Drilling
     from console.demo.misbehave import BadHost
     from console.demo.server import HostPort
 
 TICK_S = 0.25
+REST_S = 0.8
+"""After the first connection: until then the console paints its first picture."""
 LOCAL = "local"
 
 
@@ -79,6 +82,7 @@ class World:
         self._begun: float | None = None
         self._key = Path(order.folder) / "id_demo"
         self._timeline: Timeline | None = None
+        self._drill: Drilling | None = None
 
     async def open(self) -> tuple[Host, ...]:
         """Make keys and servers; the hosts as the inventory must name them."""
@@ -120,6 +124,7 @@ class World:
             owner=sim.owner if sim else "",
             tags=(sim.role,) if sim else ("real",),
             listeners=declared(sim) if sim else (),
+            guard_id=self.states[sim.name].host_id if sim and sim.name in self.states else "",
         )
 
     async def _simulated(self, sim: SimHost, public: bytes) -> Host:
@@ -170,8 +175,16 @@ class World:
 
     async def live(self) -> None:
         """Let time pass, until cancelled."""
+        if not self.order.count:
+            from console.demo.drilling import Drilling
+
+            self._drill = Drilling(Path(self.order.folder), self.states, self._doors)
         while True:
             await asyncio.sleep(TICK_S)
+            if self._drill is not None:
+                self._drill.look()
+                if self._begun is not None and time.monotonic() > self._begun + REST_S:
+                    self._drill.begin()
             if self._begun is None:
                 continue
             t = (time.monotonic() - self._begun) * self.order.speed
@@ -184,6 +197,8 @@ class World:
 
     async def close(self) -> None:
         """End every session and server."""
+        if self._drill is not None:
+            await self._drill.close()
         ports = [*self.ports.values(), *self.metrics.values()]
         await asyncio.gather(*(port.close() for port in ports))
 

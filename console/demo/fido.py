@@ -12,7 +12,7 @@ from base64 import b64encode
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from console.hostside.guard import sshsig
+from console.hostside.guard.trust import sshsig
 
 TOUCHED_AND_VERIFIED = sshsig.PRESENT | sshsig.VERIFIED
 

@@ -58,6 +58,11 @@ class GpuSim:
             self._power = self._power_at(self._util)
             self._temp = self._temp_at(self._power)
 
+    def rest(self, mem_mib: float) -> None:
+        """What loaded this GPU is gone, and gives its memory back."""
+        self._goal = self._util = 0.0
+        self._mem = max(4.0, self._mem - mem_mib)
+
     def step(self) -> None:
         """One second passes."""
         if self.lost:

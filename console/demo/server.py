@@ -7,6 +7,7 @@ answers. Every bound is small because the only client is the console beside it.
 import asyncio
 from collections.abc import Callable, Iterable
 from itertools import chain
+from typing import Protocol
 
 import asyncssh
 
@@ -22,6 +23,20 @@ MAX_BUFFERED = 4 << 20  # bytes that wait for a console that does not read
 LOGIN_S = 15
 
 SessionFactory = Callable[[], asyncssh.SSHServerSession[bytes]]
+
+
+class Operators(Protocol):
+    """Who else may log in to a host, and what then answers: its guard."""
+
+    def knows(self, user: str, key: bytes) -> bool:
+        """Whether this public key, in SSH's binary form, may log in to that account."""
+        ...
+
+    def session(
+        self, connection: asyncssh.SSHServerConnection, key: bytes
+    ) -> asyncssh.SSHServerSession[bytes]:
+        """What answers on a connection that this key has opened."""
+        ...
 
 
 class VerbSession(asyncssh.SSHServerSession[bytes]):
@@ -138,12 +153,14 @@ class SimSession(VerbSession):
         self._writer = FrameWriter(self._state, fast_s=fast_s, slow_s=slow_s)
         self._send(self._writer.keyframe())
         self._state.bells.add(self._news)
+        self._state.turned.add(self._turned)
         self._again("fast", self._writer.period, self._fast)
         self._again("slow", slow_s, self._slow)
 
     def stop(self) -> None:
         """Cancel the lanes."""
         self._state.bells.discard(self._news)
+        self._state.turned.discard(self._turned)
         for timer in self._timers.values():
             timer.cancel()
         self._timers.clear()
@@ -180,6 +197,11 @@ class SimSession(VerbSession):
             self._again("slow", self._writer.slow_s, self._slow)
             self._send(self._writer.slow())
 
+    def _turned(self) -> None:
+        """The guard has changed something: both lanes now, as its documents name it."""
+        self._fast()
+        self._slow()
+
     def _news(self) -> None:
         if self._writer is not None:
             self._send(self._writer.events())
@@ -196,6 +218,7 @@ class _Login(asyncssh.SSHServer):
     def __init__(self, port: "HostPort") -> None:
         self._port = port
         self._connection: asyncssh.SSHServerConnection | None = None
+        self._operator = b""  # the key, where it is an operator's
 
     def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
         self._connection = conn
@@ -214,9 +237,16 @@ class _Login(asyncssh.SSHServer):
         return True
 
     def validate_public_key(self, username: str, key: asyncssh.SSHKey) -> bool:
+        operators = self._port.operators
+        if operators is not None and operators.knows(username, key.public_data):
+            self._operator = key.public_data
+            return True
         return username == USER and key.public_data == self._port.user_key
 
     def session_requested(self) -> asyncssh.SSHServerSession[bytes]:
+        operators = self._port.operators
+        if self._operator and operators is not None and self._connection is not None:
+            return operators.session(self._connection, self._operator)
         return self._port.session()
 
 
@@ -228,6 +258,7 @@ class HostPort:
         self.name = name
         self.user_key = user_key
         self.session = session
+        self.operators: Operators | None = None
         self.connections: set[asyncssh.SSHServerConnection] = set()
         self.port = 0
         self._key = asyncssh.generate_private_key("ssh-ed25519")

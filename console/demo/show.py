@@ -8,8 +8,10 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from console.demo.drill import FIRST
 from console.demo.plain import PlainLog
 from console.demo.run import Demo
+from console.demo.seat import parts
 from console.demo.timeline import Stage, stages
 from console.demo.told import StageEvents
 from console.engine.build import local_engine
@@ -68,9 +70,13 @@ def screens(demo: Demo, speed: float, record: Path | None = None, *, wall: bool 
 def watched(demo: Demo, record: Path | None, ask: AskPassphrase | None = None) -> Engine:
     """An engine over the demo that tells its stages as events, and is recorded if asked for."""
     told = StageEvents(stages(), demo.stages_begun)
+    config = demo.config()
     return recorded(
         lambda more: local_engine(
-            demo.config(), ask_passphrase=ask, others=lambda: [*told(), *more()]
+            config,
+            ask_passphrase=ask,
+            others=lambda: [*told(), *more()],
+            acting=parts(demo.folder, FIRST, config.known),
         ),
         record,
         title="demo",

@@ -50,6 +50,9 @@ class SimState:
         self.bells: set[Callable[[], None]] = set()  # called after each event, to send it at once
         self.log: list[Logged] = []
         self.spool: dict[str, tuple[str, bytes]] = {}  # what the guard published: kind, bytes
+        self.turned: set[Callable[[], None]] = set()  # called after a guard changed something
+        self.bars: dict[str, Callable[[Flow], bool]] = {}  # what ends a flow, by action's id
+        self.isolated: set[str] = set()  # ids of the isolations that hold
         self.machine = catalog().machines[host.machine]
         self._random = random.Random(f"{seed}/{host.name}")
         self._numbers = count(1)
@@ -87,6 +90,10 @@ class SimState:
             "mounts": _keyed(facts.mounts(host)),
             "models": _keyed(facts.models(host)),
         }
+
+    def permits(self, flow: Flow) -> bool:
+        """Whether no standing action of the guard keeps this flow out."""
+        return not any(bar(flow) for bar in self.bars.values())
 
     # --- time ---
 
@@ -170,6 +177,8 @@ class SimState:
         )
 
     def _rates(self) -> tuple[float, float]:
+        if self.isolated:
+            return 210.0 * self._rate, 1_400.0 * self._rate  # the operators' own sessions
         rx = self.host.rx_mbps * 125_000 * self._rate
         tx = self.host.tx_mbps * 125_000 * self._rate
         flows = self.tables["flows"]

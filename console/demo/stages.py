@@ -38,12 +38,19 @@ def brute_force(state: SimState, door: Door, params: Params) -> Lasting:
     count, seconds = int(params["count"]), max(1, int(params["over_s"]))
     done = 0
     for second in range(1, seconds + 1):
+        if not _reaches(state, str(params["source"])):
+            return
         while done < count * second // seconds:
             user = params["users"][done % len(params["users"])]
             port = 40_000 + done * 17 % 20_000
             _login(state, "auth.failed", user, params["source"], port, "password")
             done += 1
         yield
+
+
+def _reaches(state: SimState, source: str) -> bool:
+    """Whether sshd of that host can be reached from ``source``."""
+    return state.permits(Flow("", "in", source, 22, 0, None, "sshd", 1, 0, 0, 0.0, 0.0))
 
 
 def _login(state: SimState, kind: str, user: str, source: str, port: int, method: str) -> None:
@@ -156,13 +163,17 @@ def egress(state: SimState, door: Door, params: Params) -> Lasting:
     key = f"out/{pid or 0}/{params['peer']}/{params['port']}"
     state.leaving.add(key)
     flows = state.tables["flows"]
-    flows[key] = Flow(
+    flow = Flow(
         key, "out", params["peer"], params["port"], params["uid"], pid, params["name"], 16, 0, 0,
         float(params["bytes_per_s"]), float(params["bytes_per_s"]) / 400,
     )  # fmt: skip
-    while flows[key].tx_bytes < params["total_bytes"]:
+    if not state.permits(flow):
+        return
+    flows[key] = flow
+    while key in flows and flows[key].tx_bytes < params["total_bytes"]:
         yield
-    flows[key] = msgspec.structs.replace(flows[key], count=0, tx_bps=0.0, rx_bps=0.0)
+    if key in flows:
+        flows[key] = msgspec.structs.replace(flows[key], count=0, tx_bps=0.0, rx_bps=0.0)
 
 
 def ecc(state: SimState, door: Door, params: Params) -> None:

@@ -15,6 +15,8 @@ QUIET_S = 30.0
 """Until then no stage takes a host away."""
 
 TAKES_AWAY = ("silence", "gone", "host-key")
+BY_HAND = ("brute-force", "login", "new-listener", "gpu-process", "open-weights", "egress")
+"""What the attacker does over the network: not on a host that is isolated."""
 
 
 class Stage(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -87,6 +89,8 @@ class Timeline:
 
     def _begin(self, stage: Stage) -> None:
         state, door = self._states[stage.host], self._doors[stage.host]
+        if stage.kind in BY_HAND and state.isolated:
+            return
         lasting = KINDS[stage.kind](state, door, stage.params)
         if lasting is not None and next(lasting, True) is None:
             self._lasting.append(lasting)

@@ -115,6 +115,7 @@ EVIDENCE: dict[str, Callable[[Seen], object]] = {
     "host-silent": lambda s: HostState.STALE in s.states["l40s-fra-1"],
     "host-key-changed": lambda s: s.states["mi300-fra-1"][-1] is HostState.NEW_KEY,
     "host-gone": lambda s: s.states["l40s-fra-1"][-1] is HostState.DOWN,
+    "weights-again": lambda s: s.most_egress.get("198.51.100.24", 0) > 9e8,
 }
 """What each stage must have made visible, by its id."""
 
