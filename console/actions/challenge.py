@@ -87,7 +87,7 @@ def _checked(
     return TargetPreview(
         host=view.name,
         host_id=view.spec.guard_id,
-        effect=plan.effect(made),
+        effect=plan.effect(made, rules.policy.doc),
         host_says=plan.host_says(told.get("preview")),
         skew_s=round(now - around.clock.wall(), 1),
         now=now,

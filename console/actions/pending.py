@@ -116,7 +116,7 @@ def _verified(made: Judged, seen: Seen, trusted: Trusted) -> Judged:
     approved, denied, counters = _decisions(made, rule, trusted, seen.now)
     return msgspec.structs.replace(
         made,
-        effect=plan.effect(ours),
+        effect=plan.effect(ours, trusted.policy.doc),
         approved_by=approved,
         denied_by=denied,
         people=rule.people,

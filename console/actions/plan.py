@@ -5,11 +5,13 @@ from typing import Any
 
 from console.hostside.guard.actions import action
 from console.hostside.guard.refused import Refused
+from console.hostside.guard.steps import step
 from console.hostside.guard.trust import canonical
 from console.model.guard import About, Pair
 from console.text import clean
 
-MAX_LINES = 64
+MAX_LINES = 64  # of what the host says
+MAX_EFFECT, MAX_LINE = 200, 2000
 _SAYS = {
     "effect": "effect",
     "cut_off": "is cut off",
@@ -45,6 +47,8 @@ def plan(
     act = action(name)
     act.check(params)
     made = act.render(params, facts, policy)
+    for item in made["steps"]:
+        step(item["kind"]).check(item["args"])  # of facts, which the host may tell as it likes
     return {
         "action": name,
         "params": params,
@@ -67,54 +71,19 @@ def shown(name: str, params: dict[str, Any]) -> tuple[Pair, ...]:
     return tuple((clean(str(label), 60), clean(str(value), 500)) for label, value in pairs)
 
 
-def effect(made: Mapping[str, Any]) -> tuple[str, ...]:
-    """What the steps of a plan do, a line each, by this console's own reckoning."""
-    lines = [_step(item["kind"], item["args"]) for item in made["steps"][:MAX_LINES]]
-    if len(made["steps"]) > MAX_LINES:
-        lines.append(f"and {len(made['steps']) - MAX_LINES} more steps")
-    if made["confirm_s"]:
+def effect(made: Mapping[str, Any], policy: Mapping[str, Any]) -> tuple[str, ...]:
+    """What the steps of a plan do, by this console's own reckoning: lines that are never cut, since
+    a person signs them. ``made`` comes from ``plan``, with the same ``policy``. Raises Refused."""
+    lines = [line for item in made["steps"] for line in step(item["kind"]).words(item["args"])]
+    if made["confirm_s"] and policy.get("unconfirmed") == "keep":
+        lines.append("it stays though nobody confirms the way in, by the policy")
+    elif made["confirm_s"]:
         lines.append(f"undone after {made['confirm_s']} s unless the way in is confirmed")
     if made["ttl_s"]:
         lines.append(f"ends by itself after {made['ttl_s']} s")
-    return tuple(clean(line, 300) for line in lines)
-
-
-_STEP_WORDS = {
-    "nft": "load a table of packet rules",
-    "flows": "end connections",
-    "firewall": "put the host's own firewall rules back",
-    "unit": "a unit",
-    "file": "write a file",
-    "account": "an account",
-    "process": "end a process",
-    "packages": "install packages",
-    "gateway": "change the gateway's keys",
-    "rename": "move within one file system",
-    "link": "switch the served version",
-    "verify": "check every file against its manifest",
-    "health": "check that it serves, else go back",
-    "space": "check that there is room",
-    "destroy": "DESTROY WITHOUT A WAY BACK",
-    "collect": "collect evidence",
-    "trust": "replace whom this host trusts",
-    "undo": "undo what stands",
-}
-
-
-def _step(kind: str, args: Mapping[str, Any]) -> str:
-    rest = ", ".join(f"{key} {_value(args[key])}" for key in sorted(args))
-    return f"{_STEP_WORDS.get(kind, kind)}: {rest}" if rest else _STEP_WORDS.get(kind, kind)
-
-
-def _value(value: Any) -> str:
-    if isinstance(value, list):
-        if value and isinstance(value[0], dict | list):
-            return f"{len(value)} entries"
-        return " ".join(map(str, value[:8])) + (f" and {len(value) - 8} more" if value[8:] else "")
-    if isinstance(value, dict):
-        return " ".join(f"{key}={_value(item)}" for key, item in list(value.items())[:8])
-    text = str(value)
-    return text if len(text) <= 120 else f"{len(text)} characters"
+    if len(lines) > MAX_EFFECT or any(len(line) > MAX_LINE for line in lines):
+        raise Refused("effect", "its effect is longer than anybody can judge before signing")
+    return tuple(clean(line, MAX_LINE) for line in lines)
 
 
 def host_says(preview: object) -> tuple[Pair, ...]:

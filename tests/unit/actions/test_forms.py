@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 import pytest
 
 from console.actions import forms
-from console.actions.plan import about, effect, shown
+from console.actions.plan import about, shown
 from console.errors import ActionError
 from console.hostside.guard.actions import NAMES, action
 from console.hostside.guard.refused import Refused
@@ -58,19 +58,3 @@ def test_text_becomes_the_values_that_are_signed() -> None:
     for text in ("", "x", "-1", "1.5", "1e3", "\uff19", "1" * 40):
         with pytest.raises(ActionError, match="whole number"):
             forms.typed("isolate", {"confirm_s": text}, rules)
-
-
-def test_effects_of_any_plan_are_lines_of_bounded_clean_text() -> None:
-    made = {
-        "steps": [{"kind": "nft", "args": {"text": "x" * 5000, "rules": [{"a": 1}] * 9}},
-                  {"kind": "new\x1b[2J", "args": {"list": list(range(50))}}] * 60,
-        "confirm_s": 60,
-        "ttl_s": 3600,
-    }  # fmt: skip
-    found = effect(made)
-    assert all(len(line) <= 300 and "\x1b" not in line for line in found)
-    assert "and 56 more steps" in found
-    assert found[-2:] == (
-        "undone after 60 s unless the way in is confirmed",
-        "ends by itself after 3600 s",
-    )

@@ -40,11 +40,11 @@ class Release(Action):
         """One step, which undoes all of the request's."""
         if set(facts) != {"action", "kinds", "since"}:
             raise Refused("facts", "the facts of a release are not complete")
-        return {
-            "steps": [{"kind": "undo", "args": {"id": params["id"]}}],
-            "confirm_s": 0,
-            "ttl_s": 0,
-        }
+        from ..steps.undo import Undo
+
+        args = {"action": facts["action"], "id": params["id"], "kinds": facts["kinds"]}
+        Undo().check(args)
+        return {"steps": [{"kind": "undo", "args": args}], "confirm_s": 0, "ttl_s": 0}
 
     def preview(
         self, params: dict[str, Any], plan: dict[str, Any], world: World

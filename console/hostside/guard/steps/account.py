@@ -29,6 +29,19 @@ class Account(Step):
         names.user(args["user"])
         names.number(args["uid"], 1, (1 << 32) - 2, "the number of an account")
 
+    def words(self, args: dict[str, Any]) -> list[str]:
+        """Which account, and what is closed or opened."""
+        who = f"the account {args['user']} (number {args['uid']})"
+        if args["op"] == "open":
+            return [
+                f"{who} is opened: its password is unlocked, an expiry that has passed is taken "
+                "away, and sshd no longer refuses it"
+            ]
+        return [
+            f"{who} is blocked: its password is locked, it expires, and sshd refuses its keys",
+            "all of its sessions and processes are ended; undoing it does not bring them back",
+        ]
+
     def look(self, args: dict[str, Any], world: World) -> dict[str, Any]:
         """Whether it is locked, when it expires, whether sshd refuses it."""
         found = _account(args, world)

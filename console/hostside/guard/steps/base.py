@@ -29,6 +29,15 @@ class Step:
         """Raise Refused where arguments are not what this kind takes."""
         raise Refused("step", f"the step {self.kind} takes no arguments")
 
+    def words(self, args: dict[str, Any]) -> list[str]:
+        """What it will do with exactly these arguments, a line each, for whoever signs.
+
+        ``args`` have passed ``check``. Pure, and the same in every build: the console reckons it
+        from the plan alone. Whatever argument changes what is done is in it, whole. Capitals say
+        what is lost for ever.
+        """
+        raise NotImplementedError
+
     def look(self, args: dict[str, Any], world: World) -> dict[str, Any]:
         """What is there now, and all that ``undo`` needs. Changes nothing."""
         return {}

@@ -48,6 +48,16 @@ class Collect(Step):
             raise Refused("step", "the step collect takes since_s and include")
         check(args["since_s"], args["include"])
 
+    def words(self, args: dict[str, Any]) -> list[str]:
+        """Which parts in which order, and how far back."""
+        wanted = [part for part in evidence.PARTS if part in args["include"]]
+        return [
+            f"collected, in this order: {', '.join(wanted)}",
+            f"journal and logins of the last {args['since_s']} s",
+            "packed and signed by the host; the pack stays there, for root alone, and may hold "
+            "secrets of processes' arguments",
+        ]
+
     def look(self, args: dict[str, Any], world: World) -> dict[str, Any]:
         """The name that the pack will have. Raises StepFailed where there is no room or no
         key."""

@@ -55,6 +55,25 @@ class Destroy(Step):
         elif args["kind"] not in ("file", "tree"):
             raise Refused("step", "kind of destroy is not file or tree")
 
+    def words(self, args: dict[str, Any]) -> list[str]:
+        """What is lost, in capitals."""
+        if args["how"] == "crypto":
+            which = f"(root {args['root']}, device {args['device']}, inode {args['inode']})"
+            return [
+                f"ALL THAT LIES IN {args['path']} IS LOST FOR EVER {which}",
+                f"THE KEYS OF THE LUKS VOLUME {args['uuid']} ON {args['header']} ARE ERASED",
+                f"it is unmounted, and {args['mapping']} is closed, before that",
+                "THERE IS NO WAY BACK",
+            ]
+        what = "THE FILE" if args["kind"] == "file" else "THE FOLDER AND ALL THAT IS IN IT"
+        which = f"(root {args['root']}, device {args['device']}, inode {args['inode']})"
+        return [
+            f"{what} IS LOST FOR EVER: {args['path']} {which}",
+            f"{args['files']} FILES, {args['bytes']} BYTES ARE OVERWRITTEN, DISCARDED AND UNLINKED",
+            *(f"THE SAME FILE UNDER ANOTHER NAME IS LOST TOO: {path}" for path in args["also"]),
+            "THERE IS NO WAY BACK",
+        ]
+
     def look(self, args: dict[str, Any], world: World) -> dict[str, Any]:
         """Whether it is there, so that a second run knows that it may be gone by the first."""
         if args["how"] == "crypto":

@@ -141,6 +141,13 @@ class WriteFile(Step):
         if not all(type(line) is str and LINE.match(line) for line in lines):
             raise Refused("step", "a line of the file holds what no line may")
 
+    def words(self, args: dict[str, Any]) -> list[str]:
+        """The path, and what it will hold."""
+        from hashlib import sha256
+
+        digest = sha256(_bytes(args)).hexdigest()
+        return [f"{args['path']} is written as a whole: {len(args['lines'])} lines, {digest}"]
+
     def look(self, args: dict[str, Any], world: World) -> dict[str, Any]:
         """What is there now."""
         return found(world.path(args["path"]))

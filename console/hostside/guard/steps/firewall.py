@@ -29,6 +29,15 @@ class Ruleset(Step):
         if set(args) != {"sha256"} or not fine:
             raise Refused("step", "the step firewall takes a digest of 64 hex digits")
 
+    def words(self, args: dict[str, Any]) -> list[str]:
+        """Which rules come, and which go."""
+        return [
+            f"the host's own firewall rules become those of {net_ruleset.APPROVED}, if their "
+            f"digest is {args['sha256']}",
+            "every table that is not in it goes, but those of Watchfloor; what is there now is "
+            "kept, to be put back",
+        ]
+
     def look(self, args: dict[str, Any], world: World) -> dict[str, Any]:
         """Digest of the rules of now, and of the file of ours that holds them.
 

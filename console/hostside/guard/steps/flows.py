@@ -33,6 +33,18 @@ class EndFlows(Step):
             raise Refused("step", "the step flows has not the arguments it takes")
         net_flows.chosen(args)
 
+    def words(self, args: dict[str, Any]) -> list[str]:
+        """Which connections end, and which never do."""
+        ports = ", ".join(str(port) for port in args["ports"])
+        peers = ", ".join(args["peers"])
+        what = f"to port {ports} of this host" if ports else "of every port"
+        whom = f"with {peers}" if peers else "with everybody"
+        return [
+            f"open connections of TCP and UDP {what} {whom} are ended at once, on both sides",
+            f"kept: connections on loopback, and with {', '.join(args['keep'])}",
+            "not undone: whoever was cut off connects again",
+        ]
+
     def do(self, args: dict[str, Any], before: dict[str, Any], world: World) -> dict[str, Any]:
         """End them, and those that came while that was done. ``ended``: how many."""
         self.check(args)

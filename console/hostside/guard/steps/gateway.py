@@ -40,6 +40,21 @@ class Gateway(Step):
             names.text(_PLACE, args[field], "an include file (/etc/nginx/…/NAME.conf)")
         nginx.unit_name(args)
 
+    def words(self, args: dict[str, Any]) -> list[str]:
+        """Which client, what it is answered, and where that is written."""
+        key, unit = args["key"], args["unit"]
+        if args["op"] == "block":
+            what = f"{unit} ({args['kind']}) refuses every request of the client {key}"
+        else:
+            what = (
+                f"{unit} ({args['kind']}) lets the client {key} ask {args['per_minute']} times a "
+                "minute, and refuses what is beyond"
+            )
+        return [
+            what + "; other clients are left alone",
+            f"written to {args['keys_file']} and {args['limits_file']}, which {unit} reads again",
+        ]
+
     def look(self, args: dict[str, Any], world: World) -> dict[str, Any]:
         """Whether that client is blocked, and its limit (0: none)."""
         stands = nginx.read(args["keys_file"], world)

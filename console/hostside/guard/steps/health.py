@@ -35,6 +35,13 @@ class Health(Step):
         if type(args["expect"]) is not int or type(args["seconds"]) is not int:
             raise Refused("step", "expect and seconds are whole numbers")
 
+    def words(self, args: dict[str, Any]) -> list[str]:
+        """Which URL must answer what, and until when."""
+        return [
+            f"{args['url']} must answer {args['expect']}, {IN_A_ROW} times in a row within "
+            f"{args['seconds']} s; else what was done before is undone"
+        ]
+
     def do(self, args: dict[str, Any], before: dict[str, Any], world: World) -> dict[str, Any]:
         """Ask until it is well. Raises StepFailed saying what was answered last."""
         start = time.monotonic()

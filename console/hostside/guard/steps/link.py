@@ -45,6 +45,15 @@ class Switch(Step):
             models.check_name(args["from"], "version")
         names.unit(args["service"])
 
+    def words(self, args: dict[str, Any]) -> list[str]:
+        """Which model, from which version to which, and whose service."""
+        before = f"version {args['from']}" if args["from"] else "no version"
+        back = before if args["from"] else "no version, with the service as it was"
+        return [
+            f"{args['model']} in {args['root']} is switched from {before} to version {args['to']}",
+            f"{args['service']} is restarted; where it does not start, it goes back to {back}",
+        ]
+
     def look(self, args: dict[str, Any], world: World) -> dict[str, Any]:
         """The version that is served, and whether the service runs."""
         with Folder(_folder(args, world)) as at:

@@ -54,6 +54,25 @@ class Nft(Step):
                 raise Refused("step", "more interfaces than rules are written for")
             text(args, list(args.get("interfaces", [])), 60)
 
+    def words(self, args: dict[str, Any]) -> list[str]:
+        """Which table, who still comes through, what is dropped, and the kernel's dead-man."""
+        if args["table"] == "source":
+            lines = [
+                f"the kernel drops all that comes from {args['source']} and all that goes there, "
+                f"on every port (table inet {net_rules.SOURCE})",
+                f"the kernel lets it in again by itself after {args['expires_s']} s",
+            ]
+        elif args["table"] == "inbound":
+            lines = _inbound_words(args)
+        else:
+            lines = _isolation_words(args)
+        if args["armed_s"]:
+            after = args["armed_s"] + net_rules.GRACE_S
+            lines.append(f"dead-man: the kernel undoes it {after} s later unless it is confirmed")
+        else:
+            lines.append("no dead-man in the kernel: it stays though nobody confirms it")
+        return lines
+
     def look(self, args: dict[str, Any], world: World) -> dict[str, Any]:
         """``there``: somebody's work is in the place already. For a source also ``until``."""
         self.check(args)
@@ -137,6 +156,39 @@ class Nft(Step):
             present = [name for name in _guarded(world) if name in _present(args, world)]
         world.mark("nft before confirm")
         nft.apply(net_rules.held(present, table, seconds), world)
+
+
+def _isolation_words(args: dict[str, Any]) -> list[str]:
+    tables = " and ".join(f"{family} {name}" for family, name in _tables(args))
+    wires = ", ".join(args["interfaces"])
+    lines = [
+        f"this host is cut off: the kernel drops what comes in, goes out and is passed on, IPv4 "
+        f"and IPv6 (table {tables})",
+        f"stays reachable: SSH on port {args['port']} from {', '.join(args['mgmt'])}",
+        "still passes: loopback, neighbour discovery, errors about packet sizes, empty resets",
+        f"raw frames that leave by {wires} are dropped too, all but ARP"
+        if wires
+        else "raw frames are not dropped: no interface is named for them",
+        "DHCP is dropped" if args["dhcp"] == "none" else f"DHCP with {args['dhcp']} still passes",
+    ]
+    if not args["destroy"]:
+        lines.append(
+            "open connections are not ended at once, as this kernel cannot: those of TCP are reset "
+            "as soon as this host sends"
+        )
+    return lines
+
+
+def _inbound_words(args: dict[str, Any]) -> list[str]:
+    ports = ", ".join(str(port) for port in args["ports"])
+    containers = "too" if args["translated"] else "not, as none are published"
+    return [
+        f"nobody reaches port {ports} of this host by TCP or UDP, and nothing is sent from there "
+        f"(table inet {net_rules.INBOUND})",
+        f"still comes through: loopback, and {', '.join(args['mgmt'])}",
+        f"ports of containers that are published under these are cut off {containers}",
+        "all other ports, and what this host opens itself, are left alone",
+    ]
 
 
 TAKEN = {

@@ -42,6 +42,16 @@ class Install(Step):
             raise Refused("step", "the step packages takes packages, and the tool apt or dnf")
         pairs(args["packages"])
 
+    def words(self, args: dict[str, Any]) -> list[str]:
+        """Each package with its version, and by what."""
+        listed = pairs(args["packages"])
+        return [
+            *(f"{args['tool']} installs {name}={version}" for name, version in listed),
+            "from the host's own repositories; refused where any other package would come, change "
+            "or go",
+            "not undone: an older version may not fit what the newer one wrote",
+        ]
+
     def look(self, args: dict[str, Any], world: World) -> dict[str, Any]:
         """The versions that are installed: ``versions`` is a list of name and version."""
         found = pkgs.installed([name for name, _ in pairs(args["packages"])], args["tool"], world)

@@ -56,6 +56,14 @@ class EndProcess(Step):
             raise Refused("step", "the step process takes pid, start_time and exe")
         check(args)
 
+    def words(self, args: dict[str, Any]) -> list[str]:
+        """Which process, and how it is ended."""
+        return [
+            f"the process {args['pid']}, which runs {args['exe']} and began {args['start_time']} "
+            f"ticks after the boot, is ended: SIGTERM, and SIGKILL {POLITE_S:.0f} s later",
+            "no other process is, if that one is gone; NOTHING BRINGS IT BACK",
+        ]
+
     def look(self, args: dict[str, Any], world: World) -> dict[str, Any]:
         """Whether it is there."""
         return {"there": same(args, world) is not None}

@@ -34,6 +34,14 @@ class Rename(Step):
         plain(args["from"])
         plain(args["to"])
 
+    def words(self, args: dict[str, Any]) -> list[str]:
+        """From where to where, and which folder it must be."""
+        return [
+            f"{args['from']} (device {args['device']}, inode {args['inode']}) is moved away, so "
+            "that nothing finds it there",
+            f"to {args['to']}, in a folder that only root enters; nothing is deleted",
+        ]
+
     def look(self, args: dict[str, Any], world: World) -> dict[str, Any]:
         """Under which of the names it is."""
         return {"at": "from" if self._is(args, "from", world) else "elsewhere"}

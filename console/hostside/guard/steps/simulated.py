@@ -55,6 +55,10 @@ class Simulated(Step):
         """As the real kind."""
         self.real.check(args)
 
+    def words(self, args: dict[str, Any]) -> list[str]:
+        """As the real kind."""
+        return self.real.words(args)
+
     def _key(self, args: dict[str, Any]) -> str:
         text = json.dumps([self.kind, args], sort_keys=True)
         return f"{self.kind}:{sha256(text.encode()).hexdigest()[:24]}"

@@ -29,6 +29,13 @@ class Space(Step):
             raise Refused("step", "bytes and files are whole numbers")
         plain(args["path"])
 
+    def words(self, args: dict[str, Any]) -> list[str]:
+        """How much room there must be, and where."""
+        return [
+            f"it goes on only if {args['path']} has room for {args['bytes']} bytes and "
+            f"{args['files']} files"
+        ]
+
     def do(self, args: dict[str, Any], before: dict[str, Any], world: World) -> dict[str, Any]:
         """Raise StepFailed where there is less."""
         with Failing(args["path"]), Folder(world.path(args["path"])) as at:

@@ -45,6 +45,14 @@ class Install(Step):
             if type(args[name]) is not str or len(args[name]) != 64 or args[name].strip(HEX):
                 raise Refused("step", f"{name} is no SHA-256")
 
+    def words(self, args: dict[str, Any]) -> list[str]:
+        """What is replaced by what."""
+        return [
+            f"the {args['what']} that this host trusts is replaced: {args['sha256']}",
+            f"in the place of the one in force, which must be: {args['former']}",
+            "every request that waits on this host is closed",
+        ]
+
     def look(self, args: dict[str, Any], world: World) -> dict[str, Any]:
         """Keeps a copy of the former one, so that it can be put back; it must be the one that the
         request names."""

@@ -48,6 +48,29 @@ class Unit(Step):
         if args["op"] == "harden":
             sandbox.check(args["lines"])
 
+    def words(self, args: dict[str, Any]) -> list[str]:
+        """Which unit, what happens to it, and how it is kept so."""
+        name, op = args["name"], args["op"]
+        if op == "stop":
+            return [
+                f"{name} is stopped, by force after {POLITE_S:.0f} s, and what depends on it falls "
+                "with it",
+                f"it is kept down by {stopped_path(name)}, also after a restart of the host, until "
+                "that is undone",
+            ]
+        if op == "start":
+            return [
+                f"{name} is started",
+                f"what keeps it down by an earlier stop is removed: {stopped_path(name)}",
+            ]
+        if op == "restart":
+            return [f"{name} is restarted"]
+        return [
+            f"{name} is restarted under this sandbox profile, which {hardened_path(name)} keeps:",
+            *(f"  {line}" for line in args["lines"]),
+            "where it does not run so, the profile is taken away and it is started as before",
+        ]
+
     def look(self, args: dict[str, Any], world: World) -> dict[str, Any]:
         """Whether it and those that fall with it run, and the drop-in."""
         name, op = args["name"], args["op"]

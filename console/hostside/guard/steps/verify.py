@@ -38,6 +38,18 @@ class VerifyManifest(Step):
         if args["evaluation"]:
             models.check_digest(args["evaluation"], "evaluation digest")
 
+    def words(self, args: dict[str, Any]) -> list[str]:
+        """Which files, and by which signed documents."""
+        lines = [
+            f"every file of version {args['version']} of {args['model']} in {args['root']} is "
+            f"compared with the signed manifest {args['manifest']}; it goes on only if all agree"
+        ]
+        if args["evaluation"]:
+            lines.append(f"its signed evaluation report must be {args['evaluation']}")
+        if args["image"]:
+            lines.append(f"its container image must be {args['image']}")
+        return lines
+
     def do(self, args: dict[str, Any], before: dict[str, Any], world: World) -> dict[str, Any]:
         """Read every file. Raises StepFailed naming the first that is not as it should be."""
         name = f"version {args['version']} of {args['model']}"
