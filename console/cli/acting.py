@@ -30,7 +30,9 @@ def run(args: argparse.Namespace) -> int:
     work: Callable[[argparse.Namespace, Config, LocalEngine], Awaitable[int]] = _VERBS[args.verb]
 
     async def whole() -> int:
-        engine = local_engine(config, ask_passphrase=ask_on_terminal)
+        seat = getattr(args, "seat", None)  # at a running demo
+        acting = None if seat is None else seat.parts()
+        engine = local_engine(config, ask_passphrase=ask_on_terminal, acting=acting)
         await engine.start()
         try:
             await lines.settle(engine, engine.acting.guards.caught_up, args.timeout)

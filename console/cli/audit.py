@@ -82,13 +82,17 @@ def run_verify(args: argparse.Namespace) -> int:
     peers = [(path.name, seen) for path in args.peers for seen in read_peer(path)]
     worst = 0
     for name in names:
-        code = _verify(config, name, args.source, peers)
+        code = _verify(config, name, args.source, peers, getattr(args, "seat", None))
         worst = 1 if 1 in (worst, code) else max(worst, code)
     return worst
 
 
 def _verify(
-    config: "Config", name: str, source: Path | None, peers: "list[tuple[str, Checkpoint]]"
+    config: "Config",
+    name: str,
+    source: Path | None,
+    peers: "list[tuple[str, Checkpoint]]",
+    seat: Any,
 ) -> int:
     from contextlib import closing
 
@@ -109,7 +113,7 @@ def _verify(
         sys.stdout.write(f"  {'WRONG' if bad else 'missing':8} {clean(str(error), 400)}\n")
         return 1 if bad else 3
     with closing(_witness(config)) as witness:
-        own = _own_chain()
+        own = _own_chain(seat)
         kept = recall(witness, name, peers, own)
         material = msgspec.structs.replace(material, chain={**material.chain, **own})
         report = verify(material, kept)
@@ -188,7 +192,7 @@ def _witness(config: "Config") -> "Witness":
     return Witness(config.state_dir)
 
 
-def _own_chain() -> "dict[str, Link]":
+def _own_chain(seat: Any) -> "dict[str, Link]":
     """This console's own rosters and policies by digest; none where it has no chain.
 
     Raises ConfigError where the chain is there and does not hold.
@@ -196,7 +200,7 @@ def _own_chain() -> "dict[str, Link]":
     from console.audit.trust import chain_of
     from console.trust.chain import KINDS, Chain
 
-    chain = Chain.own()
+    chain = Chain.own() if seat is None else seat.chain
     if not chain.folder.is_dir():
         return {}
     chain.policies(chain.rosters())  # verifies both

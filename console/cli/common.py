@@ -28,7 +28,8 @@ def configured(args: argparse.Namespace) -> "Config":
     from console.config.origin import Origin
     from console.config.select import select
 
-    config = load(only_file=args.config, flags=flags(args))
+    seat = getattr(args, "seat", None)  # at a running demo, by `watchfloor demo --join`
+    config = load(only_file=args.config, flags=flags(args)) if seat is None else seat.config()
     if args.hosts is not None:
         chosen = select(config.hosts, args.hosts)
         config = msgspec.structs.replace(

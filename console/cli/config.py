@@ -127,6 +127,10 @@ def _lines(config: "Config") -> Iterator[str]:
     for field in config.operator.__struct_fields__:
         origin = config.origin(f"operator.{field}")
         yield f"{field} = {_text(getattr(config.operator, field))}  # {origin}"
+    for name, colleague in config.operators.items():
+        yield ""
+        yield f"[operators.{name}]  # {config.origin(f'operators.{name}')}"
+        yield f"signing_key = {_text(colleague.signing_key)}"
     for name, plugin in config.plugins.items():
         yield ""
         yield f"[plugins.{name}]  # {config.origin(f'plugins.{name}')}"
@@ -156,6 +160,10 @@ def _document(config: "Config") -> dict[str, Any]:
         "operator": {
             field: sourced(f"operator.{field}", getattr(config.operator, field))
             for field in config.operator.__struct_fields__
+        },
+        "operators": {
+            name: sourced(f"operators.{name}", {"signing_key": colleague.signing_key})
+            for name, colleague in config.operators.items()
         },
         "plugins": {
             name: {

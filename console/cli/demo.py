@@ -2,15 +2,27 @@
 
 import argparse
 import math
+import sys
+from collections.abc import Sequence
 from typing import Any
 
 from console.cli.status import number, record_flag
+from console.text import clean
+
+SECOND = "bob"
+VERBS = ("actions", "audit", "hosts", "status", "watch")
+"""What can be run against a demo; other verbs are about this user's own configuration."""
 
 HELP = "watch an embedded fleet of eight hosts on this machine"
 ABOUT = """\
 Starts eight real SSH servers on 127.0.0.1: seven simulated hosts of an inference site, and this
 machine under the real probe. An incident unfolds over a minute and a half. Of your own files only
 themes are read; layouts and exports that you keep go to demo/ in your state folder.
+
+You are alice. An action needs a second person: bob, at a second terminal by `watchfloor demo
+--join`, or here by `:operator bob`. Verbs go with a demo too, as either of them:
+  watchfloor demo --join alice -- actions list
+  watchfloor demo --join -- audit verify store-fra-1
 
 exit status: 0 at least seven hosts were LIVE, 1 they were not, 2 usage
 """
@@ -36,6 +48,21 @@ def add(sub: Any) -> None:
         "--keep", action="store_true", help="keep the demo's folder and say where it is"
     )
     parser.add_argument("--wall", action="store_true", help="the board for the wall, see `wall`")
+    parser.add_argument(
+        "--join", metavar="NAME", nargs="?", const=SECOND,
+        help=f"a second console on the demo that runs, as {SECOND} unless another NAME is given",
+    )  # fmt: skip
+    parser.add_argument(
+        "--pid", type=int, default=0, metavar="N", help="which demo, where several run"
+    )
+    parser.add_argument(
+        "--print-config", action="store_true",
+        help="with --join: print a configuration for verbs that only look",
+    )  # fmt: skip
+    parser.add_argument(
+        "verb", nargs=argparse.REMAINDER, metavar="-- VERB",
+        help=f"with --join: run another verb as that person: {', '.join(VERBS)}",
+    )  # fmt: skip
     record_flag(parser)
     parser.set_defaults(run=run)
 
@@ -46,6 +73,11 @@ def run(args: argparse.Namespace) -> int:
     from console.demo.show import plain, screens
     from console.errors import UsageError
 
+    rest = args.verb[1:] if args.verb[:1] == ["--"] else args.verb
+    if args.join is not None:
+        return _join(args, rest)
+    if rest or args.print_config or args.pid:
+        raise UsageError("that goes with --join", hint="watchfloor demo --join NAME -- VERB")
     if args.seconds is not None and not args.plain:
         raise UsageError("--seconds goes with --plain", hint="The screens end with `q`.")
     if args.wall and args.plain:
@@ -57,10 +89,35 @@ def run(args: argparse.Namespace) -> int:
         keep=args.keep,
         workstation=with_screens,
         plugins=with_screens,
+        announced=True,
     )
     if args.plain:
         return plain(demo, args.speed, args.seconds, args.record)
     return screens(demo, args.speed, args.record, wall=args.wall)
+
+
+def _join(args: argparse.Namespace, rest: Sequence[str]) -> int:
+    from console.demo.join import Seat, screens
+    from console.demo.running import find
+    from console.errors import UsageError
+
+    if args.plain or args.wall or args.keep or args.record:
+        raise UsageError("--join takes --pid, --print-config and a verb only")
+    here = Seat(find(args.pid), args.join)
+    if args.print_config:
+        sys.stdout.write(here.toml())
+        return 0
+    if not rest:
+        return screens(here)
+    if rest[0] not in VERBS:
+        known = ", ".join(VERBS)
+        raise UsageError(f"{clean(rest[0], 40)!r} does not go with a demo", hint=f"Known: {known}.")
+    from console.cli.main import parser
+
+    inner = parser().parse_args(list(rest))
+    inner.seat = here
+    here.trusted()
+    return int(inner.run(inner))
 
 
 def _seconds(text: str) -> float:

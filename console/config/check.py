@@ -7,6 +7,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 import msgspec
 
 from console.config.document import (
+    Colleague,
     Document,
     HostDefaults,
     HostEntry,
@@ -41,6 +42,9 @@ def check(layer: Layer) -> None:
     for name, table in _items(data.get("plugins")):
         _known(layer, ("plugins", name), table, fields_of(Plugin))
         _typed(layer, ("plugins", name), table, Plugin)
+    for name, table in _items(data.get("operators")):
+        _known(layer, ("operators", name), table, fields_of(Colleague))
+        _typed(layer, ("operators", name), table, Colleague)
     check_values(layer)
     check_operator(layer)
     hosts = data.get("hosts")

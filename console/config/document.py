@@ -107,6 +107,19 @@ class Operator(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, frozen=
     ] = False
 
 
+class Colleague(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, frozen=True):
+    """``[operators.NAME]``: another person of the roster who may sit down at this console.
+
+    There is no login key: the console goes on to log in with its own, so that guards see, and
+    record, that two signatures came from one console.
+    """
+
+    signing_key: Annotated[
+        str,
+        Meta(min_length=1, description="file of the key that signs for them, as in [operator]"),
+    ]
+
+
 class Plugin(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, frozen=True):
     """``[plugins.NAME]``: whether a plugin runs, which bytes it must be, and what it may do."""
 
@@ -146,6 +159,10 @@ class Document(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, omit_de
     ui: Annotated[Ui | UnsetType, Meta(description="the terminal")] = UNSET
     operator: Annotated[
         Operator | UnsetType, Meta(description="who signs guarded actions here")
+    ] = UNSET
+    operators: Annotated[
+        dict[str, Colleague] | UnsetType,
+        Meta(description="another person who may sit down here, see `:operator`"),
     ] = UNSET
     plugins: Annotated[
         dict[str, Plugin] | UnsetType, Meta(description="one plugin, see docs/plugins.md")

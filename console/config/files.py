@@ -104,6 +104,11 @@ def _normal(data: Table, file: Path) -> Table:
         table = out["operator"]
         paths = {key: _absolute(table[key], file) for key in OPERATOR_PATHS if table.get(key)}
         out["operator"] = {**table, **paths}
+    if "operators" in out:
+        out["operators"] = {
+            name: {key: _absolute(value, file) for key, value in table.items()}
+            for name, table in out["operators"].items()
+        }
     if "defaults" in out:
         out["defaults"] = _normal_host(out["defaults"], file)
     for key in ("sites", "groups"):

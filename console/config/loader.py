@@ -14,11 +14,11 @@ from typing import Any
 import msgspec
 
 from console.config.check import unshowable, worded
-from console.config.document import SETTINGS, Operator, Plugin, Ui
+from console.config.document import SETTINGS, Colleague, Operator, Plugin, Ui
 from console.config.files import read_layer
 from console.config.hosts import Entry, Fleet, build
 from console.config.layer import PROJECT, Layer, nearest
-from console.config.operator import operator
+from console.config.operator import colleagues, operator
 from console.config.origin import Origin
 from console.config.plugins import merged
 from console.errors import ConfigError, UsageError
@@ -50,6 +50,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     history: bool = True
     ui: Ui = Ui()
     operator: Operator = Operator()
+    operators: Mapping[str, Colleague] = {}  # who else may sit down here, by person
     keys: Mapping[str, str] = {}  # of the screens, by id of an action
     plugins: Mapping[str, Plugin] = {}
     files: tuple[str, ...] = ()  # read, lowest layer first
@@ -63,7 +64,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
 
         A field that nothing sets has the layer ``default``. Raises ConfigError for an unknown path.
         """
-        if path in SETTINGS or path.startswith(("plugins.", "operator.")):
+        if path in SETTINGS or path.startswith(("plugins.", "operator.", "operators.")):
             return self.origins.get(path, Origin("default"))
         table, _, rest = path.partition(".")
         name, field = (rest, "") if rest in self.entries else rest.rpartition(".")[::2]
@@ -115,12 +116,17 @@ def load(
     keys = _keys(layers, origins, warnings)
     plugins, places, withheld = merged(layers)
     person, of_person, ignored = operator(layers)
-    origins |= places | of_person
-    warnings += withheld + ignored
+    others, of_others, left = colleagues(layers)
+    origins |= places | of_person | of_others
+    warnings += withheld + ignored + left
     files = tuple(layer.file for layer in layers)
     config = _config(settings, origins, warnings, fleet, files)
     return msgspec.structs.replace(
-        config, keys=keys, plugins=MappingProxyType(plugins), operator=person
+        config,
+        keys=keys,
+        plugins=MappingProxyType(plugins),
+        operator=person,
+        operators=MappingProxyType(others),
     )
 
 

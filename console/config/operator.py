@@ -6,9 +6,10 @@ from typing import Any
 
 import msgspec
 
-from console.config.document import Operator
+from console.config.document import Colleague, Operator
 from console.config.layer import PROJECT, Layer, wrong
 from console.config.origin import Origin
+from console.text import clean
 
 _PERSON = re.compile(r"[a-z][a-z0-9._-]{0,31}")
 _USER = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
@@ -24,6 +25,10 @@ def check_operator(layer: Layer) -> None:
         text = table.get(key)
         if text is not None and not pattern.fullmatch(text):
             raise wrong(layer, ("operator", key), f"operator.{key}: {text!r} is not {said}")
+    for name in layer.data.get("operators", {}):
+        if not _PERSON.fullmatch(name):
+            said = "no name of a person in the roster (a-z, digits, . _ -)"
+            raise wrong(layer, ("operators", name), f"operators: {clean(name, 60)!r} is {said}")
 
 
 def operator(layers: Sequence[Layer]) -> tuple[Operator, dict[str, Origin], list[str]]:
@@ -47,3 +52,24 @@ def operator(layers: Sequence[Layer]) -> tuple[Operator, dict[str, Origin], list
             values[key] = value
             origins[f"operator.{key}"] = layer.origin("operator", key)
     return msgspec.convert(values, Operator), origins, warnings
+
+
+def colleagues(
+    layers: Sequence[Layer],
+) -> tuple[dict[str, Colleague], dict[str, Origin], list[str]]:
+    """Who else may sit down at this console, by person, with origins and warnings, as above."""
+    found: dict[str, Colleague] = {}
+    origins: dict[str, Origin] = {}
+    warnings: list[str] = []
+    for layer in layers:
+        table = layer.data.get("operators")
+        if not table:
+            continue
+        if layer.name == PROJECT:
+            place = layer.origin("operators")
+            warnings.append(f"{place}: [operators] is ignored in a file found by its place")
+            continue
+        for name, values in table.items():
+            found[name] = msgspec.convert(values, Colleague)
+            origins[f"operators.{name}"] = layer.origin("operators", name)
+    return found, origins, warnings

@@ -20,9 +20,9 @@ from console.demo.drill import Drill, write
 from console.demo.effects import Effects, leaves
 from console.demo.simulate import SimState
 from console.hostside import bundle
-from console.hostside.guard.trust import canonical
-from console.hostside.guard.state.files import lock
 from console.hostside.guard.place import Place
+from console.hostside.guard.state.files import lock
+from console.hostside.guard.trust import canonical
 
 CALL_S = 30.0
 MAX_ANSWER = 2 << 20

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -19,8 +19,9 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from console.config.document import Operator, Plugin
+from console.config.document import Colleague, Operator, Plugin
 from console.demo.child import Order, Said
+from console.demo.running import HOSTS, Note, announce
 from console.errors import WatchfloorError
 from console.model.host import Host
 from console.text import clean
@@ -43,6 +44,7 @@ class DemoConfig(msgspec.Struct, frozen=True, kw_only=True):
     history: bool = True
     plugins: Mapping[str, Plugin] = {}
     operator: Operator = Operator()
+    operators: Mapping[str, Colleague] = {}
     read_only: bool = False
 
     @property
@@ -63,6 +65,7 @@ class Demo:
 
     ``speed`` lets simulated time run faster, ``count`` asks for many small hosts instead of the
     fleet with its incident, ``bad`` for hosts that misbehave among them (kinds of misbehave.py).
+    ``announced`` lets other consoles of this user join it (``running.py``).
     ``plugins`` shows what the demo's model servers say of themselves, by the plugin that ships.
     """
 
@@ -78,7 +81,10 @@ class Demo:
         plugins: bool = False,
         count: int = 0,
         bad: tuple[str, ...] = (),
+        announced: bool = False,
     ) -> None:
+        self._announce = announced
+        self._note: Path | None = None
         self.hosts: tuple[Host, ...] = ()
         self.folder = Path()
         self.metrics: dict[str, str] = {}  # pages of model servers, by host
@@ -135,11 +141,16 @@ class Demo:
             reason = self._error or self._last_words() or "they did not answer in time"
             self.stop()
             raise DemoError(f"the demo's servers did not start: {reason}")
-        (self.folder / "hosts.toml").write_text(self.inventory_toml(), encoding="utf-8")
+        (self.folder / "hosts.toml").write_text(inventory_toml(self.hosts), encoding="utf-8")
+        (self.folder / HOSTS).write_bytes(msgspec.json.encode(self.hosts))
+        if self._announce:
+            self._note = announce(Note(pid=self.pid, folder=str(self.folder)))
 
     def stop(self) -> None:
         """End the servers and remove the folder unless it is kept."""
         child, self._child = self._child, None
+        if self._note is not None:
+            self._note.unlink(missing_ok=True)
         if child is not None:
             if child.stdin is not None:
                 child.stdin.close()
@@ -244,17 +255,18 @@ class Demo:
             )
         }
 
-    def inventory_toml(self) -> str:
-        """The hosts as an inventory file, for ``watchfloor --config``."""
-        out = ["# The demo's fleet; valid while the demo runs.\n"]
-        for host in self.hosts:
-            out.append("[[hosts]]")
-            for field in msgspec.structs.fields(Host):
-                value = getattr(host, field.name)
-                if value != field.default:
-                    out.append(f"{field.name} = {_toml(value)}")
-            out.append("")
-        return "\n".join(out)
+
+def inventory_toml(hosts: Sequence[Host]) -> str:
+    """Hosts of a demo as an inventory file, for ``watchfloor --config``."""
+    out = ["# The demo's fleet; valid while the demo runs.\n"]
+    for host in hosts:
+        out.append("[[hosts]]")
+        for field in msgspec.structs.fields(Host):
+            value = getattr(host, field.name)
+            if value != field.default:
+                out.append(f"{field.name} = {_toml(value)}")
+        out.append("")
+    return "\n".join(out)
 
 
 def _toml(value: object) -> str:

@@ -21,6 +21,10 @@ from console.errors import UsageError
 from console.model.link import AskPassphrase
 
 LOOK_S = 0.5
+GREETING = (
+    "! asks for an action, R shows requests; :operator bob or a second terminal with "
+    "watchfloor demo --join approves"
+)
 ENOUGH = 7
 """Hosts that must have been LIVE at one moment for the demo to have worked."""
 
@@ -56,7 +60,7 @@ def screens(demo: Demo, speed: float, record: Path | None = None, *, wall: bool 
     def engine(ask: AskPassphrase) -> Engine:
         return watched(demo, record, ask)
 
-    mode = Mode.WALL if wall else Mode.READ_ONLY
+    mode = Mode.WALL if wall else Mode.FULL
     with demo:
         # Below the screens until they close: then it says what there was to see.
         _say(hint(stages(), speed))
@@ -64,7 +68,13 @@ def screens(demo: Demo, speed: float, record: Path | None = None, *, wall: bool 
             _say(kept(demo.folder))
         state = default_state_dir() / "demo"  # its own folder is gone at the end
         themes = user_file().parent / "themes"
-        return run_app(engine, Settings(title="demo", state=state, mode=mode, own_themes=themes))
+        return run_app(
+            engine,
+            Settings(
+                title=f"demo, {FIRST}", state=state, mode=mode, own_themes=themes,
+                greeting="" if wall else GREETING,
+            ),
+        )  # fmt: skip
 
 
 def watched(demo: Demo, record: Path | None, ask: AskPassphrase | None = None) -> Engine:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Protocol
 
-from console.config.document import Operator, Plugin
+from console.config.document import Colleague, Operator, Plugin
 from console.engine.actions import Parts
 from console.engine.session import LocalEngine
 from console.fleet.source import RowSource
@@ -45,6 +45,11 @@ class EngineConfig(Protocol):
     @property
     def operator(self) -> Operator:
         """Who signs guarded actions at this console."""
+        ...
+
+    @property
+    def operators(self) -> Mapping[str, Colleague]:
+        """Who else may sit down at this console, by person."""
         ...
 
     @property
@@ -100,5 +105,6 @@ def local_engine(
             config.state_dir,
             read_only=config.read_only,
             ask_passphrase=ask_passphrase,
+            colleagues=config.operators,
         ),
     )

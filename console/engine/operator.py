@@ -3,11 +3,13 @@
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Protocol
 
 from console.actions.around import Trusted
 from console.actions.builds import Builds
 from console.actions.gate import Situation
+from console.config.document import Colleague
 from console.engine.acting import workstation
 from console.engine.actions import Parts
 from console.model.host import Host
@@ -109,8 +111,10 @@ def parts(
     *,
     read_only: bool,
     ask_passphrase: AskPassphrase | None = None,
+    colleagues: Mapping[str, Colleague] = MappingProxyType({}),
 ) -> Parts:
-    """The parts of guarded actions by one operator of this machine."""
+    """The parts of guarded actions by one operator of this machine, at whose console
+    ``colleagues`` may sit down too."""
     return Parts(
         person=operator.person,
         signing=KeyFileSigning(operator.signing_key),
@@ -132,4 +136,9 @@ def parts(
         environ=dict(os.environ),
         workstation=workstation(),
         witness=LateWitness(state_dir),
+        others={
+            name: KeyFileSigning(each.signing_key)
+            for name, each in colleagues.items()
+            if name != operator.person
+        },
     )

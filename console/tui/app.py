@@ -133,6 +133,8 @@ class ConsoleApp(
         told = [*problems, self.layouts.problem, self.take_unsaid()]
         if words := "; ".join(filter(None, told)):
             self.say(words)
+        elif self.settings.greeting:
+            self.say(self.settings.greeting, "accent")
 
     async def on_unmount(self) -> None:
         """Close every link."""

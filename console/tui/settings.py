@@ -23,4 +23,5 @@ class Settings:
     state: Path | None = None  # folder of exports and layouts; None: exports here, no layouts
     layout: str = ""  # the layout to begin with; "": the last that was used
     still: bool = False  # nothing moves by itself, and paints come once a second
+    greeting: str = ""  # one line that is said when the screens open
     bell: bool = True  # ring, once, when a request waits for the person at this terminal

@@ -13,7 +13,7 @@ from console.model.host import Host
 
 _BLOCK = re.compile(r"(<!-- begin: ([\w.-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 _WRITTEN = {"hosts": "[[hosts]]"} | {
-    name: f"[{name}.NAME]" for name in ("sites", "groups", "plugins")
+    name: f"[{name}.NAME]" for name in ("sites", "groups", "plugins", "operators")
 }
 
 

@@ -71,7 +71,7 @@ def test_stages_begin_in_order_at_their_time_and_leave_their_traces(
     begun: list[tuple[float, str]] = []
     t = 0.0
     line = Timeline(stages(), states, doors, lambda stage: begun.append((t, stage.id)))
-    while not line.done and t < 300:
+    while not line.done and t < 700:
         t += 1
         for state in states.values():
             state.advance(t)
