@@ -97,6 +97,7 @@ class Decided(Guarded):
             return [*active_page(active, self.look, now), *self._said("comment", comment)]
 
         title = f"review {active.action} on {active.host}"
+        engine.prepare([active.host])
         if await self.confirm(title, lines, [active.host], high=False):
             told = await engine.review([active.host], active.id, comment, self.ask_prompt)
             await self.answered("reviewed", told)
@@ -157,6 +158,7 @@ class Decided(Guarded):
 
         names = ", ".join(hosts[:3]) + (f" and {len(hosts) - 3} more" if len(hosts) > 3 else "")
         title = f"{verb} {request.action} on {names}"
+        engine.prepare(hosts)
         if not await self.confirm(title, lines, hosts, high=high, over=over):
             self.say("nothing was signed")
             return

@@ -221,6 +221,7 @@ class Guarded(Navigation):
 
         names = [target.host for target in preview.usable]
         title = f"request {action.name} on {self._some(preview)}"
+        engine.prepare(names)
         if not await self.confirm(title, lines, names, high=action.about.high_risk, over=over):
             self.say("nothing was signed")
             return ""

@@ -107,7 +107,9 @@ def undone(about: About) -> Cell:
     """What undoes it, loud where nothing does."""
     if about.inverse:
         return fact("undone by", about.inverse)
-    return fact("undone by", "NOTHING: there is no way back", "bad")
+    if about.direction == "destroy":
+        return fact("undone by", "NOTHING: there is no way back", "bad")
+    return fact("undone by", "no action of its own")
 
 
 def request_page(

@@ -246,9 +246,10 @@ class LineTable(TableActions[R], ScrollView, Generic[R], can_focus=True):
             out += segments([(title, "")], room, self._look, base, right=column.right)
             out.append(Segment(" ", base))
         if spread.right:
-            mark = f"{spread.right}{self._look.hidden[1]}"
-            strip = Strip(out).adjust_cell_length(width - len(mark), base)
-            return Strip([*strip, Segment(mark, base)], width)
+            mark = f"{spread.right}{self._look.hidden[1]}"[-width:]
+            room = width - len(mark)
+            titles = Strip(out).adjust_cell_length(room, base) if room else ()
+            return Strip([*titles, Segment(mark, base)], width)
         return Strip(out).adjust_cell_length(width, base).simplify()
 
     def _row(self, row: R, width: int, here: bool) -> Strip:
