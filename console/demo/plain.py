@@ -41,20 +41,20 @@ class PlainLog:
         views = [view for view in snapshot.hosts if not view.workstation]
         self.most_live = max(self.most_live, sum(v.state is HostState.LIVE for v in views))
         for stage in begun[self._told :]:
-            yield _line(stage.at, "incident", f"[{stage.id}] {self._stages[stage.id].see}")
+            yield line_of(stage.at, "incident", f"[{stage.id}] {self._stages[stage.id].see}")
         self._told = len(begun)
         yield from self._changes(views, now)
         yield from self._events(now)
         if now >= self._next_round:
             if self._next_round:
-                yield _line(now, "fleet", summary(snapshot))
+                yield line_of(now, "fleet", summary(snapshot))
             self._next_round = now + ROUND_S
 
     def _changes(self, views: Sequence[HostView], now: float) -> Iterator[str]:
         for view in views:
             before = self._states.get(view.name, HostState.CONNECTING)
             if before is not view.state:
-                yield _line(now, view.name, f"{view.state.value:10} {words(view)}")
+                yield line_of(now, view.name, f"{view.state.value:10} {words(view)}")
             self._states[view.name] = view.state
 
     def _events(self, now: float) -> Iterator[str]:
@@ -71,8 +71,9 @@ class PlainLog:
 
 
 def _event(events: Sequence[Event], now: float) -> str:
-    return _line(now, events[-1].host, warned(events, together(events)))
+    return line_of(now, events[-1].host, warned(events, together(events)))
 
 
-def _line(at: float, who: str, what: str) -> str:
+def line_of(at: float, who: str, what: str) -> str:
+    """One line of the log: when, who, what."""
     return f"{utc(at)}Z  {who:{NAME}} {what}"

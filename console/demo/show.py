@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from console.demo.drill import FIRST
-from console.demo.plain import PlainLog
+from console.demo.plain import PlainLog, line_of
+from console.demo.rehearsal import Rehearsal
 from console.demo.run import Demo
 from console.demo.seat import parts
 from console.demo.timeline import Stage, stages
@@ -116,14 +117,21 @@ async def _plain(demo: Demo, seconds: float | None, record: Path | None) -> int:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(number, stopped.set)
-    engine = watched(demo, record) if record else local_engine(demo.config())
+    config = demo.config()
+    # A recorded engine only shows; so the first person acts at one of their own.
+    alice = local_engine(config, acting=parts(demo.folder, FIRST, config.known))
+    engine: Engine = watched(demo, record) if record else alice
     log = PlainLog(engine, stages())
     await engine.start()
+    drill = Rehearsal(demo, alice)
+    drilling = None if record else asyncio.create_task(drill.run(), name="drill")
     end = None if seconds is None else loop.time() + seconds
     try:
         while not stopped.is_set():
             for line in log.lines(demo.stages_begun(), time.time()):
                 sys.stdout.write(line + "\n")
+            for at, who, what in drill.told():
+                sys.stdout.write(line_of(at, who, what) + "\n")
             sys.stdout.flush()
             left = LOOK_S if end is None else min(LOOK_S, end - loop.time())
             if left <= 0:
@@ -134,6 +142,9 @@ async def _plain(demo: Demo, seconds: float | None, record: Path | None) -> int:
             except TimeoutError:
                 continue
     finally:
+        if drilling is not None:
+            drilling.cancel()
+            await asyncio.gather(drilling, return_exceptions=True)
         await engine.stop()
     return 0 if log.most_live >= ENOUGH else 1
 
