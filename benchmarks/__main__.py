@@ -19,7 +19,8 @@ from typing import Any
 
 BENCHES = (
     "bench_probe", "bench_gpu", "bench_ssh", "bench_fleet", "bench_screen", "bench_plots",
-    "bench_record", "bench_start", "bench_audit", "bench_isolation", "bench_soak",
+    "bench_record", "bench_start", "bench_audit", "bench_isolation", "bench_guard",
+    "bench_soak",
 )  # fmt: skip
 LONG = ("bench_soak",)
 """Not in a short run, unless named."""

@@ -167,7 +167,7 @@ async def one_alone(two: TwoPeople, alice: Console, bob: Console, host: LabHost)
     await alice.request(rid)
     with pytest.raises(ActionError, match="another person decides"):
         await alice.engine.decide([host.name], rid, True, "", alice.ask)
-    text = alice.engine.acting.envelope(rid)["request"]  # type: ignore[attr-defined]
+    text = alice.engine.acting.envelope(rid)["request"]
     refused = await asyncio.to_thread(two.approve, host, text, "alice")
     assert (refused["ok"], refused["rule"]) == (False, "same-person"), refused
     assert two.tables(host) == []

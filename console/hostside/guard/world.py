@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 
 from .place import Place
 
@@ -64,6 +63,8 @@ class World:
     ) -> Ran:  # fmt: skip
         """Run a program by its argument list, never by a shell, in a fixed environment. ``fds``
         are open files that it gets under the same numbers."""
+        import subprocess  # 4 ms that most calls do not need
+
         try:
             done = subprocess.run(
                 list(argv), input=stdin, capture_output=True, timeout=timeout, env=ENV, cwd=cwd,
