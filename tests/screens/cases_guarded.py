@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from textual.screen import Screen
 
 from console.tui.screens.form import ActionScreen, FormScreen
 from console.tui.screens.request import RequestScreen
@@ -48,6 +50,15 @@ async def _open(hand: Hand, host: str = "gpu01") -> RequestScreen:
     return hand.app.screen
 
 
+def _hosts(screen: RequestsScreen) -> list[str]:
+    rows = [screen.table.model.row(key) for key in screen.table.model.order]
+    return [row.host for row in rows if row is not None]
+
+
+def _is(hand: Hand, kind: type[Screen[Any]]) -> bool:
+    return isinstance(hand.app.screen, kind)
+
+
 async def _requests(hand: Hand) -> None:
     engine = _engine(hand)
     engine.guard("gpu03", requests=(request_view("gpu03"),))
@@ -55,10 +66,10 @@ async def _requests(hand: Hand) -> None:
     await hand.do("app.requests")
     screen = hand.app.screen
     assert isinstance(screen, RequestsScreen)
-    assert [key[0] for key in screen.table.model.order] == ["gpu03", "gpu05"]
+    assert _hosts(screen) == ["gpu03", "gpu05"]
     await hand.do("requests.filter")
     await hand.press(*"standing", "enter")
-    assert [key[0] for key in screen.table.model.order] == ["gpu05"]  # type: ignore[index]  # a pair
+    assert _hosts(screen) == ["gpu05"]
     await hand.do("requests.back")
     assert not screen.table.model.filter
     await hand.type("sort host")
@@ -71,7 +82,7 @@ async def _requests(hand: Hand) -> None:
     await hand.type("requests gpu05")
     narrow = hand.app.screen
     assert isinstance(narrow, RequestsScreen)
-    assert [key[0] for key in narrow.table.model.order] == ["gpu05"]
+    assert _hosts(narrow) == ["gpu05"]
     await hand.do("requests.open")
     assert isinstance(hand.app.screen, RequestScreen)
     assert hand.app.screen.host == "gpu05"
@@ -86,16 +97,16 @@ async def _act(hand: Hand) -> None:
     engine = _engine(hand)
     await hand.press("down")
     await hand.do("app.act")
-    assert isinstance(hand.app.screen, ActionScreen)
+    assert _is(hand, ActionScreen)
     assert "action on gpu02" in hand.shown
     await hand.press(*"iso", "tab", "enter")
-    assert isinstance(hand.app.screen, FormScreen)
+    assert _is(hand, FormScreen)
     await hand.press(*"weights leave", "enter")
     assert engine.done("preview") == [("preview", "gpu02", "isolate", "mgmt=10.0.0.0/8",
                                        "confirm_s=60")]  # fmt: skip
     await _signed(hand, "gpu02")
     assert engine.done("submit") == [("submit", "gpu02", "isolate", "two_before", "weights leave")]
-    assert isinstance(hand.app.screen, RequestsScreen)
+    assert _is(hand, RequestsScreen)
     assert "gpu02: requested, PENDING" in hand.shown
 
 

@@ -193,7 +193,7 @@ async def test_a_sign_screen_that_another_covers_still_gets_painted() -> None:
         screen._painted = False
         await pilot.pause(0.4)
         assert not screen._painted, "nobody has seen it"
-        app.pop_screen()
+        await pilot.press("escape")
         await seat.until(lambda: screen._painted)
 
 

@@ -26,7 +26,7 @@ def preview_page(preview: Preview, look: Look) -> Iterator[Cell]:
     usable, out = preview.usable, [each for each in preview.targets if each.trouble]
     yield fact("hosts", ", ".join(target.host for target in usable), "bold")
     for target in out:
-        words = f"left out: {target.trouble}. {target.hint}".rstrip()
+        words = f"left out: {target.trouble.rstrip('.')}. {target.hint}".rstrip()
         yield fact(target.host, f"{look.mark('bad')} {words}", "bad")
     yield fact("does", about.words)
     yield undone(about)
@@ -108,6 +108,9 @@ def answers_page(outcomes: Sequence[Outcome], look: Look) -> Iterator[Cell]:
 
 def left_out(preview: Preview) -> str:
     """Why no host at all can be asked, in one line."""
-    told = [f"{each.host}: {each.trouble}. {each.hint}".rstrip() for each in preview.targets[:3]]
+    told = [
+        f"{each.host}: {each.trouble.rstrip('.')}. {each.hint}".rstrip()
+        for each in preview.targets[:3]
+    ]
     more = len(preview.targets) - 3
     return "; ".join(told) + (f" (and {more} more)" if more > 0 else "") or "no host answered"
