@@ -173,7 +173,7 @@ def test_a_reader_that_leaves_ends_a_plain_demo_without_an_error(folder: Path) -
     demo.stdout.close()
     assert demo.wait(60) == 0
     last = demo.stderr.read().splitlines()[-1]
-    assert last.startswith("     90 s"), "nothing after what there is to see"
+    assert last.startswith("    100 s"), "nothing after what there is to see"
     demo.stderr.close()
     until(lambda: gone(folder), "the demo's servers end")
 

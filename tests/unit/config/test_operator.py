@@ -7,9 +7,13 @@ from pathlib import Path
 import pytest
 
 from console.config import loader
-from console.config.document import Operator
+from console.config.document import Colleague, Operator
 from console.config.loader import load
+from console.engine.operator import parts
+from console.engine.session import LocalEngine
 from console.errors import ConfigError
+from console.ssh.transport import Transports
+from console.trust.sign import KeyFileSigning
 
 ID, OTHER = "a" * 32, "b" * 32
 
@@ -53,6 +57,64 @@ def test_a_file_found_by_its_place_and_variables_choose_no_key(layers: Path) -> 
     told = "\n".join(config.warnings)
     assert "[operator] is ignored in a file found by its place" in told
     assert "WATCHFLOOR_OPERATOR_ALLOW_SSH is not known" in told
+
+
+def test_colleagues_who_may_sit_down_here(layers: Path) -> None:
+    file = write(
+        layers / "user/watchfloor/config.toml",
+        '[operator]\nperson = "alice"\n[operators.bob]\nsigning_key = "keys/bob"\n',
+    )
+    config = load(env={}, cwd=layers)
+    assert config.operators == {"bob": Colleague(signing_key=str(file.parent / "keys/bob"))}
+    assert str(config.origin("operators.bob")) == f"{file}:3"
+
+
+def test_a_planted_file_seats_nobody(layers: Path) -> None:
+    write(layers / "watchfloor.toml", '[operators.mallory]\nsigning_key = "/tmp/k"\n')
+    config = load(env={}, cwd=layers)
+    assert config.operators == {}
+    told = "\n".join(config.warnings)
+    assert "[operators] is ignored in a file found by its place" in told
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('[operators."Bob B"]\nsigning_key = "k"', "'Bob B' is no name of a person"),
+        ("[operators.bob]", "signing_key"),
+        ('[operators.bob]\nsigning_key = ""', "signing_key"),
+        ('[operators.bob]\nsigning_key = "k"\nlogin_key = "l"', "login_key"),
+        ("[operators]\nbob = 3", "operators.bob"),
+    ],
+)
+def test_a_wrong_colleague_is_told(tmp_path: Path, text: str, said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        load(only_file=write(tmp_path / "fleet.toml", f"{text}\n"))
+
+
+def test_a_colleague_signs_and_the_console_logs_in(layers: Path) -> None:
+    """The login stays the console's, or a guard could not tell that it was one console."""
+    write(
+        layers / "user/watchfloor/config.toml",
+        '[operator]\nperson = "alice"\nsigning_key = "/k/alice"\nlogin_key = "/k/login"\n'
+        '[operators.bob]\nsigning_key = "/k/bob"\n[operators.alice]\nsigning_key = "/k/x"\n',
+    )
+    config = load(env={}, cwd=layers)
+    made = parts(
+        config.operator, {}, layers, read_only=False, colleagues=config.operators
+    )  # fmt: skip
+    engine = LocalEngine((), Transports({}), acting=made)
+    assert engine.people() == ("alice", "bob")
+    assert "carol" in engine.act_as("carol")
+    assert engine.act_as("bob") == ""
+    assert (engine.person(), engine.people()) == ("bob", ("bob", "alice"))
+    now = engine.acting._parts
+    assert isinstance(now.signing, KeyFileSigning)
+    assert now.signing.path == "/k/bob"
+    assert now.caller is made.caller
+    assert engine.act_as("alice") == ""
+    assert engine.acting._parts.signing is made.signing
+    assert LocalEngine((), Transports({})).people() == ()
 
 
 @pytest.mark.parametrize(
