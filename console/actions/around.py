@@ -1,7 +1,8 @@
 """What all of this room needs to know of the console it runs in."""
 
+import asyncio
 from collections.abc import Mapping
-from typing import Protocol
+from typing import Any, Protocol
 
 import msgspec
 
@@ -14,10 +15,23 @@ from console.trust.sign import Signing
 
 
 class Caller(Protocol):
-    """Calls a host's guard over a connection of its own."""
+    """Calls a host's guard, each time over a connection of its own."""
 
     async def call(self, host: Host, envelope: bytes) -> Answer:
-        """One envelope, one answer. Raises LinkError or KeyFileError."""
+        """One envelope, one answer, over a new connection. Raises LinkError or KeyFileError."""
+        ...
+
+    async def send(self, host: Host, envelope: bytes) -> Answer:
+        """The same, over the connection that was prepared for it where there is one."""
+        ...
+
+    def prepare(self, host: Host) -> asyncio.Future[Any] | None:
+        """Begin to connect for a ``send`` that may follow; returns at once what ends when it is
+        done, well or not. None: there is nothing to begin."""
+        ...
+
+    async def close(self) -> None:
+        """Close what was prepared and not used."""
         ...
 
 

@@ -9,6 +9,10 @@ from console.errors import ActionError, LinkError, ProtocolError
 from console.model.host import Host
 from console.text import clean
 
+SIGNED = frozenset(("submit", "decide", "cancel", "start", "review"))
+"""What a person has just signed goes over a connection that was prepared while they did. All else
+takes a new one: a confirmation proves that new connections come through."""
+
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
 
 
@@ -18,7 +22,8 @@ async def ask(caller: Caller, host: Host, op: str, **fields: Any) -> tuple[dict[
     Raises ActionError where the guard refuses (its words are cleaned and its own), and LinkError
     where it was not reached or what came is no answer.
     """
-    answer = await caller.call(host, msgspec.json.encode({"op": op, **fields}))
+    envelope = msgspec.json.encode({"op": op, **fields})
+    answer = await (caller.send if op in SIGNED else caller.call)(host, envelope)
     told = read(answer.data, host.name)
     if told.get("ok") is not True:
         raise ActionError(

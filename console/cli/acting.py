@@ -22,6 +22,7 @@ from console.model.guard import Draft, Outcome, Preview, Prompt, RequestView
 from console.text import clean
 
 LEAST = 6  # digits of an id: fewer name too many requests
+CONNECT_S = 3.0
 
 
 def run(args: argparse.Namespace) -> int:
@@ -88,6 +89,12 @@ def _typed(wanted: str, given: str, what: str, flag: str) -> None:
         given = sys.stdin.readline()
     if " ".join(given.split()) != wanted:
         raise UsageError(f"nothing was signed: that is not {what}")
+
+
+async def _connect(engine: LocalEngine, hosts: Sequence[str]) -> None:
+    """Connect while somebody reads; a terminal that waits for a line lets nothing else go on."""
+    if (begun := engine.acting.prepare(hosts)) and sys.stdin.isatty():
+        await asyncio.wait(begun, timeout=CONNECT_S)
 
 
 def _target(hosts: Sequence[str]) -> str:
@@ -188,19 +195,15 @@ def _payload(file: Path | None) -> tuple[dict[str, Any], object]:
     from console.actions.files import read
 
     data = read(file)
-    signatures = sorted({*file.parent.glob(f"{file.name}.*sig"), *_kept(file)})
-    texts = [read(path).decode("utf-8", "replace") for path in signatures]
+    plain = Path(f"{file}.sig")
+    signatures = {*file.parent.glob(f"{file.name}.*sig"), *([plain] if plain.exists() else [])}
+    texts = [read(path).decode("utf-8", "replace") for path in sorted(signatures)]
     if not texts and (about := file.with_suffix(".sigs")).exists():
         import json
 
         texts = list(json.loads(read(about)).get("signatures", ()))
     payload = {"data": base64.b64encode(data).decode(), "signatures": texts}
     return {"sha256": hashlib.sha256(data).hexdigest()}, payload
-
-
-def _kept(file: Path) -> list[Path]:
-    plain = Path(f"{file}.sig")
-    return [plain] if plain.exists() else []
 
 
 async def _request(args: argparse.Namespace, config: Config, engine: LocalEngine) -> int:
@@ -213,6 +216,7 @@ async def _request(args: argparse.Namespace, config: Config, engine: LocalEngine
     _say(lines.preview_lines(made, engine.now()))
     draft = engine.draft(made, args.reason, args.mode)
     _say(lines.draft_lines(draft, args.reason))
+    await _connect(engine, draft.hosts)
     wanted = _target(draft.hosts)
     _typed(wanted, args.confirm, f"{wanted!r}", f'--confirm "{wanted}"')
     draft, signature = await engine.acting.sign(made, args.reason, args.mode, ask)
@@ -282,10 +286,11 @@ async def _done(args: argparse.Namespace, engine: LocalEngine, outcomes: Sequenc
 # -- deciding
 
 
-def _chosen(args: argparse.Namespace, views: Sequence[RequestView]) -> list[str]:
+async def _chosen(engine: LocalEngine, views: Sequence[RequestView]) -> list[str]:
     hosts = [view.host for view in views]
     for view in views:
         _say(lines.request_lines(view, time.time()))
+    await _connect(engine, hosts)
     return hosts
 
 
@@ -304,7 +309,7 @@ def _judged(args: argparse.Namespace, views: Sequence[RequestView]) -> None:
 
 async def _decide(args: argparse.Namespace, config: Config, engine: LocalEngine) -> int:
     views = _found(engine, args.id)
-    hosts = _chosen(args, views)
+    hosts = await _chosen(engine, views)
     if why := next((view.why_not for view in views if view.why_not), ""):
         raise ActionError(f"nothing was signed: {why}", where=views[0].id[:12], rule="view")
     _judged(args, views)
@@ -315,13 +320,13 @@ async def _decide(args: argparse.Namespace, config: Config, engine: LocalEngine)
 
 async def _cancel(args: argparse.Namespace, config: Config, engine: LocalEngine) -> int:
     views = _found(engine, args.id)
-    hosts = _chosen(args, views)
+    hosts = await _chosen(engine, views)
     return await _done(args, engine, await engine.cancel(hosts, views[0].id, args.comment, ask))
 
 
 async def _start(args: argparse.Namespace, config: Config, engine: LocalEngine) -> int:
     views = _found(engine, args.id)
-    hosts = _chosen(args, views)
+    hosts = await _chosen(engine, views)
     _judged(args, views)
     return await _done(args, engine, await engine.begin(hosts, views[0].id, ask))
 
@@ -330,6 +335,7 @@ async def _release(args: argparse.Namespace, config: Config, engine: LocalEngine
     rid, hosts = _known(engine, args.id)
     made = await engine.preview(hosts, "release", {"id": rid})
     _say(lines.preview_lines(made, engine.now()))
+    await _connect(engine, hosts)
     wanted = _target([item.host for item in made.usable] or hosts)
     _typed(wanted, args.confirm, f"{wanted!r}", f'--confirm "{wanted}"')
     outcomes = await engine.submit(made, args.comment, "two_before", ask)
@@ -338,6 +344,7 @@ async def _release(args: argparse.Namespace, config: Config, engine: LocalEngine
 
 async def _review(args: argparse.Namespace, config: Config, engine: LocalEngine) -> int:
     rid, hosts = _known(engine, args.id)
+    await _connect(engine, hosts)
     return await _done(args, engine, await engine.review(hosts, rid, args.comment, ask))
 
 

@@ -48,6 +48,10 @@ class Acting:
         """Ask each host for a challenge and work out the effect."""
         return await self._actions.preview(hosts, action, params)
 
+    def prepare(self, hosts: Sequence[str]) -> None:
+        """Connect to these hosts while a person reads."""
+        self._actions.prepare(hosts)
+
     def draft(self, preview: Preview, reason: str, mode: str) -> Draft:
         """The bytes that ``submit`` will have signed."""
         return self._actions.draft(preview, reason, mode)
@@ -98,6 +102,14 @@ class _NoCaller:
     async def call(self, host: Host, envelope: bytes) -> Answer:
         """Refuse: there is no operator."""
         raise ActionError("no operator is configured here", rule="operator")
+
+    send = call
+
+    def prepare(self, host: Host) -> None:
+        """Nobody will sign anything."""
+
+    async def close(self) -> None:
+        """There is nothing to close."""
 
 
 def _no_chain() -> Trusted:

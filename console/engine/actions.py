@@ -6,17 +6,15 @@ from typing import Any
 
 import msgspec
 
-from console.actions import decide, gate, plan, request
+from console.actions import decide, gate, request
 from console.actions.around import Around, Caller, Trusted, Witness
 from console.actions.confirm import confirm
-from console.actions.forms import fields
-from console.actions.send import Parcel, Token, send_all
+from console.actions.offer import offer
+from console.actions.send import AT_ONCE, Parcel, Token, send_all
 from console.clock import Clock
 from console.engine.guards import Guards, Sight
 from console.errors import ActionError
 from console.hostside.guard.actions import NAMES
-from console.hostside.guard.actions import action as action_of
-from console.hostside.guard.refused import Refused
 from console.model.event import Event
 from console.model.guard import (
     TWO_BEFORE,
@@ -139,29 +137,8 @@ class Actions:
 
     def actions(self, host: str) -> tuple[ActionAbout, ...]:
         """Every action there is, with the fields of a form."""
-        return tuple(self._about(name) for name in NAMES)
-
-    def _about(self, name: str) -> ActionAbout:
-        trusted = self.guards.trusted
-        modes: tuple[str, ...] = (TWO_BEFORE,)
-        why = self.may_act()
-        policy: dict[str, Any] = {}
-        if trusted is not None:
-            policy = trusted.policy.doc
-            try:
-                modes = trusted.policy.rule(action_of(name)).modes
-            except (Refused, ImportError) as error:
-                why = why or (error.words if isinstance(error, Refused) else "it is not known")
-            person = self._parts.person
-            if not (trusted.roster.may(person, "request", name)) and not why:
-                why = f"{person} may not request {name}"
-        return ActionAbout(
-            name=name,
-            about=plan.about(name),
-            fields=fields(name, policy),
-            modes=modes,
-            why_not=why,
-        )
+        why, person = self.may_act(), self._parts.person
+        return tuple(offer(name, self.guards.trusted, person, why) for name in NAMES)
 
     def requests(self) -> tuple[RequestView, ...]:
         """All that waits on all hosts, the soonest to expire first."""
@@ -175,6 +152,18 @@ class Actions:
         raise ActionError(f"no host is called {name!r}", rule="targets")
 
     # -- asking
+
+    def prepare(self, hosts: Sequence[str]) -> list[asyncio.Future[Any]]:
+        """Log in to these hosts while a person reads, so that what they sign leaves at once.
+
+        Returns at once what ends when it is done. What is not used is closed by itself; what fails
+        is found out when it is needed.
+        """
+        if self.may_act():
+            return []
+        known = {session.spec.name: session.spec for session in self._sight.sessions()}
+        begun = [self._parts.caller.prepare(known[n]) for n in hosts[:AT_ONCE] if n in known]
+        return [each for each in begun if each is not None]
 
     async def preview(
         self, hosts: Sequence[str], action: str, params: Mapping[str, Any]
@@ -403,3 +392,4 @@ class Actions:
         for task in list(self._confirms):
             task.cancel()
         await asyncio.gather(*self._confirms, return_exceptions=True)
+        await self._parts.caller.close()

@@ -141,6 +141,11 @@ class Guarding(Protocol):
         """
         ...
 
+    def prepare(self, hosts: Sequence[str]) -> None:
+        """Connect to these hosts while a person reads what they may sign, so that the signature
+        leaves at once. Returns at once; what is not used is closed by itself."""
+        ...
+
     def draft(self, preview: Preview, reason: str, mode: str) -> Draft:
         """The bytes that ``submit`` will have signed with the same arguments."""
         ...

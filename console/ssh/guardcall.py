@@ -5,13 +5,14 @@ here that should run. The connection is judged like any other: pinned host keys,
 """
 
 import asyncio
-from typing import Protocol
+from typing import Any, Protocol
 
 import msgspec
 
 from console.errors import LinkError, ProbeError, ProtocolError
 from console.model.host import Host
 from console.model.link import AskPassphrase, Inventory, Link
+from console.ssh.prepared import Prepared
 from console.ssh.transport import Start, Transports
 from console.text import clean
 
@@ -82,6 +83,7 @@ class GuardCaller:
         self._agent = agent
         self._inventory = inventory
         self._ask = ask_passphrase
+        self._prepared = Prepared(inventory)
 
     def login(self, host: Host) -> Host:
         """``host`` as it is called: the same address and pins, the operator's login."""
@@ -89,40 +91,79 @@ class GuardCaller:
             host, user=self._user, key=self._key, certificate="", agent=self._agent
         )
 
+    def prepare(self, host: Host) -> asyncio.Future[Any] | None:
+        """Begin to log in for a ``send`` that may follow within ``prepared.KEPT_S`` seconds.
+
+        Returns at once what ends when it is done, well or not; None where nothing is prepared.
+        """
+        return self._prepared.prepare(self.login(host))
+
+    async def send(self, host: Host, envelope: bytes) -> Answer:
+        """As ``call``, but over the connection that was prepared for it, where there is one."""
+        _fits(host, envelope)
+        ready = await self._prepared.take(self.login(host))
+        if ready is None:
+            return await self.call(host, envelope)
+        sink = _Collect()
+        try:
+            link = await ready.begin(Start("", envelope), sink)
+        except LinkError:  # it died while it waited; the guard has not been given anything
+            link = None
+        try:
+            if link is not None:
+                return await _answer(host, link, sink)
+        finally:
+            await ready.close()
+        return await self.call(host, envelope)
+
+    async def close(self) -> None:
+        """Close what was prepared and not used."""
+        await self._prepared.close()
+
     async def call(self, host: Host, envelope: bytes) -> Answer:
         """Send one envelope over a new connection.
 
         Raises LinkError (ConnectError, AuthError, HostKeyError, ProbeError, ProtocolError) or
         KeyFileError. A guard that refuses has answered.
         """
-        if len(envelope) > MAX_ENVELOPE:
-            raise ProtocolError(
-                f"the envelope is larger than {MAX_ENVELOPE >> 10} KiB", where=host.name
-            )
+        _fits(host, envelope)
         sink = _Collect()
         transports = Transports(
             self._inventory, self._ask, starter=lambda _host: Start("", envelope)
         )
         try:
-            link = await transports.open(self.login(host), sink)
             try:
-                _end_input(link)
-                async with asyncio.timeout(ANSWER_S):
-                    error = await sink.over
-            except TimeoutError:
-                why = f"its guard did not answer within {ANSWER_S:.0f} s"
-                raise ProbeError(why, where=host.name, hint="Look at that host.") from None
-            finally:
-                await link.close()
-        except ProbeError as refused:
-            raise _of_guard(refused) from None
+                link = await transports.open(self.login(host), sink)
+            except ProbeError as refused:
+                raise _of_guard(refused) from None
+            return await _answer(host, link, sink)
         finally:
             await transports.close()
-        if sink.full:
-            raise ProtocolError(f"its guard answered more than {MAX_ANSWER} bytes", where=host.name)
-        if not sink.data_.strip():
-            raise _silent(host, error, sink.said)
-        return Answer(bytes(sink.data_), link.facts.host_key)
+
+
+def _fits(host: Host, envelope: bytes) -> None:
+    if len(envelope) > MAX_ENVELOPE:
+        raise ProtocolError(
+            f"the envelope is larger than {MAX_ENVELOPE >> 10} KiB", where=host.name
+        )
+
+
+async def _answer(host: Host, link: Link, sink: _Collect) -> Answer:
+    """What the guard says to the envelope that it was sent; ends the link."""
+    try:
+        _end_input(link)
+        async with asyncio.timeout(ANSWER_S):
+            error = await sink.over
+    except TimeoutError:
+        why = f"its guard did not answer within {ANSWER_S:.0f} s"
+        raise ProbeError(why, where=host.name, hint="Look at that host.") from None
+    finally:
+        await link.close()
+    if sink.full:
+        raise ProtocolError(f"its guard answered more than {MAX_ANSWER} bytes", where=host.name)
+    if not sink.data_.strip():
+        raise _silent(host, error, sink.said)
+    return Answer(bytes(sink.data_), link.facts.host_key)
 
 
 def _end_input(link: Link) -> None:

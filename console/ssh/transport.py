@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from console.errors import ConnectError, WatchfloorError
+from console.errors import ConnectError
 from console.model.host import Host
 from console.model.link import AskPassphrase, Inventory, LineSink, Link, Transport
 from console.text import clean
@@ -36,6 +36,14 @@ def probe_start(host: Host) -> Start:
         return Start(command(host))
     source = payload().source
     return Start(command(host), b"%d\n" % len(source) + source)
+
+
+class LoggedIn(msgspec.Struct, frozen=True):
+    """A connection to ``host`` on which nothing runs yet. ``release`` frees its jump hosts."""
+
+    host: Host
+    connection: "Connection"
+    release: Callable[[], None]
 
 
 class AsyncsshTransport:
@@ -69,48 +77,79 @@ class AsyncsshTransport:
         pairs = await self._keys.pairs(host)
         return await connect(host, pairs, tunnel=tunnel, hops=hops, timing=self._timing)
 
+    async def log_in(self, host: Host) -> LoggedIn:
+        """Connect, check the host key, log in; nothing runs there yet.
+
+        Raises LinkError or KeyFileError.
+        """
+        import asyncssh
+
+        from console.ssh.errors import place, told
+        from console.ssh.jump import route
+
+        hops = route(host, self._inventory)
+        tunnel, release = await self._jumps.acquire(hops)
+        try:
+            connection = await self._dial(host, tunnel, tuple(hop.name for hop in hops))
+        except BaseException as exc:
+            release()
+            if isinstance(exc, OSError | asyncssh.Error | TimeoutError):
+                raise told(exc, place(host.name, host.address, host.port)) from exc
+            raise
+        return LoggedIn(host, connection, release)
+
+    async def begin(
+        self, made: LoggedIn, what: Start, sink: LineSink, within: float | None = None
+    ) -> Link:
+        """Run something over a connection that is logged in, which ends with it.
+
+        ``within``: seconds for the start, another limit than the usual one. Where this raises, the
+        connection is closed, nothing of ``what.first`` was sent, and ``sink.closed`` is not called.
+        """
+        import asyncssh
+
+        from console.ssh.channel import SshLink, start
+        from console.ssh.errors import place, told
+
+        host = made.host
+        where = place(host.name, host.address, host.port)
+        try:
+            async with asyncio.timeout(within or self._timing.command):
+                channel, session = await start(
+                    made.connection.ssh, what.command, what.first, sink, where, host
+                )
+        except BaseException as exc:
+            await self.hang_up(made)
+            if isinstance(exc, OSError | asyncssh.Error | TimeoutError):
+                raise told(exc, where) from exc
+            raise
+        return SshLink(
+            made.connection.ssh,
+            channel,
+            session,
+            sink,
+            made.connection.facts,
+            release=made.release,
+            close_s=self._timing.close,
+        )
+
+    async def hang_up(self, made: LoggedIn) -> None:
+        """Close a connection on which nothing runs."""
+        from console.ssh.connect import hang_up
+
+        try:
+            await hang_up(made.connection.ssh, self._timing.close)
+        finally:
+            made.release()
+
     async def open(self, host: Host, sink: LineSink) -> Link:
         """Connect, check the host key, log in, start the probe.
 
         The sink may be given data before this returns. If this raises, ``sink.closed`` is not
         called.
         """
-        import asyncssh
-
-        from console.ssh.channel import SshLink, start
-        from console.ssh.connect import hang_up
-        from console.ssh.errors import place, told
-        from console.ssh.jump import route
-
-        where = place(host.name, host.address, host.port)
-        hops = route(host, self._inventory)
         what = self._starter(host)
-        tunnel, release = await self._jumps.acquire(hops)
-        connection: Connection | None = None
-        try:
-            connection = await self._dial(host, tunnel, tuple(hop.name for hop in hops))
-            async with asyncio.timeout(self._timing.command):
-                channel, session = await start(
-                    connection.ssh, what.command, what.first, sink, where, host
-                )
-        except BaseException as exc:
-            if connection is not None:
-                await hang_up(connection.ssh, self._timing.close)
-            release()
-            if isinstance(exc, WatchfloorError):
-                raise
-            if isinstance(exc, OSError | asyncssh.Error | TimeoutError):
-                raise told(exc, where) from exc
-            raise
-        return SshLink(
-            connection.ssh,
-            channel,
-            session,
-            sink,
-            connection.facts,
-            release=release,
-            close_s=self._timing.close,
-        )
+        return await self.begin(await self.log_in(host), what, sink)
 
     async def close(self) -> None:
         """Close the shared connections to jump hosts, and the key ring."""

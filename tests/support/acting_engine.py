@@ -122,6 +122,9 @@ class ActingEngine(StillEngine):
                 out.append(Outcome(host=host, ok=True, id=RID, state="PENDING"))
         return out
 
+    def prepare(self, hosts: Sequence[str]) -> None:
+        self.asked.append(("prepare", *hosts))
+
     async def submit(self, preview: Preview, reason: str, mode: str, ask: Ask) -> list[Outcome]:
         hosts = [each.host for each in preview.usable]
         left = [Outcome(host=each.host, ok=False, rule="target", words=each.trouble)

@@ -90,6 +90,14 @@ class Fleet:
             found.update(self.tamper)
         return Answer(json.dumps(found).encode() + b"\n", at.host_key)
 
+    send = call
+
+    def prepare(self, host: Host) -> None:
+        """Nothing has to be opened here."""
+
+    async def close(self) -> None:
+        """Nor closed."""
+
     def view(self, name: str, **changes: Any) -> HostView:
         """That host as its session shows it."""
         at = self.hosts[name]

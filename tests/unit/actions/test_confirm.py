@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NoReturn
+
 import pytest
 
 from console.actions import confirm as module
@@ -27,6 +29,15 @@ class Flaky:
         if self.calls <= self.failures:
             raise ConnectError("no route", where=host.name)
         return await self.fleet.call(host, envelope)
+
+    async def send(self, host: Host, envelope: bytes) -> NoReturn:
+        raise AssertionError("a confirmation takes a new connection")
+
+    def prepare(self, host: Host) -> NoReturn:
+        raise AssertionError("nobody signs here")
+
+    async def close(self) -> None:
+        """Nothing is open."""
 
 
 def applied(fleet: Fleet) -> Token:
