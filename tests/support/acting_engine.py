@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -17,6 +18,7 @@ from console.model.guard import (
     ActionAbout,
     ActiveView,
     Ask,
+    Custody,
     Draft,
     Field,
     GuardView,
@@ -153,6 +155,11 @@ class ActingEngine(StillEngine):
         self, hosts: Sequence[str], request: str, reason: str, ask: Ask
     ) -> list[Outcome]:
         return await self._answer("release", hosts, ask, request, reason)
+
+    async def fetch(self, host: str, request: str, folder: Path, ask: Ask) -> Custody:
+        self.asked.append(("fetch", host, request, str(folder)))
+        return Custody(host=host, host_id="h", id=request, by="anna", workstation="desk", at=0.0,
+                       size=1, sha256="ab" * 32, signed_by="SHA256:x", file="pack")  # fmt: skip
 
     def requests(self) -> tuple[RequestView, ...]:
         guards = [view.guard for view in self.snapshot().hosts if view.guard is not None]
