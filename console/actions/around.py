@@ -82,6 +82,10 @@ class Witness(Protocol):
         """Keep a document before it is sent. Raises StoreError: then it must not be sent."""
         ...
 
+    def pinned(self, host: str) -> tuple[bytes, str] | None:
+        """The host's audit key (an SSH blob) and how it came here. Raises StoreError."""
+        ...
+
     def answered(self, sent: int, answer: bytes) -> None:
         """Keep the host's answer, without tokens. Raises StoreError."""
         ...

@@ -52,6 +52,13 @@ def approval(
     }
 
 
+def until(around: Around, views: Sequence[RequestView]) -> int:
+    """Until when an approval made now may hold on all these hosts, by their clocks."""
+    now = min(int(around.clock.wall() + view.skew_s) for view in views)
+    ends = now + int(around.trusted.policy.doc["approval_ttl_s"])
+    return min(ends, *(int(view.expires_at) for view in views if view.state == "PENDING"), ends)
+
+
 def cancel(around: Around, request: str, comment: str) -> dict[str, Any]:
     """A withdrawal."""
     return {**_about("cancel", around, request), "comment": comment.strip()}
@@ -76,6 +83,12 @@ def review(around: Around, request: str, comment: str) -> dict[str, Any]:
 
 def _about(kind: str, around: Around, request: str) -> dict[str, Any]:
     return {"kind": kind, "v": 1, "by": around.person, "request_sha256": request}
+
+
+def fetch(around: Around, request: str, now: int) -> dict[str, Any]:
+    """That one takes the evidence of a request away; ``now`` is the host's clock."""
+    ends = now + int(around.trusted.policy.doc["approval_ttl_s"])
+    return {**_about("fetch", around, request), "expires": ends}
 
 
 def _refused(view: RequestView, why: str) -> ActionError:

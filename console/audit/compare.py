@@ -15,6 +15,7 @@ from console.text import clean
 _VERBS = {
     "submit": "the request", "decide": "the decision about", "cancel": "the withdrawal of",
     "start": "the start of", "review": "the review of",
+    "fetch": "the fetching of evidence of",
 }  # fmt: skip
 
 

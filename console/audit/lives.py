@@ -28,6 +28,7 @@ _ANY = (
     "cancel",
     "start",
     "review",
+    "fetch",
 )  # names under which records hold documents
 
 
@@ -155,7 +156,7 @@ class Lives:
 
     def _signed(self, life: Life, record: Record, kind: str, text: str) -> str:
         # No PIN is asked of somebody who makes nothing happen.
-        verified = kind != "cancel" and self.trust.needs(life.action)[1]
+        verified = kind not in ("cancel", "fetch") and self.trust.needs(life.action)[1]
         signature = record.text("signature")
         if self.trust.roster is None:
             self.unjudged += 1
@@ -198,6 +199,13 @@ class Lives:
         doc = self._document(life, record, "review", "review")
         if doc["by"] == life.requester:
             raise Unproved("a break-glass is reviewed by somebody else")
+
+    def _fetched(self, life: Life, record: Record) -> None:
+        doc = self._document(life, record, "fetch", "fetch")
+        _in_time(doc, record)
+        abilities = ("request", "approve")
+        if not any(self.trust.may(doc["by"], each, "collect-evidence") for each in abilities):
+            raise Unproved(f"{doc['by']} may not take evidence away")
 
     def _exec_start(self, life: Life, record: Record) -> None:
         if life.started >= 0 and life.state in UNDER_WAY:
@@ -275,6 +283,7 @@ _CHECKS: dict[str, Callable[[Lives, Life, Record], None]] = {
     "cancel": Lives._cancelled,
     "start": Lives._begun,
     "review": Lives._reviewed,
+    "fetched": Lives._fetched,
     "exec_start": Lives._exec_start,
     "exec_end": Lives._exec_end,
     "confirm": Lives._confirmed,

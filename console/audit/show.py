@@ -10,7 +10,9 @@ from console.audit.records import read_line
 from console.text import clean
 
 _SHOWN = ("by", "verdict", "state", "mode", "rule", "count", "words", "why", "people", "torn")
-_DOCUMENTS = ("request", "binding", "decision", "cancel", "start", "review", "roster", "policy")
+_DOCUMENTS = (
+    "request", "binding", "decision", "cancel", "start", "review", "fetch", "roster", "policy",
+)  # fmt: skip
 
 
 def lines(records: Iterable[bytes], request: str = "") -> Iterator[str]:
@@ -49,6 +51,8 @@ def _words(record: dict[str, Any]) -> str:
         said += [
             f"{name}={clean(_text(record[name]), 120)}" for name in _SHOWN if name in record
         ]  # fmt: skip
+        if record.get("same_console") is True:
+            said.append("from the same console as the request")
     return " ".join(said)
 
 

@@ -21,14 +21,15 @@ from console.headless import actions as lines
 from console.model.guard import Draft, Outcome, Preview, Prompt, RequestView
 from console.text import clean
 
+Verb = Callable[[argparse.Namespace, Config, LocalEngine], Awaitable[int]]
 LEAST = 6  # digits of an id: fewer name too many requests
 CONNECT_S = 3.0
 
 
-def run(args: argparse.Namespace) -> int:
+def run(args: argparse.Namespace, verb: Verb | None = None) -> int:
     """Start an engine, let the verb act, wait for what it began."""
     config = configured(args)
-    work: Callable[[argparse.Namespace, Config, LocalEngine], Awaitable[int]] = _VERBS[args.verb]
+    work = verb or _VERBS[args.verb]
 
     async def whole() -> int:
         seat = getattr(args, "seat", None)  # at a running demo
@@ -47,15 +48,15 @@ def run(args: argparse.Namespace) -> int:
 # -- the terminal
 
 
-LONGEST = 4096
-"""Characters of a printed line; a longer one is cut, and what a terminal obeys is never printed."""
+LONGEST = 4096  # characters of a printed line; what a terminal obeys is never printed
 
 
 def _say(text: Iterable[str]) -> None:
     sys.stderr.write("".join(f"{clean(line, LONGEST)}\n" for line in text))
 
 
-def _out(text: Iterable[str]) -> None:
+def out(text: Iterable[str]) -> None:
+    """Print these lines as data."""
     sys.stdout.write("".join(f"{clean(line, LONGEST)}\n" for line in text))
 
 
@@ -115,7 +116,7 @@ def _found(engine: LocalEngine, text: str) -> list[RequestView]:
     return [view for view in waits if view.id in ids]
 
 
-def _known(engine: LocalEngine, text: str) -> tuple[str, list[str]]:
+def known(engine: LocalEngine, text: str) -> tuple[str, list[str]]:
     """Id and hosts of something that is applied, stands or was break-glass. Raises UsageError."""
     ids: dict[str, list[str]] = {}
     for host in engine.snapshot().hosts:
@@ -134,14 +135,14 @@ def _known(engine: LocalEngine, text: str) -> tuple[str, list[str]]:
 async def _list(args: argparse.Namespace, config: Config, engine: LocalEngine) -> int:
     if args.all:
         found = engine.actions("")
-        sys.stdout.write(lines.encode(found)) if args.json else _out(lines.about_lines(found))
+        sys.stdout.write(lines.encode(found)) if args.json else out(lines.about_lines(found))
         return 0
     hosts = [view for view in engine.snapshot().hosts if not view.workstation]
     if args.json:
         told = {view.name: view.guard for view in hosts}
         sys.stdout.write(lines.encode({"hosts": told, "may_act": engine.may_act()}))
     else:
-        _out(lines.list_lines(hosts, engine.now()))
+        out(lines.list_lines(hosts, engine.now()))
         if why := engine.may_act():
             _say([f"nothing can be signed here: {why}"])
     return 0
@@ -153,7 +154,7 @@ async def _show(args: argparse.Namespace, config: Config, engine: LocalEngine) -
         sys.stdout.write(lines.encode(views))
     else:
         for view in views:
-            _out(lines.request_lines(view, engine.now()))
+            out(lines.request_lines(view, engine.now()))
     return 0
 
 
@@ -184,7 +185,7 @@ async def _preview(args: argparse.Namespace, config: Config, engine: LocalEngine
     if args.json:
         sys.stdout.write(lines.encode(made))
     else:
-        _out(lines.preview_lines(made, engine.now()))
+        out(lines.preview_lines(made, engine.now()))
     return 0 if made.usable and len(made.usable) == len(made.targets) else 1
 
 
@@ -267,7 +268,7 @@ async def _resume(args: argparse.Namespace, engine: LocalEngine) -> int:
 
 async def _done(args: argparse.Namespace, engine: LocalEngine, outcomes: Sequence[Outcome]) -> int:
     if not args.json:
-        _out(lines.outcome_lines(outcomes))
+        out(lines.outcome_lines(outcomes))
     before = engine.events(limit=100_000)
     await engine.acting.confirmed()
     told = engine.events(after=before[-1].seq if before else 0, limit=100_000)
@@ -278,7 +279,7 @@ async def _done(args: argparse.Namespace, engine: LocalEngine, outcomes: Sequenc
     else:
         from console.model.words import sentence
 
-        _out(f"{event.host}: {sentence(event)}" for event in reached)
+        out(f"{event.host}: {sentence(event)}" for event in reached)
     lost = any(event.kind == "guard.unreachable" for event in reached)
     return 1 if lost else lines.code(outcomes)
 
@@ -332,7 +333,7 @@ async def _start(args: argparse.Namespace, config: Config, engine: LocalEngine) 
 
 
 async def _release(args: argparse.Namespace, config: Config, engine: LocalEngine) -> int:
-    rid, hosts = _known(engine, args.id)
+    rid, hosts = known(engine, args.id)
     made = await engine.preview(hosts, "release", {"id": rid})
     _say(lines.preview_lines(made, engine.now()))
     await _connect(engine, hosts)
@@ -343,7 +344,7 @@ async def _release(args: argparse.Namespace, config: Config, engine: LocalEngine
 
 
 async def _review(args: argparse.Namespace, config: Config, engine: LocalEngine) -> int:
-    rid, hosts = _known(engine, args.id)
+    rid, hosts = known(engine, args.id)
     await _connect(engine, hosts)
     return await _done(args, engine, await engine.review(hosts, rid, args.comment, ask))
 
@@ -365,7 +366,7 @@ async def _export(args: argparse.Namespace, config: Config, engine: LocalEngine)
     verdict = "deny" if args.deny else "approve"
     envelope = engine.acting.envelope(views[0].id)
     path = export(args.folder, envelope, person, verdict, args.comment, expires)
-    _out([
+    out([
         f"written: {path}, with request.json, its signature and binding.json to judge it by",
         f"{person} signs it so, which makes {path.name}.sig:",
         f"  ssh-keygen -Y sign -n approval-v1@watchfloor -f KEY {path.name}",
@@ -383,7 +384,7 @@ async def _import(args: argparse.Namespace, config: Config, engine: LocalEngine)
     )
 
 
-_VERBS: dict[str, Callable[[argparse.Namespace, Config, LocalEngine], Awaitable[int]]] = {
+_VERBS: dict[str, Verb] = {
     "list": _list,
     "preview": _preview,
     "request": _request,

@@ -54,6 +54,13 @@ def add(sub: Any) -> None:
     export.add_argument("--by", default="", metavar="PERSON", help="who will sign, else [operator]")
     export.add_argument("--deny", action="store_true", help="a denial instead of an approval")
     export.add_argument("--comment", default="", help="kept in the audit")
+    fetching = verb("fetch", "take the evidence that collect-evidence made, by your signature")
+    fetching.add_argument("host", metavar="HOST")
+    fetching.add_argument("id", help="id of the request that collected it, or its first digits")
+    fetching.add_argument(
+        "-o", "--output", type=Path, default=Path(), metavar="FOLDER",
+        help="where it is written, with its custody beside it (here)",
+    )  # fmt: skip
     importing = verb("import", "send a decision that was signed elsewhere")
     importing.add_argument("file", type=Path, metavar="FILE", help="with FILE.sig; or the folder")
 
@@ -111,4 +118,8 @@ def run(args: argparse.Namespace) -> int:
     """Do what the verb says."""
     from console.cli.acting import run as act
 
+    if args.verb == "fetch":
+        from console.cli.evidence import fetch
+
+        return act(args, fetch)
     return act(args)

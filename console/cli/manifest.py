@@ -125,8 +125,8 @@ def _who(person: str, key: str) -> str:
 
 
 def _roster(file: Path | None) -> "Roster | None":
-    from console.hostside.guard.trust.people import Roster
     from console.hostside.guard.refused import Refused
+    from console.hostside.guard.trust.people import Roster
     from console.trust.chain import Chain
     from console.trust.keyfiles import read
 

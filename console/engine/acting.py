@@ -3,13 +3,14 @@
 import os
 import platform
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, NoReturn
 
 from console.actions.around import Trusted
 from console.actions.gate import Situation
 from console.engine.actions import Actions, Parts
 from console.errors import ActionError
-from console.model.guard import ActionAbout, Ask, Draft, Outcome, Preview, RequestView
+from console.model.guard import ActionAbout, Ask, Custody, Draft, Outcome, Preview, RequestView
 from console.model.host import Host
 from console.ssh.guardcall import Answer
 from console.text import clean
@@ -87,6 +88,10 @@ class Acting:
     ) -> list[Outcome]:
         """Ask for the end of what stands."""
         return await self._actions.release(hosts, request, reason, ask)
+
+    async def fetch(self, host: str, request: str, folder: Path, ask: Ask) -> Custody:
+        """Take evidence into a folder."""
+        return await self._actions.fetch(host, request, folder, ask)
 
     @property
     def acting(self) -> Actions:

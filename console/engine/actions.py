@@ -2,11 +2,12 @@
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from console.actions import decide, gate, request
+from console.actions import decide, evidence, gate, request
 from console.actions.around import Around, Caller, Trusted, Witness
 from console.actions.confirm import confirm
 from console.actions.offer import offer
@@ -20,6 +21,7 @@ from console.model.guard import (
     TWO_BEFORE,
     ActionAbout,
     Ask,
+    Custody,
     Draft,
     Outcome,
     Preview,
@@ -326,10 +328,13 @@ class Actions:
 
     def approval_until(self, views: Sequence[RequestView]) -> int:
         """Until when an approval made now may hold on all these hosts, by their clocks."""
-        trusted = self._drafting().trusted
-        now = min(int(self._clock.wall() + view.skew_s) for view in views)
-        ends = now + int(trusted.policy.doc["approval_ttl_s"])
-        return min(ends, *(int(view.expires_at) for view in views if view.state == "PENDING"), ends)
+        return decide.until(self._drafting(), views)
+
+    async def fetch(self, host: str, request: str, folder: Path, ask: Ask) -> Custody:
+        """Take evidence into a folder by one signature."""
+        around, view = await self._around(), self._host(host)
+        skew = view.clock_skew_s or 0.0
+        return await evidence.fetch(around, view.spec, skew, request, folder, ask)
 
     def envelope(self, rid: str) -> dict[str, str]:
         """The texts of a request as a host shows them. Raises ActionError."""

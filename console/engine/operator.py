@@ -68,6 +68,10 @@ class LateWitness:
         """Keep a document before it is sent."""
         return self.store.sent(host, kind, rid, data, signature)
 
+    def pinned(self, host: str) -> tuple[bytes, str] | None:
+        """The host's audit key and how it came here."""
+        return self.store.pinned(host)
+
     def answered(self, sent: int, answer: bytes) -> None:
         """Keep the host's answer."""
         self.store.answered(sent, answer)

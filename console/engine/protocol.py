@@ -1,10 +1,11 @@
 """What a face (terminal, headless verb, test) may ask of an engine."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 from console.model.event import Event
-from console.model.guard import ActionAbout, Ask, Draft, Outcome, Preview, RequestView
+from console.model.guard import ActionAbout, Ask, Custody, Draft, Outcome, Preview, RequestView
 from console.model.history import Series
 from console.model.panel import Panel
 from console.model.view import FleetSnapshot
@@ -180,6 +181,10 @@ class Guarding(Protocol):
         self, hosts: Sequence[str], request: str, reason: str, ask: Ask
     ) -> list[Outcome]:
         """Ask for the end of what stands: an ordinary request, which another person approves."""
+        ...
+
+    async def fetch(self, host: str, request: str, folder: Path, ask: Ask) -> Custody:
+        """Take the evidence that a request collected into a folder, by one signature."""
         ...
 
     def requests(self) -> tuple[RequestView, ...]:

@@ -11,6 +11,7 @@ from console.engine.protocol import Engine
 from console.model.guard import (
     ActionAbout,
     ActiveView,
+    Custody,
     Draft,
     GuardView,
     Outcome,
@@ -50,6 +51,23 @@ async def settle(engine: Engine, caught_up: Callable[[], bool], seconds: float) 
         else:
             calm = None
         await asyncio.sleep(LOOK_S)
+
+
+def custody_lines(custody: Custody) -> list[str]:
+    """Who took what from where."""
+    return [
+        custody.file,
+        *pairs(
+            (
+                ("evidence of", f"{custody.host} ({custody.host_id}), request {custody.id[:12]}"),
+                ("taken by", f"{custody.by} at {custody.workstation}, {utc(custody.at)}"),
+                ("bytes", f"{custody.size:,}"),
+                ("sha256", custody.sha256),
+                ("signed by", f"the host's audit key {custody.signed_by}; every part verified"),
+                ("custody", "in this console's witness store, and in the host's audit log"),
+            )
+        ),
+    ]
 
 
 def pairs(rows: Iterable[Pair], indent: str = "  ") -> Iterator[str]:

@@ -53,6 +53,21 @@ class Field(msgspec.Struct, frozen=True, kw_only=True):
     default: str = ""
 
 
+class Custody(msgspec.Struct, frozen=True, kw_only=True):
+    """Who took which evidence, when and from where, after it was verified."""
+
+    host: str
+    host_id: str
+    id: str  # of the request that collected it
+    by: str
+    workstation: str
+    at: float  # by this machine's clock
+    size: int
+    sha256: str
+    signed_by: str  # fingerprint of the host's audit key
+    file: str
+
+
 class ActionAbout(msgspec.Struct, frozen=True, kw_only=True):
     """One action that there is, as seen from one host."""
 

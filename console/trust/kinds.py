@@ -6,7 +6,7 @@ from console.hostside.guard.refused import Refused
 from console.hostside.guard.trust import documents
 
 SIGNED_BY_PEOPLE = (
-    "request", "approval", "cancel", "start", "review", "roster", "policy", "manifest",
+    "request", "approval", "cancel", "start", "review", "fetch", "roster", "policy", "manifest",
     "evaluation",
 )  # fmt: skip
 """A checkpoint and an evidence pack are signed by hosts alone."""

@@ -31,6 +31,11 @@ def verify(
     return signed.check(data, signature, kind, roster, uv, now, _WORLD, policy.key_types)
 
 
+def by_host(data: bytes, signature: str, kind: str, blob: bytes) -> None:
+    """Raise Refused unless the host whose audit key ``blob`` is signed ``data``."""
+    signed.by_key(data, signature, kind, blob, _WORLD)
+
+
 def own(
     data: bytes,
     signature: str,

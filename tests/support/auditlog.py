@@ -38,7 +38,8 @@ class Host:
     def anew(self) -> Log:
         """The log as the next call of the guard opens it."""
         return Log(
-            str(self.folder / "audit"), str(self.key), f"watchfloor/{HOST_ID}", World(Place(str(self.folder))),
+            str(self.folder / "audit"), str(self.key), f"watchfloor/{HOST_ID}",
+            World(Place(str(self.folder))),
             lambda: self.now, lambda: self.boot,
         )  # fmt: skip
 

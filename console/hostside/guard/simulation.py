@@ -23,6 +23,12 @@ _DEFAULT: dict[str, dict[str, Any]] = {
     "disconnect-inbound": {"destroy": True, "sshd_port": 22, "translated": False},
     "block-source": {"destroy": True},
     "rollback-model": _SERVED,
+    "promote-model": {
+        **_SERVED, "evaluation": {
+            "metrics": {"accuracy_e4": 9412, "toxicity_e4": 21}, "sha256": "e7" * 32,
+            "signer": "modelops",
+        },
+    },
     "quarantine-model": {
         "device": 64769, "digest": "5e" * 32, "inode": 1311, "root": "/srv/models", "served": True,
     },

@@ -15,9 +15,9 @@ from console.audit.fetch import fetch
 from console.audit.recall import recall, remember
 from console.audit.verify import Material, verify
 from console.audit.witness import Watch
-from console.hostside.guard.trust import canonical
 from console.hostside.guard import commands
 from console.hostside.guard.caller import Caller
+from console.hostside.guard.trust import canonical
 from console.store.witness import Witness
 from tests.support.guardhost import Host, Killed
 from tests.support.guardkit import roster_doc

@@ -17,8 +17,8 @@ from console.audit.records import walk
 from console.audit.report import LIMITS, Report
 from console.audit.trust import chain_of
 from console.audit.verify import Material, Remembered, verify
-from console.hostside.guard.trust import canonical
 from console.hostside.guard.audit.log import write
+from console.hostside.guard.trust import canonical
 from console.store.witness import Seen, Sent
 from tests.support.auditlog import BOOT, Host
 from tests.support.guardkit import key_of, roster_doc

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from console.cli.main import run
-from console.hostside.guard.trust import canonical
 from console.hostside.guard.model import manifest
 from console.hostside.guard.model.folders import Folder
 from console.hostside.guard.place import Place
+from console.hostside.guard.trust import canonical
 from console.hostside.guard.world import World
 from tests.support import guardkit
 

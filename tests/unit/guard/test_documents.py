@@ -49,6 +49,7 @@ DOCS: dict[str, dict[str, Any]] = {
     "cancel": {"by": "alice", "comment": "a mistake", "request_sha256": DIGEST},
     "start": {"by": "alice", "expires": NOW, "request_sha256": DIGEST},
     "review": {"by": "bob", "comment": "It was needed.", "request_sha256": DIGEST},
+    "fetch": {"by": "bob", "expires": NOW, "request_sha256": DIGEST},
     "roster": roster_doc(),
     "policy": policy_doc(),
     "manifest": {
@@ -122,7 +123,7 @@ def test_a_document_of_one_kind_is_none_of_another(kind: str) -> None:
 def test_every_kind_that_is_signed_has_a_namespace_of_its_own() -> None:
     """Threats: 5."""
     spaces = documents.NAMESPACES
-    assert len(set(spaces.values())) == len(spaces) == 11
+    assert len(set(spaces.values())) == len(spaces) == 12
     assert all(space == f"{kind}-v1@watchfloor" for kind, space in spaces.items())
     assert set(DOCS) - {"binding"} <= set(spaces)
 

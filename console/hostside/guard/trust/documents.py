@@ -44,6 +44,7 @@ NAMESPACES = {
     "cancel": "cancel-v1@watchfloor",
     "start": "start-v1@watchfloor",
     "review": "review-v1@watchfloor",
+    "fetch": "fetch-v1@watchfloor",
     "roster": "roster-v1@watchfloor",
     "policy": "policy-v1@watchfloor",
     "checkpoint": "checkpoint-v1@watchfloor",
@@ -120,6 +121,7 @@ _APPROVAL = _shaped(
 )
 _CANCEL = _shaped(by=name, comment=words(0, MAX_REASON), request_sha256=digest)
 _START = _shaped(by=name, expires=time, request_sha256=digest)
+_FETCH = _START  # the same fields, for another purpose
 _REVIEW = _shaped(by=name, comment=words(1, MAX_REASON), request_sha256=digest)
 
 
@@ -213,6 +215,11 @@ def start(data: bytes) -> dict[str, Any]:
 def review(data: bytes) -> dict[str, Any]:
     """Somebody else's look at a break-glass."""
     return _read(data, "review", _REVIEW)
+
+
+def fetch(data: bytes) -> dict[str, Any]:
+    """Somebody's word that they take the evidence of a request away."""
+    return _read(data, "fetch", _FETCH)
 
 
 def roster(data: bytes) -> dict[str, Any]:
