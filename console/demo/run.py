@@ -21,7 +21,7 @@ import msgspec
 
 from console.config.document import Colleague, Operator, Plugin
 from console.demo.child import Order, Said
-from console.demo.running import HOSTS, Note, announce
+from console.demo.running import HOSTS, Note, RunningError, announce
 from console.errors import WatchfloorError
 from console.model.host import Host
 from console.text import clean
@@ -85,6 +85,7 @@ class Demo:
     ) -> None:
         self._announce = announced
         self._note: Path | None = None
+        self.alone = ""  # why no other console can join
         self.hosts: tuple[Host, ...] = ()
         self.folder = Path()
         self.metrics: dict[str, str] = {}  # pages of model servers, by host
@@ -144,7 +145,10 @@ class Demo:
         (self.folder / "hosts.toml").write_text(inventory_toml(self.hosts), encoding="utf-8")
         (self.folder / HOSTS).write_bytes(msgspec.json.encode(self.hosts))
         if self._announce:
-            self._note = announce(Note(pid=self.pid, folder=str(self.folder)))
+            try:
+                self._note = announce(Note(pid=self.pid, folder=str(self.folder)))
+            except RunningError as error:  # this console works all the same
+                self.alone = str(error)
 
     def stop(self) -> None:
         """End the servers and remove the folder unless it is kept."""

@@ -67,12 +67,14 @@ def screens(demo: Demo, speed: float, record: Path | None = None, *, wall: bool 
         _say(hint(stages(), speed))
         if demo.keep:
             _say(kept(demo.folder))
+        if demo.alone:
+            _say(f"No second console can join: {demo.alone}")
         state = default_state_dir() / "demo"  # its own folder is gone at the end
         themes = user_file().parent / "themes"
         return run_app(
             engine,
             Settings(
-                title=f"demo, {FIRST}", state=state, mode=mode, own_themes=themes,
+                title="demo", state=state, mode=mode, own_themes=themes,
                 greeting="" if wall else GREETING,
             ),
         )  # fmt: skip
@@ -103,6 +105,8 @@ def plain(demo: Demo, speed: float, seconds: float | None, record: Path | None =
         _say(hint(stages(), speed))
         if demo.keep:
             _say(kept(demo.folder))
+        if demo.alone:
+            _say(f"No second console can join: {demo.alone}")
         try:
             return asyncio.run(_plain(demo, seconds, record))
         except BrokenPipeError:  # the reader of the lines has seen enough, as with `| head`

@@ -175,6 +175,8 @@ def active_line(item: ActiveView, now: float) -> str:
     """One applied or standing action in a line."""
     people = ", ".join([item.requester, *item.approvers])
     parts = [f"{item.host}: {item.action} {item.state} by {people}"]
+    if item.same_console:
+        parts.append("signed at one console")
     if not item.holds:
         parts.append("LOST: what it did is no longer so")
     if item.deadline:

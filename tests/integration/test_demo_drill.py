@@ -196,6 +196,10 @@ async def test_two_people_at_one_console_are_marked(alice: Seat, bob: Seat) -> N
     here = await bob.until("a confirmed host", lambda: bob.standing(rid))
     assert (here.requester, here.approvers, here.same_console) == (FIRST, (SECOND,), True)
     assert alice.engine.act_as(FIRST) == ""
+    shown = await asyncio.to_thread(run, FIRST, "--", "audit", "show", HOST)
+    decided = [line for line in shown.stdout.splitlines() if " decide " in line]
+    assert "by=bob" in decided[-1]
+    assert "from the same console as the request" in decided[-1]
     await let_go(alice, bob, rid)
 
 
