@@ -11,6 +11,7 @@ import msgspec
 from console.errors import LinkError, WatchfloorError
 from console.model.host import Host
 from console.model.link import Inventory, LineSink, Link
+from console.ssh.quick import acknowledge_at_once
 from console.ssh.transport import AsyncsshTransport, LoggedIn, Start
 
 KEPT_S = 90.0
@@ -89,7 +90,9 @@ class Prepared:
         # Nobody is asked for a passphrase here: a person reads what they are about to sign.
         transport = AsyncsshTransport(self._inventory, keys=KeyRing(None))
         try:
-            return Ready(transport, await transport.log_in(host))
+            made = await transport.log_in(host)
+            acknowledge_at_once(made.connection.ssh)
+            return Ready(transport, made)
         except WatchfloorError as error:
             await transport.close()
             return error
