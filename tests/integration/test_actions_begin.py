@@ -88,7 +88,7 @@ async def test_what_destroys_is_started_by_who_asked_for_it(
 async def test_a_break_glass_is_reviewed_by_somebody_else(
     host: GuardedHost, tmp_path: Path
 ) -> None:
-    """Until then everybody is told. Threats: 58."""
+    """Until then everybody is told. Threats: 99."""
     async with (
         Console("alice", [host], tmp_path / "a") as alice,
         Console("bob", [host], tmp_path / "b") as bob,

@@ -91,7 +91,7 @@ async def test_what_was_signed_leaves_over_the_connection_that_waits(
 async def test_a_confirmation_never_takes_a_connection_that_waits(
     server: Sshd, caller: GuardCaller
 ) -> None:
-    """It proves that new connections come through, which an older one does not. Threats: 24."""
+    """It proves that new connections come through, which an older one does not."""
     host = server.host("gpu01")
     port = await connected(caller, host)
     for op in ("confirm", "challenge", "status"):

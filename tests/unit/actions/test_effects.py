@@ -95,7 +95,7 @@ SHAPES: dict[str, list[dict[str, tuple[Any, ...]]]] = {
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_kind_says_each_of_its_arguments(kind: str) -> None:
-    """Change one argument, and what is read before signing changes. Threats: 49."""
+    """Change one argument, and what is read before signing changes."""
     real = step(kind)
     seen = set()
     for shape in SHAPES[kind]:
