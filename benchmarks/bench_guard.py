@@ -2,21 +2,22 @@
 
 On a real host (``tests.support.twopeople``): a booted systemd with sshd, sudo, nft and the guard as
 enrolment installs it. The attacker reads a stream of 512 bytes a millisecond over IPv4 and one over
-IPv6. Beside it an SSH session that does nothing, and an empty interpreter. Without root, or where
-no host can be booted, there are no rows.
+IPv6. Beside it a call that the guard refuses at once, and an empty interpreter. Without root, or
+where no host can be booted, there are no rows.
 """
 
 from __future__ import annotations
 
+import asyncio
 import json
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
+from console.ssh.guardcall import GuardCaller
 from tests.support.lab import LabUnavailable
 from tests.support.twopeople import GUARD, TwoPeople, told, two_people
 
@@ -40,7 +41,25 @@ def timed(two: TwoPeople, argv: list[str], text: str, rounds: int) -> float:
     """Milliseconds of a program on the host, the median."""
     asked = json.dumps([argv, text, rounds])
     done = two.hosts[0].run("/usr/bin/python3", "-c", TIMER, stdin=asked)
-    return statistics.median(json.loads(done.stdout))
+    return float(statistics.median(json.loads(done.stdout)))
+
+
+async def _sent(two: TwoPeople, envelope: bytes) -> tuple[float, float, bytes]:
+    """When it was sent and answered, and the answer, as a console does it: logged in while the
+    person reads and signs."""
+    spec = two.spec(two.hosts[0])
+    caller = GuardCaller(
+        {spec.name: spec}, user="wfops", key=str(two.lab.logins["bob"].path)
+    )  # fmt: skip
+    try:
+        prepared = caller.prepare(spec)
+        assert prepared is not None
+        await prepared
+        began = time.monotonic()
+        answer = await caller.send(spec, envelope)
+        return began, time.monotonic(), answer.data
+    finally:
+        await caller.close()
 
 
 def isolation(two: TwoPeople) -> tuple[float, float]:
@@ -50,13 +69,8 @@ def isolation(two: TwoPeople) -> tuple[float, float]:
     request = two.asked(host, "isolate", two.params(host))
     decision = two.lab.decision(request, "bob", two.now(host))
     streams = two.attackers[0].streams()
-    argv = two.lab.ssh_argv(host, "wfops", two.lab.logins["bob"])
-    began = time.monotonic()
-    done = subprocess.run(
-        argv, input=json.dumps(decision), capture_output=True, text=True, check=False, timeout=60
-    )
-    answered = time.monotonic()
-    answer = json.loads(done.stdout)
+    began, answered, data = asyncio.run(_sent(two, json.dumps(decision).encode()))
+    answer = json.loads(data)
     assert answer["state"] == "APPLIED", answer
     ends = [told(one)["last"] for one in streams]
     two.attackers[0].end()
@@ -65,13 +79,10 @@ def isolation(two: TwoPeople) -> tuple[float, float]:
     return (max(ends) - began) * 1000, (answered - began) * 1000
 
 
-def bare_ssh(two: TwoPeople) -> float:
-    """Milliseconds of an ``ssh`` to the same host by the same key that is told nothing: it logs in,
-    and sudo starts the guard, which refuses empty input."""
-    argv = two.lab.ssh_argv(two.hosts[0], "wfops", two.lab.logins["bob"])
-    began = time.monotonic()
-    subprocess.run(argv, input=b"", capture_output=True, check=False, timeout=60)
-    return (time.monotonic() - began) * 1000
+def refused(two: TwoPeople) -> float:
+    """Milliseconds of a call over such a connection that the guard refuses at once."""
+    began, answered, _ = asyncio.run(_sent(two, b"[]"))
+    return (answered - began) * 1000
 
 
 def calls(two: TwoPeople, rounds: int) -> list[dict[str, Any]]:
@@ -105,14 +116,14 @@ def run(quick: bool) -> list[dict[str, Any]]:
                 rounds = 4 if quick else 12
                 isolation(two)  # the first one finds nothing in caches
                 taken = [isolation(two) for _ in range(rounds)]
-                ssh = statistics.median(bare_ssh(two) for _ in range(rounds))
+                ssh = statistics.median(refused(two) for _ in range(rounds))
                 rows = calls(two, 10 if quick else 40)
         except LabUnavailable as why:
             print(f"no hosts for bench_guard: {why}", file=sys.stderr)
             return []
     last = sorted(one[0] for one in taken)
     middle = statistics.median(last)
-    versus = "ms, ssh and a guard that is told nothing"
+    versus = "ms, a call that the guard refuses"
     return [
         {"name": "isolate: second signature sent to last byte of two streams, p50",
          "ours": middle, "unit": "ms", "other": ssh, "versus": versus, "ratio": middle / ssh,
