@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from console.config.loader import load
-from console.demo.run import Demo
+from console.demo.run import Demo, inventory_toml
 
 CHILD = """
 import sys, time
@@ -58,7 +58,7 @@ def test_a_demo_has_eight_hosts_and_a_private_folder_and_ends_clean() -> None:
 async def test_the_inventory_it_writes_says_the_same_hosts() -> None:
     async with Demo(local=False) as demo:
         text = (demo.folder / "hosts.toml").read_text(encoding="utf-8")
-        assert text == demo.inventory_toml()
+        assert text == inventory_toml(demo.hosts)
         read = load(only_file=demo.folder / "hosts.toml", env={}, cwd=demo.folder)
         assert read.hosts == demo.hosts
 
