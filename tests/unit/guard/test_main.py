@@ -323,6 +323,25 @@ def test_root_installs_and_it_is_on_record(program: FileHost, tmp_path: Path) ->
     assert "root_install_roster" in program.events()
 
 
+def test_not_even_root_installs_what_is_below_a_floor(program: FileHost, tmp_path: Path) -> None:
+    from console.hostside.guard.trust import canonical
+
+    old = Path(program.place.etc, "policy.json").read_bytes()
+    rule = {"mode": "one_then_ratify", "people": 2, "require_uv": True, "ttl_s": 0, "ratify_s": 60}
+    path = tmp_path / "low.json"
+    for actions in ({"release": rule}, {"dance": {**rule, "mode": "two_before"}},
+                    {"release": {**rule, "mode": "two_before", "people": 1}}):  # fmt: skip
+        doc = policy_doc(serial=2, prev=canonical.sha256(old), actions=actions)
+        path.write_bytes(canonical.write(doc))
+        path.chmod(0o600)
+        ran = subprocess.run(
+            [program.path, "install-policy", str(path)], capture_output=True, check=False, env={}
+        )
+        assert json.loads(ran.stdout)["rule"] in ("floor", "policy"), actions
+        assert Path(program.place.etc, "policy.json").read_bytes() == old
+    assert "root_install_policy" not in program.events()
+
+
 def test_a_host_that_is_not_enrolled_says_so(tmp_path: Path) -> None:
     host = Host(tmp_path)
     Path(host.place.etc, "roster.json").unlink()

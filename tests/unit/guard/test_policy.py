@@ -86,6 +86,7 @@ BAD: dict[str, list[Any]] = {
         [], ["0.0.0.0/0"], ["::/0"], ["10.9.1.5/24"], ["10.9.1.0"], ["10.9.1.0/255.255.255.0"],
         ["x"], ["10.9.1.0/24"] * 2, [" 10.9.1.0/24"], ["\uff110.9.1.0/24"], [167772160], [True],
         ["FD00:9::/64"], ["0.0.0.0/1"], ["2000::/3"], ["10.9.1.0/24; flush ruleset"],
+        ["fe80::1%eth0 } ; flush/128"], ["fe80::%x } flush ruleset;/64"],
     ],
     "unconfirmed": ["", "Keep", True],
     "confirm_s": [0, 14, 901, True, "120"],
@@ -132,7 +133,8 @@ BAD: dict[str, list[Any]] = {
                    {"A": {"min": 1}}, {"a": {"min": "1"}}],
     "firewall": ["ab", "AB" * 32, True],
     "packages": [["-y"], ["a b"], ["a;b"], ["../x"], ["A"], ["**"], ["openssl=1"]],
-    "dhcp": ["", "any", "10.9.1.0/24", "::", "255.255.255.255/32", "224.0.0.1", True],
+    "dhcp": ["", "any", "10.9.1.0/24", "::", "255.255.255.255/32", "224.0.0.1", True,
+             "fe80::1%eth0 } ; flush", "fe80::1%eth0"],
     "actions": [
         {"isolate": {}}, {"isolate": {**RULE, "people": 0}}, {"isolate": {**RULE, "people": True}},
         {"isolate": {**RULE, "mode": "one"}}, {"isolate": {**RULE, "mode": "break_glass"}},

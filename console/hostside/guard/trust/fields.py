@@ -54,7 +54,7 @@ def network(value: Any, field: str) -> None:
     import ipaddress
 
     try:
-        found = ipaddress.ip_network(value) if type(value) is str else None
+        found = ipaddress.ip_network(value) if _plain(value) else None
     except ValueError:
         found = None
     if found is None or str(found) != value:
@@ -63,13 +63,19 @@ def network(value: Any, field: str) -> None:
         wrong(field, "has a network so wide that it would let nearly everybody in")
 
 
+def _plain(value: Any) -> bool:
+    """Whether it has the characters of an address or network alone: what stands after a % (a zone)
+    would be taken and written as it is."""
+    return type(value) is str and not value.strip("0123456789abcdef.:/")
+
+
 def _dhcp(value: Any, field: str) -> None:
     import ipaddress
 
     if value == "none":
         return
     try:
-        found = ipaddress.ip_address(value) if type(value) is str else None
+        found = ipaddress.ip_address(value) if _plain(value) else None
     except ValueError:
         found = None
     if found is None or str(found) != value or found.is_multicast or found.is_unspecified:
