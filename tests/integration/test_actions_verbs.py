@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 
 from console.cli.main import run
+from console.demo.signing import ThrowAwaySigning
 from console.hostside.guard.trust import canonical
 from console.trust.chain import Chain
 from tests.support.actionpath import GuardedHost, path_policy
-from tests.support.guardkit import ROLES
+from tests.support.guardkit import ROLES, key_of, roster_doc
 from tests.support.sshd import KeyPair, keygen, make_key
 
 PEOPLE = ("alice", "bob")
@@ -23,17 +24,28 @@ ISOLATE = ("isolate", "-p", "mgmt=127.0.0.0/8", "--reason", "beaconing, INC-4711
 class Desk:
     """Two people's configurations for one host, and the verb as each of them runs it."""
 
-    def __init__(self, folder: Path, patch: pytest.MonkeyPatch, capsys: Any) -> None:
+    def __init__(
+        self, folder: Path, patch: pytest.MonkeyPatch, capsys: Any, *, fido: bool = False
+    ) -> None:
+        """``fido``: their keys are hardware keys made in software, and the policy asks for PINs."""
+        self.fido = fido
         self.folder = folder
         self.patch = patch
         self.capsys = capsys
         self.keys = {person: make_key(folder / f"sign-{person}") for person in PEOPLE}
-        self.policy = path_policy(require_uv=False)
+        self.policy = path_policy(require_uv=fido)
+        if fido:
+            self.patch.setattr(
+                "console.engine.operator.KeyFileSigning",
+                lambda path: ThrowAwaySigning(key_of(Path(path).name.removeprefix("sign-"))),
+            )
         self.host = GuardedHost(folder / "gpu01", "gpu01", self.policy)
         self.host.install("roster", self.roster())
 
     def roster(self) -> dict[str, Any]:
-        """Key files for both."""
+        """Key files for both, or hardware keys."""
+        if self.fido:
+            return roster_doc()
         return {
             "kind": "roster", "v": 1, "serial": 1, "prev": "", "quorum": 2, "roles": ROLES,
             "people": {person: self._person(key) for person, key in self.keys.items()},
@@ -93,6 +105,17 @@ def desk(
     made = Desk(tmp_path, monkeypatch, capsys)
     with made.host:
         made.configure()
+        yield made
+
+
+@pytest.fixture
+def fido_desk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Iterator[Desk]:
+    made = Desk(tmp_path, monkeypatch, capsys, fido=True)
+    with made.host:
+        made.configure()
+        made.knows()
         yield made
 
 
@@ -195,3 +218,92 @@ def test_what_this_console_must_not_do_is_refused_with_what_to_do(desk: Desk) ->
     code, out, err = desk.actions("alice", "list")
     assert code == 0
     assert "nothing can be signed here" in err
+
+
+def test_a_denial_ends_a_request(desk: Desk) -> None:
+    """Whoever may approve denies it, once the words were compared, and never their own."""
+    desk.knows()
+    code, _, err = desk.actions("alice", "request", *ISOLATE, "--confirm", "gpu01")
+    assert code == 0, err
+    seen = desk.waiting("bob")
+    rid = seen["id"][:12]
+    code, _, err = desk.actions("bob", "deny", rid)
+    assert (code, "nothing was signed" in err) == (2, True)
+    code, _, err = desk.actions("alice", "deny", rid, "--words", seen["words"])
+    assert (code, "another person decides" in err) == (1, True)
+    code, out, err = desk.actions("bob", "deny", rid, "--words", seen["words"],
+                                  "--comment", "gpu01 is not beaconing")  # fmt: skip
+    assert (code, out) == (0, "gpu01: CLOSED\n"), err
+    code, _, err = desk.actions("bob", "approve", rid, "--words", seen["words"])
+    assert (code, "no such request waits" in err) == (2, True)
+    code, out, _ = desk.actions("alice", "list", "--json")
+    (closed,) = json.loads(out)["hosts"]["gpu01"]["closed"]
+    assert (closed["id"], closed["state"]) == (seen["id"], "CLOSED")
+    assert "bob" in closed["why"]
+
+
+def test_a_request_is_withdrawn_by_who_made_it(desk: Desk) -> None:
+    desk.knows()
+    code, _, err = desk.actions("alice", "request", *ISOLATE, "--confirm", "gpu01")
+    assert code == 0, err
+    rid = desk.waiting("alice")["id"]
+    for person, text in (("bob", rid[:12]), ("alice", rid[:5]), ("alice", "0" * 12)):
+        code, out, err = desk.actions(person, "cancel", text)
+        assert code != 0, (person, out, err)
+    code, out, err = desk.actions("alice", "cancel", rid[:12], "--comment", "wrong host")
+    assert (code, out) == (0, "gpu01: CLOSED\n"), err
+    code, out, err = desk.actions("alice", "cancel", rid[:12])
+    assert (code, "no such request waits" in err) == (2, True)
+
+
+DELETE = ("secure-delete", "-p", "path=/srv/models/llama/versions/0.9", "-p", "device=64769",
+          "-p", "inode=1311", "-p", "kind=tree")  # fmt: skip
+
+
+def test_an_approved_deletion_is_started_by_its_requester(fido_desk: Desk) -> None:
+    """What is read before each signature says in capitals what is lost."""
+    desk = fido_desk
+    code, out, err = desk.actions("alice", "preview", *DELETE)
+    assert code == 0, err
+    assert "THE FOLDER AND ALL THAT IS IN IT IS LOST FOR EVER" in out
+    code, _, err = desk.actions("alice", "request", *DELETE, "--reason", "poisoned weights",
+                                "--confirm", "gpu01")  # fmt: skip
+    assert code == 0, err
+    assert "THERE IS NO WAY BACK" in err
+    seen = desk.waiting("alice")
+    rid, words = seen["id"][:12], ("--words", seen["words"])
+    code, _, err = desk.actions("alice", "start", rid, *words)
+    assert (code, "not approved yet" in err) == (1, True)
+    code, out, err = desk.actions("bob", "approve", rid, *words)
+    assert (code, out) == (0, "gpu01: APPROVED\n"), err
+    code, _, err = desk.actions("bob", "start", rid, *words)
+    assert (code, "not yours to start" in err) == (1, True)
+    code, _, err = desk.actions("alice", "start", rid)
+    assert (code, "nothing was signed" in err) == (2, True)
+    code, out, err = desk.actions("alice", "start", rid, *words)
+    assert code == 0, err
+    assert out.startswith("gpu01: ")
+    code, _, err = desk.actions("alice", "start", rid, *words)
+    assert code != 0
+
+
+def test_a_break_glass_is_reviewed_on_the_command_line(fido_desk: Desk) -> None:
+    desk = fido_desk
+    why = "beaconing to 203.0.113.9, and nobody else answers the phone at this hour"
+    code, out, err = desk.actions("alice", "request", *ISOLATE[:3], "--reason", why,
+                                  "--mode", "break_glass", "--confirm", "gpu01")  # fmt: skip
+    assert code == 0, err
+    code, out, err = desk.actions("bob", "list", "--json")
+    guard = json.loads(out)["hosts"]["gpu01"]
+    ((person, rid),) = guard["unreviewed"]
+    assert person == "alice"
+    code, _, err = desk.actions("bob", "review", rid[:12])
+    assert (code, "needs a comment" in err) == (1, True)
+    code, out, err = desk.actions("alice", "review", rid[:12], "--comment", "all was well")
+    assert (code, "same-person" in out) == (1, True), err
+    code, _, err = desk.actions("bob", "review", "0" * 12, "--comment", "what is this")
+    assert (code, "not one that stands" in err) == (2, True)
+    code, out, err = desk.actions("bob", "review", rid[:12], "--comment", "I saw it too")
+    assert code == 0, err
+    code, out, err = desk.actions("bob", "list", "--json")
+    assert json.loads(out)["hosts"]["gpu01"]["unreviewed"] == []
