@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from console.actions import plan
+from console.hostside.guard import simulation
 from console.hostside.guard.actions import NAMES
 from console.hostside.guard.refused import Refused
 from console.hostside.guard.steps import KINDS, step
@@ -204,6 +205,28 @@ def test_facts_that_no_step_takes_are_refused_before_anybody_signs() -> None:
     for kinds in (["nft\x1b[2J"], "nft", ["nft"] * 65):
         refused(plan.plan, "release", params, {**facts, "kinds": kinds}, POLICY)
     refused(plan.plan, "release", params, {**facts, "action": "all is well"}, POLICY)
+
+
+@pytest.mark.parametrize("name", sorted(simulation._DEFAULT))
+def test_what_a_simulated_host_says_leads_to_the_same_kind_of_plan(name: str) -> None:
+    """The demo's and the tests' guard is asked by the same console."""
+    params, _ = ASKED[name]
+    facts = dict(simulation._DEFAULT[name])
+    changes = {}
+    if name == "promote-model":
+        params = {**params, "manifest_sha256": facts["manifest"],
+                  "evaluation_sha256": facts["evaluation"]["sha256"]}  # fmt: skip
+        changes = {"evaluation": {"accuracy_e4": {"min": 9000}}}
+    if "image" in facts:
+        health = {**POLICY["health"]["llama"], "kind": "link"}
+        changes["health"] = {"llama": health}
+    if name == "rollback-model":
+        params = {**params, "to": "2026-08-01"}
+    rules = {**POLICY, **changes}
+    shown = plan.plan(name, params, facts, rules)
+    real = [item["kind"] for item in made(name)["steps"]]
+    assert [item["kind"] for item in shown["steps"]] == real
+    assert plan.effect(shown, rules)
 
 
 def test_an_effect_that_nobody_could_read_is_refused() -> None:
