@@ -141,7 +141,10 @@ class Lives:
         ability = "break" if doc["mode"] == "break_glass" else "request"
         if not self.trust.may(person, ability, doc["action"]):
             raise Unproved(f"{person} may not {ability} {doc['action']}")
-        _in_time(doc, record)
+        if record.facts.get("late") is True and life.mode == "one_then_ratify":
+            self.notes.append((record.seq, "was told late: the host's disk was full when it came"))
+        else:
+            _in_time(doc, record)
         life.people.add(person)
 
     def _bound(self, life: Life, record: Record, doc: dict[str, Any]) -> None:

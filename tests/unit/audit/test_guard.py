@@ -197,3 +197,44 @@ def killer(at: str) -> Callable[[str], None]:
             raise Killed
 
     return mark
+
+
+async def test_what_was_begun_on_a_full_disk_is_told_late_and_not_wrong(
+    host: Host, witness: Witness
+) -> None:
+    from console.hostside.guard.audit import log
+
+    made = host.request("carol", mode="one_then_ratify")
+
+    def full(self: log.Log, *given: object) -> None:
+        raise log._unwritten("No space left on device")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(log.Log, "append", full)
+        answer = host.call("submit", **made)
+        assert answer["state"] == "APPLIED"
+    host.clock.go(301)
+    host.tick()
+    report = verify(await fetched(host), recall(witness, "gpu01"))
+    assert not report.wrong, report.wrong
+    assert any("told late" in note for note in map(str, report.notes))
+
+
+async def test_who_took_evidence_is_proved_by_their_own_signature(
+    host: Host, witness: Witness
+) -> None:
+    host.simulate(pace_s=0)
+    parts = {"include": ["processes"], "since_s": 60}
+    rid = host.decide(host.submit(action="collect-evidence", params=parts)["id"])["id"]
+    doc = {"by": "bob", "expires": host.clock.time + 600, "request_sha256": rid}
+    text, signature = host.signed("fetch", "bob", doc, flags=1)
+    number = witness.sent("gpu01", "fetch", rid, text.encode(), signature.encode())
+    assert host.call("fetch", fetch=text, signature=signature)["ok"]
+    witness.answered(number, b'{"ok":true}')
+    whole = await fetched(host)
+    report = verify(whole, recall(witness, "gpu01"))
+    assert not report.wrong, report.wrong
+    without = [line for line in whole.lines if b'"ev":"fetched"' not in line]
+    assert len(without) == len(whole.lines) - 1
+    report = verify(msgspec.structs.replace(whole, lines=without), recall(witness, "gpu01"))
+    assert any("DENIED" in str(each) for each in report.wrong)

@@ -5,7 +5,7 @@ import pytest
 from console.hostside.guard import call
 from console.hostside.guard.audit import log as audit
 from console.hostside.guard.caller import Caller
-from tests.support.guardhost import Host
+from tests.support.guardhost import Host, Killed
 from tests.support.guardkit import policy_doc, roster_doc
 
 REASON = "Model weights are leaving by the second uplink, nobody else answers the phone"
@@ -281,4 +281,34 @@ def test_a_full_disk_refuses_all_but_the_first_containment(host: Host) -> None:
     host.clock.go(301)
     host.tick()
     assert host.done() == []
-    assert [each["late"] for each in host.audit() if each["ev"] == "exec_start"] == [True]
+    late = [each for each in host.audit() if each.get("late")]
+    assert [each["ev"] for each in late] == ["submit", "exec_start"]
+    assert late[0]["request"] == made["request"]
+    mine = [ev for ev in host.events(late[0]["rid"]) if ev != "refused"]
+    assert mine == ["submit", "exec_start", "exec_end", "revert", "undone"]
+
+
+def test_a_request_that_came_when_the_disk_was_full_is_told_though_the_guard_was_killed(
+    host: Host,
+) -> None:
+    made = host.request("carol", mode="one_then_ratify")
+
+    def full(self: audit.Log, *given: object) -> None:
+        raise audit._unwritten("No space left on device")
+
+    def end(mark: str) -> None:
+        if mark == "is PENDING":
+            raise Killed(mark)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(audit.Log, "append", full)
+        host.mark = end
+        with pytest.raises(Killed):
+            host.call("submit", **made)
+    host.mark = lambda point: None
+    host.tick()
+    (told,) = [each for each in host.audit() if each["ev"] == "submit"]
+    assert told["late"] is True
+    rid = told["rid"]
+    assert host.decide(rid)["state"] == "APPLIED"
+    assert host.events(rid)[:3] == ["submit", "decide", "exec_start"]

@@ -14,7 +14,7 @@ from console.hostside.guard import steps
 from console.hostside.guard.caller import Caller
 from console.hostside.guard.guard import Guard
 from tests.support.guardhost import Host
-from tests.support.modelkit import MODEL, ROOT, Models
+from tests.support.modelkit import MODEL, ROOT, Killed, Models
 
 
 class ModelHost(Host):
@@ -109,3 +109,68 @@ def test_a_quarantine_stands_until_two_people_release_it(host: ModelHost) -> Non
     released = host.approved("release", id=answer["id"])
     assert released["ok"], released
     assert (host.models.folder("1") / "weights.bin").read_bytes() == b"one"
+
+
+def delete(host: ModelHost, path: str) -> dict[str, Any]:
+    """A folder deleted by two people; the answer to the start."""
+    status = os.lstat(host.models.world.path(path))
+    params = {"path": path, "device": status.st_dev, "inode": status.st_ino, "kind": "tree"}
+    answer = host.approved("secure-delete", **params)
+    assert answer["ok"], answer
+    text, signature = host.signed(
+        "start", "alice",
+        {"by": "alice", "request_sha256": answer["id"], "expires": host.clock.time + 60},
+    )  # fmt: skip
+    return host.call("start", start=text, signature=signature)
+
+
+def test_a_quarantine_of_what_was_then_deleted_ends_by_itself(host: ModelHost) -> None:
+    kept = host.approved("quarantine-model", model=MODEL, version="1")["id"]
+    (name,) = os.listdir(host.models.world.path(f"{ROOT}/.quarantine"))
+    done = delete(host, f"{ROOT}/.quarantine/{name}")
+    assert done["state"] == "DONE", done
+    assert host.state["active"] == []
+    ended = next(each for each in host.state["closed"] if each["id"] == kept)
+    assert (ended["state"], ended["why"]) == ("RELEASED", f"by request {done['id'][:12]}")
+    (record,) = [each for each in host.audit() if each.get("ends")]
+    assert record["ends"] == [kept]
+    host.tick()
+    assert "lost" not in host.events()
+
+
+@pytest.mark.parametrize("point", ["did 0", "written"])
+def test_killed_at_the_very_end_of_a_deletion_it_is_done(host: ModelHost, point: str) -> None:
+    """All was unlinked, and nobody had noted it yet."""
+    seen: list[str] = []
+
+    def end(mark: str) -> None:
+        if mark == "did 0":
+            seen.append(mark)
+        if seen and mark.startswith(point):
+            host.models.world.on_mark = lambda mark: None
+            raise Killed(mark)
+
+    host.models.world.on_mark = end
+    with pytest.raises(Killed):
+        delete(host, f"{ROOT}/{MODEL}/versions/1")
+    assert not host.models.folder("1").exists()
+    host.tick()
+    ended = host.closed()
+    assert ended["state"] == "DONE", ended
+    assert "not noted" in ended["result"]["remains"][0]
+    assert host.events(ended["id"])[-1] == "exec_end"
+
+
+def test_killed_before_the_end_of_a_deletion_it_is_not_done(host: ModelHost) -> None:
+    def end(mark: str) -> None:
+        if mark == "destroy.begun":
+            host.models.world.on_mark = lambda mark: None
+            raise Killed(mark)
+
+    host.models.world.on_mark = end
+    with pytest.raises(Killed):
+        delete(host, f"{ROOT}/{MODEL}/versions/1")
+    host.tick()
+    (left,) = host.state["active"]
+    assert left["state"] == "REVERTING"
+    assert "delete the rest" in left["trouble"]

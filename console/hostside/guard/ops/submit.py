@@ -6,7 +6,7 @@ from hashlib import sha256
 
 from ..actions import action
 from ..refused import Refused
-from ..state import checks, effects
+from ..state import checks, effects, machine
 from ..state.spool import SPOOL
 from .decide import carried_out
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ..guard import Guard
+    from ..state.spool import Entry
 
 MAX_REQUEST = 128 << 10
 MAX_SIGNATURE = 4096
@@ -45,7 +46,7 @@ def run(g: Guard, envelope: dict[str, Any]) -> dict[str, Any]:
     facts = {"request": text, "signature": signature, "binding": bind_text, "by": by.person,
              "key_id": by.key_id, "uv": by.uv, "counter": by.counter,
              "caller": entry["caller"]}  # fmt: skip
-    _record(g, doc, entry["id"], facts)
+    _record(g, entry, facts)
     g.nonces.use(bind["nonce"], now)
     g.world.mark("nonce used")
     if doc["mode"] == "break_glass":
@@ -91,13 +92,13 @@ def _entry(
     }
 
 
-def _record(g: Guard, doc: dict[str, Any], rid: str, facts: dict[str, Any]) -> None:
+def _record(g: Guard, entry: Entry, facts: dict[str, Any]) -> None:
     try:
-        g.record("submit", rid, facts)
+        g.record("submit", entry["id"], facts)
     except Refused:
-        contain = action(doc["action"]).direction == "contain"
-        if doc["mode"] != "one_then_ratify" or not contain:
+        if not machine.unrecorded(g, entry):
             raise
+        g.note(entry, "submit", **facts, late=True)
 
 
 def limits(g: Guard, doc: dict[str, Any]) -> None:

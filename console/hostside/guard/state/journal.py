@@ -31,6 +31,8 @@ def run(g: Guard, folder: str, entry: Entry) -> str:
     g.world.request = entry["id"]
     for number, item in enumerate(entry["steps"]):
         args = item["args"]
+        if item.get("done"):
+            continue  # by a process that was ended at the very end
         try:
             each = step(item["kind"])
             if "before" not in item:
@@ -49,6 +51,18 @@ def run(g: Guard, folder: str, entry: Entry) -> str:
             entry["result"] = dict(entry.get("result", {}), **result)
         g.store.save(folder, entry)
     return ""
+
+
+def over(g: Guard, entry: Entry) -> bool:
+    """Whether a process that was ended had come to the end of all steps, the last of which has no
+    way back; ``run`` then finds nothing left to do."""
+    if not entry["steps"] or not all(item.get("done") for item in entry["steps"][:-1]):
+        return False
+    item = entry["steps"][-1]
+    try:
+        return "before" in item and step(item["kind"]).over(item["args"], item["before"], g.world)
+    except Exception:  # what cannot be looked at is not known to be over
+        return False
 
 
 def undo(g: Guard, folder: str, entry: Entry) -> str:

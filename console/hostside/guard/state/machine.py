@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from ..actions import action
 from ..refused import Refused
+from ..steps import step
 from . import journal
 from .spool import JOURNAL, SPOOL, STANDING, gone
 
@@ -50,14 +51,16 @@ def take(g: Guard, entry: Entry, made: dict[str, Any], people: list[str]) -> Non
     waiting, entry["state"] = entry["state"], "EXECUTING"
     g.store.save(SPOOL, entry)
     g.world.mark("intent")
+    g.tell(entry)  # records are in the order of what happened
     try:
+        if entry.get("tell"):
+            raise Refused("audit-write", "what came before it is not in the audit log yet")
         g.record("exec_start", entry["id"], {"plan": made, "people": people, "mode": entry["mode"]})
     except Refused:
-        if not _may_go_unrecorded(g, entry):
+        if not unrecorded(g, entry):
             entry["state"] = waiting
             g.store.save(SPOOL, entry)
             raise
-        entry["unrecorded"] = True
         g.note(entry, "exec_start", plan=made, people=people, mode=entry["mode"], late=True)
         g.store.save(SPOOL, entry)
     if not g.store.move(SPOOL, JOURNAL, entry["id"]):
@@ -66,12 +69,14 @@ def take(g: Guard, entry: Entry, made: dict[str, Any], people: list[str]) -> Non
     g.world.mark("taken")
 
 
-def _may_go_unrecorded(g: Guard, entry: Entry) -> bool:
-    """A full disk does not stop what one person may begin to contain an attack: it is flagged,
-    and room that was kept for this is given up so that it can still be undone."""
+def unrecorded(g: Guard, entry: Entry) -> bool:
+    """Whether it goes on without a record. A full disk does not stop what one person may begin to
+    contain an attack: it is flagged, told later, and room that was kept for this is given up so
+    that it can still be undone."""
     if entry["mode"] != "one_then_ratify" or action(entry["action"]).direction != "contain":
         return False
     g.files.remove(f"{g.place.state}/reserve")
+    entry["unrecorded"] = True
     return True
 
 
@@ -137,11 +142,23 @@ def ended_by(g: Guard, entry: Entry, before: set[str]) -> list[str]:
     it has set another way."""
     found = [item["args"]["id"] for item in entry["steps"] if item["kind"] == "undo"]
     for other in g.store.all(STANDING):
-        if other["id"] in found or other["id"] not in before:
+        if other["id"] in found:
             continue
-        if _same_thing(entry, other) and not journal.holds(g, other):
+        if _nothing_left(entry, other):
+            found.append(other["id"])
+        elif other["id"] not in before:
+            continue
+        elif _same_thing(entry, other) and not journal.holds(g, other):
             found.append(other["id"])
     return found
+
+
+def _nothing_left(entry: Entry, other: Entry) -> bool:
+    return any(
+        step(item["kind"]).ends(item["args"], old)
+        for item in entry["steps"]
+        for old in other["steps"]
+    )
 
 
 def _same_thing(one: Entry, other: Entry) -> bool:

@@ -51,6 +51,9 @@ def _journal(g: Guard, entry: Entry) -> None:
     if state == "EXECUTING":
         if entry.get("tell") and entry["steps"]:
             g.tell(entry, again=True)
+        if journal.over(g, entry):
+            machine.finish(g, entry, anew=True)
+            return
         machine.fail(g, entry, "crashed", "the guard was ended while it was carried out")
     elif state == "REVERTING":
         g.tell(entry, again=True)
@@ -105,6 +108,9 @@ def _spool(g: Guard, entry: Entry) -> None:
         g.tell(entry, again=True)
         machine.close(g, SPOOL, entry)
         return
+    if entry.get("tell"):  # it came when the disk was full
+        g.tell(entry, again=True)
+        g.store.save(SPOOL, entry)
     why = ""
     if g.clock.now() >= entry["expires"]:
         why = "expired"

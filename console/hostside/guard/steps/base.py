@@ -53,6 +53,16 @@ class Step:
         """
         raise NotImplementedError
 
+    def over(self, args: dict[str, Any], before: dict[str, Any], world: World) -> bool:
+        """Whether all of it is done, of a kind without a way back, though nobody has noted so:
+        then it is brought to its end by ``do`` rather than undone."""
+        return False
+
+    def ends(self, args: dict[str, Any], other: dict[str, Any]) -> bool:
+        """Whether nothing is left of what a step that stands (``other``: kind and args) has done,
+        because this one was done after it."""
+        return False
+
     def hold(
         self, args: dict[str, Any], before: dict[str, Any], seconds: int, world: World
     ) -> None:

@@ -93,6 +93,10 @@ class Collect(Step):
         """Remove what was not finished; evidence that is complete is never destroyed."""
         clear(names.text(NAME, before["name"], "a pack"), world)
 
+    def over(self, args: dict[str, Any], before: dict[str, Any], world: World) -> bool:
+        """Whether the pack is complete: evidence is not thrown away, and nothing was changed."""
+        return self.holds(args, before, world)
+
     def holds(self, args: dict[str, Any], before: dict[str, Any], world: World) -> bool:
         """Whether the pack is there."""
         return os.path.isfile(f"{world.path(FOLDER)}/{before['name']}")

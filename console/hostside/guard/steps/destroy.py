@@ -104,6 +104,17 @@ class Destroy(Step):
                 os.rename(hidden(args), name, src_dir_fd=at, dst_dir_fd=at)
                 os.fsync(at)
 
+    def over(self, args: dict[str, Any], before: dict[str, Any], world: World) -> bool:
+        """Whether it was there, and nothing of it is now."""
+        return bool(before["there"]) and self.holds(args, before, world)
+
+    def ends(self, args: dict[str, Any], other: dict[str, Any]) -> bool:
+        """Whether it destroyed what a standing quarantine has put away."""
+        if other["kind"] != "rename":
+            return False
+        path, kept = str(args["path"]), str(other["args"]["to"])
+        return kept == path or kept.startswith(path + "/")
+
     def holds(self, args: dict[str, Any], before: dict[str, Any], world: World) -> bool:
         """Whether nothing is left under either name."""
         if args["how"] == "crypto":
@@ -151,7 +162,7 @@ def overwrite(args: dict[str, Any], world: World) -> dict[str, Any]:
         if not _is(entry(begun(args), at), args):
             if not _is(entry(hidden(args), at), args):
                 if entry(name, at) is None:
-                    return {"destroyed": args["path"], "remains": []}  # by an earlier run
+                    return _before(args, at, world)
                 _hide(args, at, path, world)
             world.mark("destroy.hidden")
             # Nobody can find it any more; who was quicker than the new name is seen now.
@@ -179,6 +190,19 @@ def overwrite(args: dict[str, Any], world: World) -> dict[str, Any]:
             "discard": words if eraser.punched else f"no holes could be made; {words}",
             "remains": unseen + medium.keeps(under, world),
         }
+
+
+def _before(args: dict[str, Any], at: int, world: World) -> dict[str, Any]:
+    """It was destroyed by an earlier run, which was ended before it could say so."""
+    under = medium.under(at, world)
+    return {
+        "destroyed": args["path"],
+        "discard": _trim(under, world),
+        "remains": [
+            "the guard was ended at the end of it: that every block was overwritten is not noted",
+            *medium.keeps(under, world),
+        ],
+    }
 
 
 def _hide(args: dict[str, Any], at: int, path: str, world: World) -> None:
