@@ -102,9 +102,18 @@ def run(args: argparse.Namespace) -> int:
     from console.cli.common import configured
     from console.enroll.remote import enrol
 
+    config = configured(args)
+
+    def learn(identity: str) -> None:
+        from console.enroll.pin import pin
+
+        for line in pin(args.host, identity, config.state_dir):
+            sys.stdout.write(f"{line}\n")
+
     status = enrol(
-        args.admin, args.host, script, configured(args).known.values(),
+        args.admin, args.host, script, config.known.values(),
         changes=not args.check, config=args.ssh_config,
+        learn=learn if args.guard and not args.remove else None,
     )  # fmt: skip
     return 1 if status else 0
 

@@ -9,10 +9,11 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from console.enroll.guardfiles import ETC
 from console.enroll.guardscript import undo_sshd
 from console.errors import ConnectError, UsageError
 from console.model.host import Host
@@ -28,6 +29,7 @@ _CALM = (
     "ForwardAgent=no", "ForwardX11=no", "ClearAllForwardings=yes", "PermitLocalCommand=no",
     "StrictHostKeyChecking=yes", "ConnectTimeout=20", "ServerAliveInterval=15",
 )  # fmt: skip
+IDENTITY = f"{ETC}/identity.json"
 _KEYS = "cat /etc/ssh/ssh_host_*_key.pub"
 
 
@@ -143,11 +145,12 @@ def copies(found: str, name: str, hosts: Iterable[Host]) -> list[str]:
 
 def enrol(
     to: str, name: str, script: str, hosts: Iterable[Host], *, changes: bool,
-    config: Path | None = None,
+    config: Path | None = None, learn: Callable[[str], None] | None = None,
 ) -> int:  # fmt: skip
     """Run ``script`` on ``name``; its exit status. Raises ConnectError and UsageError.
 
-    ``changes`` False: it only looks, so no second connection is needed.
+    ``changes`` False: it only looks, so no second connection is needed. ``learn`` is given the
+    host's ``identity.json`` once the script has ended well, over the same connection.
     """
     every = list(hosts)
     pinned = next((host.host_key for host in every if host.name == name), ())
@@ -169,6 +172,8 @@ def enrol(
                 raise ConnectError(f"{to} can log in once but not twice; nothing was changed")
             status = login.script(shell, script)
             if login.again(shell):
+                if learn is not None and status == 0:
+                    learn(login.ask(f"cat {IDENTITY}"))
                 return status
             undone = login.script(shell, undo_sshd()) == 0 and login.again(shell)
             raise ConnectError(

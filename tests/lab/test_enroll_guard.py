@@ -370,6 +370,7 @@ def test_an_administrator_enrols_and_checks_over_ssh(lab: Lab) -> None:
     done = guarded.watchfloor(*argv)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "is enrolled at tier 2" in done.stdout
+    assert "pinned here: host id" in done.stdout
     checked = guarded.watchfloor(*argv, "--check")
     assert (checked.returncode, "as enrolled" in checked.stdout) == (0, True), checked.stdout
     host.run("chmod", "0600", "/etc/ssh/watchfloor_keys/wfops")
