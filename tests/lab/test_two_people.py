@@ -28,7 +28,7 @@ pytestmark = [pytest.mark.lab, pytest.mark.timeout(240)]
 SOON_S = 2.0
 ROUNDS = 20
 TICK_S = 10
-DEAD_MAN_S = 30
+DEAD_MAN_S = RATIFY_S = 30
 PIN = "4711"
 
 
@@ -72,12 +72,11 @@ async def approvable(console: Console, rid: str, *hosts: LabHost) -> None:
     )  # fmt: skip
 
 
-async def asks(console: Console, action: str, params: dict[str, Any], *hosts: LabHost,
-               mode: str = TWO_BEFORE) -> str:  # fmt: skip
+async def asks(console: Console, action: str, params: dict[str, Any], *hosts: LabHost) -> str:
     """A request of that person's for these hosts; its id."""
     made = await console.engine.preview([host.name for host in hosts], action, params)
     assert [target.trouble for target in made.targets] == [""] * len(hosts), made.targets
-    outcomes = await console.engine.submit(made, "beaconing, INC-4711", mode, console.ask)
+    outcomes = await console.engine.submit(made, "beaconing, INC-4711", TWO_BEFORE, console.ask)
     assert all(one.ok for one in outcomes), outcomes
     return outcomes[0].id
 
@@ -118,8 +117,23 @@ def proves(two: TwoPeople, host: LabHost, folders: dict[str, Path]) -> None:
             (log.parent / name).write_bytes(data)
 
 
+@pytest.fixture(scope="module")
+def alone(place: TwoPeople) -> str:
+    """An isolation on one signature, which nobody ratifies while other tests run; its id."""
+    host, attacker = place.hosts[2], place.attackers[2]
+    streams = attacker.streams()
+    envelope = place.lab.request(host, "isolate", place.params(host), mode=ONE_THEN_RATIFY)
+    answer = place.lab.call(host, envelope)
+    assert (answer["ok"], answer["state"]) == (True, "APPLIED"), answer
+    assert all(told(one)["how"] for one in streams), "it contains at once"
+    assert place.confirm(host, answer)["state"] == "APPLIED"
+    assert place.approve(host, envelope["request"], "alice")["rule"] == "same-person"
+    attacker.end()
+    return str(answer["id"])
+
+
 async def test_two_people_isolate_and_release_and_one_cannot(
-    two: TwoPeople, tmp_path: Path
+    two: TwoPeople, alone: str, tmp_path: Path
 ) -> None:
     """The streams of an attacker die, both people's ways in go on, and it is proved afterwards.
 
@@ -208,6 +222,18 @@ async def released(two: TwoPeople, host: LabHost, rid: str, alice: Console, bob:
     assert two.tables(host) == []
     attacker = two.attackers[two.hosts.index(host)]
     assert await asyncio.to_thread(attacker.connects, attacker.addresses[1])
+
+
+def test_one_signature_alone_reverts_by_itself(two: TwoPeople, alone: str) -> None:
+    """Without anybody's call: its rules go, and it is told as undone. Threats: 33."""
+    host, attacker = two.hosts[2], two.attackers[2]
+    wait_until(lambda: two.tables(host) == [], RATIFY_S + TICK_S, "the host opens by itself")
+    assert attacker.connects(attacker.addresses[0])
+    state = two.state(host)
+    (ended,) = [each for each in state["closed"] if each["id"] == alone]
+    assert (ended["state"], ended["why"], state["active"]) == (
+        "REVERTED", "no second person approved it in time", [],
+    )  # fmt: skip
 
 
 async def test_a_hardware_key_signs_with_its_pin(
@@ -449,20 +475,3 @@ def test_unconfirmed_reverts_or_is_kept_as_the_policy_says(
         assert two.confirm(unconfirmed.keeps, unconfirmed.kept)["ok"]
     two.release(unconfirmed.keeps, unconfirmed.kept["id"])
     unconfirmed.policy(two.lab.policy.decode())
-
-
-async def test_one_signature_alone_reverts_by_itself(two: TwoPeople, tmp_path: Path) -> None:
-    """It contains at once, and ends where nobody else signs. Threats: 33."""
-    host, attacker = two.hosts[2], two.attackers[2]
-    async with two.console("alice", [host], tmp_path) as alice:
-        await alice.live(host.name)
-        streams = await asyncio.to_thread(attacker.streams)
-        rid = await asks(alice, "isolate", two.params(host), host, mode=ONE_THEN_RATIFY)
-        ends = [await asyncio.to_thread(told, one) for one in streams]
-        assert all(one["how"] for one in ends)
-        await alice.request(rid)
-        with pytest.raises(ActionError, match="another person decides"):
-            await alice.engine.decide([host.name], rid, True, "", alice.ask)
-        await alice.until("undone", lambda: alice.events("guard.reverted"))
-    assert two.tables(host) == []
-    assert await asyncio.to_thread(attacker.connects, attacker.addresses[0])
