@@ -190,3 +190,9 @@ class Guarding(Protocol):
     def requests(self) -> tuple[RequestView, ...]:
         """All that waits on all hosts, the soonest to expire first."""
         ...
+
+
+def acting(engine: Engine) -> Engine:
+    """The engine that may act where ``engine`` is one that is recorded; else itself."""
+    inner: Engine | None = getattr(engine, "recorded", None)
+    return engine if inner is None else inner

@@ -251,6 +251,11 @@ class Recorded:
 
     # -- the engine itself
 
+    @property
+    def recorded(self) -> Engine:
+        """The engine that is recorded: who acts, acts by it, and what came of it is recorded."""
+        return self._engine
+
     def snapshot(self) -> FleetSnapshot:
         """The newest picture."""
         return self._engine.snapshot()

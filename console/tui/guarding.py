@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
-from console.engine.protocol import Guarding
+from console.engine.protocol import Guarding, acting
 from console.errors import WatchfloorError
 from console.model.guard import ActionAbout, Outcome, Preview, Prompt
 from console.text import clean
@@ -62,7 +62,7 @@ class Guarded(Navigation):
 
     def _guarding(self) -> Guarding | None:
         """The engine where it can act; else says why not."""
-        engine = self.engine
+        engine = acting(self.engine)
         if not isinstance(engine, Guarding):
             self.say(NO_GUARD)
             return None
@@ -74,7 +74,7 @@ class Guarded(Navigation):
     @property
     def acts(self) -> bool:
         """Whether there is an engine here that may ask hosts to change something."""
-        return isinstance(self.engine, Guarding)
+        return isinstance(acting(self.engine), Guarding)
 
     def _work(self, what: Coroutine[Any, Any, None]) -> None:
         self.run_worker(self._safely(what), exclusive=False)
@@ -107,7 +107,7 @@ class Guarded(Navigation):
 
     def action_operator(self, rest: str = "") -> None:
         """Let another person sign at this terminal, or say who may."""
-        engine, name = self.engine, rest.strip()
+        engine, name = acting(self.engine), rest.strip()
         people = engine.people() if isinstance(engine, Seats) else ()
         if len(people) < 2 or not isinstance(engine, Seats):
             self.say(ALONE)
@@ -121,9 +121,16 @@ class Guarded(Navigation):
             told = f"{name} sits here now: what is signed is theirs; hosts note: same console"
             self.say(told, "accent")
 
+    def sitting(self) -> str:
+        """Who sits here now, where several people take turns; else nothing."""
+        engine = acting(self.engine)
+        people = engine.people() if isinstance(engine, Seats) else ()
+        return clean(people[0], 40) if len(people) > 1 else ""
+
     def complete_operator(self, typed: str) -> list[str]:
         """Who may sit here."""
-        people = self.engine.people() if isinstance(self.engine, Seats) else ()
+        engine = acting(self.engine)
+        people = engine.people() if isinstance(engine, Seats) else ()
         return [name for name in people if name.startswith(typed)]
 
     # -- a new request
@@ -147,7 +154,7 @@ class Guarded(Navigation):
     def complete_act(self, typed: str) -> list[str]:
         """Actions, then hosts and fields."""
         names = self.host_names()
-        engine = self.engine
+        engine = acting(self.engine)
         every = engine.actions(next(iter(names), "")) if isinstance(engine, Guarding) else ()
         return list(completions(typed, every, names))
 

@@ -78,6 +78,10 @@ class Console(Protocol):
         """Put a view in front."""
         ...
 
+    def sitting(self) -> str:
+        """Who sits here now, where several people take turns; else nothing."""
+        ...
+
     def open_request(self, host: str, id: str) -> None:
         """Everything about one request."""
         ...

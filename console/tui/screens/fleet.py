@@ -119,7 +119,8 @@ class FleetScreen(WatchScreen):
         """Draw the newest snapshot."""
         self.table.show(snapshot.hosts)
         self._share(len(snapshot.hosts))
-        name = [(" watchfloor ", "bold"), (f"{self._title} " if self._title else "", "")]
+        titles = " ".join(filter(None, (self._title, self.console.sitting())))
+        name = [(" watchfloor ", "bold"), (f"{titles} " if titles else "", "")]
         self.top.show([*name, *totals(snapshot, self.look)], right=self.clock())
         self.hint()
 
