@@ -12,6 +12,8 @@ from console.actions import decide
 from console.actions.pending import Judged, judge, request_view
 from console.actions.standing import guard_view
 from console.errors import ActionError
+from console.hostside.guard.trust import canonical
+from console.hostside.guard.trust.words import words as words_of
 from console.model.guard import GuardDocs, RequestView
 from tests.support.actionhosts import Fleet, changed, no_answer, other_trusted, recanonical
 from tests.support.guardkit import key_of
@@ -231,3 +233,16 @@ def test_what_may_not_be_approved_is_not_signed_whatever_a_face_does(fleet: Flee
     forced = msgspec.structs.replace(doubted.view, may_approve=True)
     with pytest.raises(ActionError):
         decide.approval(around, [msgspec.structs.replace(doubted, view=forced)], True, "")
+
+
+def test_what_a_lying_console_had_signed_is_seen_by_the_second_person(fleet: Fleet) -> None:
+    """Alice's console showed one length and had another signed: bob sees the bytes that were
+    signed, and the six words that she reads aloud are those of what she was shown. Threats: 90."""
+    host = fleet.hosts["gpu01"]
+    meant = host.request("alice", params={"confirm_s": 60, "mgmt": ["10.9.1.0/24"]})
+    read_aloud = " ".join(words_of(canonical.sha256(meant["request"].encode())))
+    host.submit("alice", params={"confirm_s": 600, "mgmt": ["10.9.1.0/24"]})
+    view = shown(fleet, fleet.envelope("gpu01"))
+    assert view.verified, "it is her signature, on other bytes than she saw"
+    assert any("600 s" in value or "600 s" in label for label, value in view.parameters)
+    assert view.words == " ".join(words_of(view.id)) != read_aloud
