@@ -36,6 +36,7 @@ def command(g: Guard, arguments: list[str], genuine: Callable[[], bool]) -> int:
         "verify": lambda g: _verify(g, genuine),
     }
     name, rest = arguments[0], arguments[1:]
+    g.world.early = name == "boot"
     if g.caller.user == "wfops" or (os.geteuid() and not g.place.base):
         found: dict[str, Any] = {"ok": False, "rule": "root", "words": "only root on the host"}
     elif name in known and not rest:

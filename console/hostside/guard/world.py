@@ -49,6 +49,7 @@ class World:
         progress: Callable[[int, int, str], None] | None = None,
     ) -> None:
         self.place = place
+        self.early = False  # the system is starting, and waits for us: wait for none of its jobs
         self.request = ""  # id of the request that is carried out: what is kept has its name
         self.mark = mark or (lambda point: None)
         self.progress = progress or (lambda done, total, words: None)

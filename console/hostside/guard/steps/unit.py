@@ -195,7 +195,8 @@ def _end(name: str, world: World) -> int:
 
 
 def _start(name: str, verb: str, world: World) -> None:
-    done = world.run(["systemctl", verb, "--", name], timeout=START_S)
+    queued = ["--no-block"] if world.early else []
+    done = world.run(["systemctl", *queued, verb, "--", name], timeout=START_S)
     if done.code != 0:
         raise StepFailed(f"{name} cannot be started: {done.why}")
     world.mark("unit.started")
