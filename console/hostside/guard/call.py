@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from . import ops
+from . import ops, say
 from .refused import Refused
 from .state import publish, recover
 from .state.spool import JOURNAL, STANDING
@@ -29,7 +29,7 @@ def answer(g: Guard, envelope: dict[str, Any]) -> dict[str, Any]:
 
 def _checked(g: Guard, envelope: dict[str, Any]) -> dict[str, Any]:
     _ = g.roster, g.policy
-    if envelope.get("op") not in ops.READERS:
+    if ops.verb(envelope) not in ops.READERS:
         g.log.check()
         away = g.mark.check()
         if away:
@@ -65,7 +65,8 @@ def locked(g: Guard, work: Work) -> dict[str, Any]:
 
 def _no(error: Refused | OSError) -> dict[str, Any]:
     if isinstance(error, Refused):
-        return {"ok": False, "rule": error.rule, "words": error.words, "hint": error.hint}
+        words = say.text(error.words)
+        return {"ok": False, "rule": error.rule, "words": words, "hint": error.hint}
     words = f"the host's disk does not do what it should: {error.strerror or type(error).__name__}"
     return {"ok": False, "rule": "disk", "words": words, "hint": "look at the host as root"}
 

@@ -58,6 +58,7 @@ def _repair(g: Guard) -> dict[str, Any]:
 
 def _clock_reset(g: Guard) -> dict[str, Any]:
     before = g.mark.reset()
+    g.nonces.void()  # used ones may be forgotten by now: none of before counts any more
     g.record("clock_reset", "", {"before": before})
     return {"before": before}
 

@@ -21,8 +21,14 @@ READERS = frozenset(("status", "audit", "chain"))
 
 def run(g: Guard, envelope: dict[str, Any]) -> dict[str, Any]:
     """Answer one envelope. Raises Refused."""
-    verb = envelope.get("op")
-    if type(verb) is not str or verb not in VERBS:
-        raise Refused("op", "the envelope names no verb of this guard", "see docs/guard.md")
-    found: dict[str, Any] = import_module("." + verb, __package__).run(g, envelope)
+    name = verb(envelope)
+    found: dict[str, Any] = import_module("." + name, __package__).run(g, envelope)
     return found
+
+
+def verb(envelope: dict[str, Any]) -> str:
+    """What an envelope asks for. Raises Refused."""
+    name = envelope.get("op")
+    if type(name) is not str or name not in VERBS:
+        raise Refused("op", "the envelope names no verb of this guard", "see docs/guard.md")
+    return name

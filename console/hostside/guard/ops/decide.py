@@ -46,7 +46,16 @@ def run(g: Guard, envelope: dict[str, Any]) -> dict[str, Any]:
 
 
 def _deny(g: Guard, folder: str, entry: Entry, facts: dict[str, Any]) -> dict[str, Any]:
-    g.record("decide", entry["id"], facts)
+    try:
+        g.record("decide", entry["id"], facts)
+    except Refused:
+        if folder == SPOOL:
+            raise
+        g.note(entry, "decide", **facts, late=True)  # an undoing does not wait for a disk
+    if action(entry["action"]).direction == "contain":
+        from ..state import solo
+
+        solo.deny(g, entry, facts["by"])
     why = f"denied by {facts['by']}"
     if folder == SPOOL:
         machine.shut(g, entry, "denied", why)
@@ -69,6 +78,9 @@ def _approve(
         if enough:
             entry["people"] = sorted([entry["requester"], *people])
             machine.met(g, entry, "ratify", "ratified", people=entry["people"])
+            from ..state import solo
+
+            solo.forget(g, entry["id"])
         else:
             g.store.save(JOURNAL, entry)
         return {"id": entry["id"], "state": entry["state"]}

@@ -6,7 +6,7 @@ from hashlib import sha256
 
 from ..actions import action
 from ..refused import Refused
-from ..state import checks, effects, machine
+from ..state import checks, effects, machine, things
 from ..state.spool import SPOOL
 from .decide import carried_out
 
@@ -39,6 +39,10 @@ def run(g: Guard, envelope: dict[str, Any]) -> dict[str, Any]:
         from ..state import breakglass
 
         breakglass.check(g, by.person, doc["reason"])
+    if doc["mode"] != "two_before":
+        from ..state import solo
+
+        solo.check(g, by.person, doc["action"], things.of(made["steps"]))
     payload = _payload(g, doc, envelope)
     entry = _entry(g, envelope, doc, made)
     if payload:
@@ -53,11 +57,19 @@ def run(g: Guard, envelope: dict[str, Any]) -> dict[str, Any]:
         g.record("breakglass", entry["id"], {"by": by.person, "reason": doc["reason"]})
         breakglass.use(g, entry)
         g.world.mark("glass broken")
+    if doc["mode"] != "two_before":
+        solo.use(g, entry)
+        g.world.mark("begun alone")
     g.store.save(SPOOL, entry)
     g.world.mark("is PENDING")
     if doc["mode"] == "two_before":
         return {"id": entry["id"], "state": "PENDING"}
-    answer = carried_out(g, entry, made, [by.person])
+    try:
+        answer = carried_out(g, entry, made, [by.person])
+    except Refused:
+        if entry["state"] != "REVERTING" and not any("before" in each for each in entry["steps"]):
+            solo.forget(g, entry["id"])  # nothing of it was begun
+        raise
     if doc["mode"] == "break_glass":
         breakglass.alarm(g, entry)
     return answer
@@ -82,6 +94,7 @@ def _entry(
         "caller": g.caller.facts(),
         "action": doc["action"],
         "params": doc["params"],
+        "things": things.of(made["steps"]),
         "mode": doc["mode"],
         "requester": doc["requester"],
         "expires": doc["expires"],
@@ -127,4 +140,5 @@ def _payload(g: Guard, doc: dict[str, Any], envelope: dict[str, Any]) -> str:
         return ""
     from ..state import payload
 
-    return payload.take(g, doc, envelope["payload"])
+    rid = sha256(envelope["request"].encode()).hexdigest()
+    return payload.take(g, doc, rid, envelope["payload"])

@@ -6,9 +6,8 @@ from __future__ import annotations
 from ..actions import action
 from ..caller import same_console
 from ..refused import Refused
-from ..steps import step
 from ..trust import canonical, documents, floors
-from . import machine
+from . import machine, things
 from .spool import JOURNAL, STANDING
 
 TYPE_CHECKING = False
@@ -196,25 +195,47 @@ def whole(g: Guard, entry: Entry, timed: bool = True) -> tuple[dict[str, Any], d
 
 
 def once(g: Guard, made: dict[str, Any]) -> None:
-    """Raise Refused where the same already stands: each would put back what was there before it,
-    and the second to be released would put back the first."""
-    steps = [step(item["kind"]).undoable and _thing(item) for item in made["steps"]]
+    """Raise Refused where another request is active on the same thing.
+
+    Each would put back what was there before it, and the second to be undone would put back what
+    the first did. What leaves nothing to undo (a service started, an account let in) may follow on
+    what stands: two people ask for both, and the one that stands ends by it.
+    """
+    mine, own = things.of(made["steps"]), ""
+    lasts = bool(made["ttl_s"]) or floors.stands(action(made["action"]))
+    for item in made["steps"]:
+        if item["kind"] == "undo":
+            own = item["args"]["id"]
+            mine += things.of(g.store.load(STANDING, own)["steps"])
     for folder in (JOURNAL, STANDING):
         for other in g.store.all(folder):
-            for item in other["steps"]:
-                if other["action"] == made["action"] and _thing(item) in steps:
-                    raise Refused(
-                        "stands-already",
-                        f"this is done already, by request {other['id'][:12]}",
-                        "release that one first, or wait for its end",
-                    )
+            if other["id"] == own or not things.same(mine, things.of(other["steps"])):
+                continue
+            if folder == STANDING and other["state"] == "STANDING":
+                if not lasts and not (own and _newer(other, g.store.load(STANDING, own))):
+                    continue
+            raise _stands(other)
 
 
-def _thing(item: dict[str, Any]) -> tuple[str, Any]:
-    args = item["args"]
-    if item["kind"] == "nft":  # a table of ours, or one source in it
-        return "nft", (args.get("table"), args.get("source"))
-    return item["kind"], args
+def _newer(one: Entry, other: Entry) -> bool:
+    return bool((one["since"], one["id"]) > (other["since"], other["id"]))
+
+
+def _stands(other: Entry) -> Refused:
+    """The refusal beside another request, which it names."""
+    hint = "release that one first, or wait for its end"
+    if other["state"] == "REVERTING":
+        hint = "it is being undone; the guard tries again, and root sees on the host why it cannot"
+    elif "ratify" in other.get("needs", {}):
+        hint = "another person approves that one first, or denies it, which undoes it at once"
+    elif other["state"] != "STANDING":
+        hint = "wait for that one: confirm it, or let its time pass"
+    return Refused(
+        "stands-already",
+        f"{other['action']} is {other['state']} on the same thing, by request {other['id'][:12]} "
+        f"of {other['requester']}",
+        hint,
+    )
 
 
 def mark_console(g: Guard, entry: Entry) -> bool:

@@ -9,7 +9,8 @@ from __future__ import annotations
 from ..actions import action
 from ..refused import Refused
 from ..steps import step
-from . import journal
+from ..trust import floors
+from . import journal, things
 from .spool import JOURNAL, SPOOL, STANDING, gone
 
 TYPE_CHECKING = False
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
 
 BREAK_GLASS_S = 1800
 ENDED = frozenset(("DONE", "FAILED", "REVERTED", "RELEASED", "CLOSED"))
-# A step done later to the same thing takes the place of one that stands: fields that name it.
-SUBJECT = ("unit", "user", "account", "link", "path", "model", "service", "name")
 
 
 def plan(g: Guard, name: str, params: dict[str, Any], facts: dict[str, Any]) -> dict[str, Any]:
@@ -139,8 +138,11 @@ def finish(g: Guard, entry: Entry, anew: bool) -> None:
 
 def ended_by(g: Guard, entry: Entry, before: set[str]) -> list[str]:
     """Ids of standing requests that this one ends: those that it releases, and those whose thing
-    it has set another way."""
+    it has set another way. What one person began ends nothing that two have asked for."""
     found = [item["args"]["id"] for item in entry["steps"] if item["kind"] == "undo"]
+    if "ratify" in entry["needs"]:
+        return found
+    mine = things.of(entry["steps"])
     for other in g.store.all(STANDING):
         if other["id"] in found:
             continue
@@ -148,7 +150,7 @@ def ended_by(g: Guard, entry: Entry, before: set[str]) -> list[str]:
             found.append(other["id"])
         elif other["id"] not in before:
             continue
-        elif _same_thing(entry, other) and not journal.holds(g, other):
+        elif things.same(mine, things.of(other["steps"])) and not journal.holds(g, other):
             found.append(other["id"])
     return found
 
@@ -161,26 +163,11 @@ def _nothing_left(entry: Entry, other: Entry) -> bool:
     )
 
 
-def _same_thing(one: Entry, other: Entry) -> bool:
-    for item in one["steps"]:
-        for old in other["steps"]:
-            if item["kind"] == old["kind"] and any(
-                key in item["args"] and item["args"][key] == old["args"].get(key) for key in SUBJECT
-            ):
-                return True
-    return False
-
-
-def _stands(entry: Entry) -> bool:
-    act = action(entry["action"])
-    return act.direction == "contain" and bool(act.inverse)
-
-
 def _go(g: Guard, entry: Entry, ev: str, **facts: Any) -> None:
     """To the state that follows from what is still needed."""
     if entry["needs"]:
         entry["state"] = "APPLIED"
-    elif _stands(entry) or entry.get("ttl"):
+    elif floors.stands(action(entry["action"])) or entry.get("ttl"):
         entry["state"] = "STANDING"
     else:
         entry["state"] = "DONE"
@@ -231,10 +218,9 @@ def close(g: Guard, folder: str, entry: Entry) -> None:
     from .publish import public
 
     g.changed = True
-    payload = entry.get("payload", "")
     g.store.close(folder, entry, dict(public(g, entry), ended=g.clock.now()))
-    if payload:
-        g.files.remove(f"{g.place.state}/payload/{payload}")
+    if entry.get("payload"):
+        g.files.remove(f"{g.place.state}/payload/{entry['id']}")
 
 
 def fail(g: Guard, entry: Entry, ev: str, why: str) -> None:

@@ -16,6 +16,7 @@ from .files import NEW, Files, sync
 SECRET = 32
 LIFE_S = 3600  # as long as a request may live
 AHEAD_S = 120
+KEPT_S = LIFE_S + 600  # well beyond the life, as the clock may go back a little
 MAX_USED = 4096  # only requests that were accepted use one, at most some a minute
 LENGTH = 58
 
@@ -63,11 +64,15 @@ class Nonces:
         if os.path.lexists(f"{self.folder}/{nonce}"):
             raise _used()
 
+    def void(self) -> None:
+        """Let none that was given out until now count again: the secret becomes another."""
+        self.files.remove(self.secret)
+
     def use(self, nonce: str, now: int) -> None:
         """Take it, once for all. Raises Refused where it was taken or too many are."""
         names = os.listdir(self.folder)
         for name in names:
-            if len(name) != LENGTH or int(name[:10], 16) < now - LIFE_S - AHEAD_S:
+            if len(name) != LENGTH or int(name[:10], 16) < now - KEPT_S:
                 self.files.remove(f"{self.folder}/{name}")
         if len(names) >= MAX_USED and len(os.listdir(self.folder)) >= MAX_USED:
             raise Refused(

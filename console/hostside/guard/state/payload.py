@@ -17,13 +17,14 @@ MAX_SIGNATURES = 16
 MAX_SIGNATURE = 4096
 
 
-def path(state: str, digest: str) -> str:
-    """Where it is kept until the request has ended."""
-    return f"{state}/payload/{digest}"
+def path(state: str, rid: str) -> str:
+    """Where it is kept until the request of that id has ended: two requests for the same keep two,
+    so that the end of one takes nothing from the other."""
+    return f"{state}/payload/{rid}"
 
 
-def take(g: Guard, doc: dict[str, Any], given: Any) -> str:
-    """Check what was handed in and keep it; its digest. Raises Refused."""
+def take(g: Guard, doc: dict[str, Any], rid: str, given: Any) -> str:
+    """Check what was handed in and keep it for the request ``rid``; its digest. Raises Refused."""
     from hashlib import sha256
 
     if not doc["action"].startswith("install-"):
@@ -34,7 +35,7 @@ def take(g: Guard, doc: dict[str, Any], given: Any) -> str:
         raise Refused("payload", "what was sent is not what the request names by its digest")
     _follows(g, doc["action"], data, signatures)
     kept = {"data": given["data"], "signatures": signatures}
-    g.files.write_json(path(g.place.state, digest), kept)
+    g.files.write_json(path(g.place.state, rid), kept)
     return digest
 
 
@@ -57,12 +58,12 @@ def _read(given: Any) -> tuple[bytes, list[str]]:
     return raw, signatures
 
 
-def kept(files: Any, state: str, digest: str) -> tuple[bytes, list[str]]:
+def kept(files: Any, state: str, rid: str, digest: str) -> tuple[bytes, list[str]]:
     """The data and the signatures, checked by digest again. Raises Refused."""
     from hashlib import sha256
 
     try:
-        data, signatures = _read(files.read_json(path(state, digest)))
+        data, signatures = _read(files.read_json(path(state, rid)))
     except FileNotFoundError:
         raise Refused("payload", "what is to be installed is no longer here", "ask anew") from None
     if sha256(data).hexdigest() != digest:
@@ -72,7 +73,7 @@ def kept(files: Any, state: str, digest: str) -> tuple[bytes, list[str]]:
 
 def check(g: Guard, entry: Entry) -> None:
     """Raise Refused unless what an entry brings may still be installed."""
-    data, signatures = kept(g.files, g.place.state, entry["payload"])
+    data, signatures = kept(g.files, g.place.state, entry["id"], entry["payload"])
     _follows(g, entry["action"], data, signatures)
 
 

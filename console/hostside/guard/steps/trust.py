@@ -75,7 +75,7 @@ class Install(Step):
         from ..state.payload import kept
 
         files, what = Files(world.place, world.mark), args["what"]
-        data, signatures = kept(files, world.place.state, args["sha256"])
+        data, signatures = kept(files, world.place.state, world.request, args["sha256"])
         if what == "guard":
             self._try(data, args["sha256"], files, world)
             files.write(place(what, world), data, 0o755)
@@ -116,16 +116,19 @@ class Install(Step):
         from hashlib import sha256
 
         files, what = Files(world.place, world.mark), args["what"]
+        former, now = b"", present(what, world)
+        if now not in (args["former"], args["sha256"]):
+            raise StepFailed(f"the {what} in force is another one by now; nothing was put back")
+        if now != args["former"]:
+            former = files.read(f"{place(what, world)}.former", MAX_FILE)
+            if sha256(former).hexdigest() != args["former"]:
+                raise StepFailed(f"the former {what} was changed meanwhile")
         if what != "guard" and before["sigs"]:
             files.write(_sigs(what, world), before["sigs"].encode(), 0o644)
         elif what != "guard":
             files.remove(_sigs(what, world))
-        if present(what, world) == args["former"]:
-            return
-        former = files.read(f"{place(what, world)}.former", MAX_FILE)
-        if sha256(former).hexdigest() != args["former"]:
-            raise StepFailed(f"the former {what} was changed meanwhile")
-        files.write(place(what, world), former, 0o755 if what == "guard" else 0o644)
+        if former:
+            files.write(place(what, world), former, 0o755 if what == "guard" else 0o644)
 
 
 def _sigs(what: str, world: World) -> str:

@@ -76,6 +76,11 @@ def floor(action: Action) -> Floor:
     return Floor(max(action.people, 2) if serious else max(action.people, 1), serious, tuple(modes))
 
 
+def stands(action: Action) -> bool:
+    """Whether what an action does stands until it is released, and so may have a time to end."""
+    return action.direction == "contain" and bool(action.inverse)
+
+
 def protected_account(account: str) -> bool:
     """Whether an account is never blocked and its sessions never ended."""
     return account in ACCOUNTS

@@ -86,7 +86,8 @@ class Policy:
             mode for mode in floor.modes if mode != "one_then_ratify" or mode == line["mode"]
         )
         uv = everywhere or line["require_uv"]
-        return Rule(line["mode"], line["people"], uv, line["ttl_s"], line["ratify_s"], modes)
+        ttl_s = line["ttl_s"] if floors.stands(action) else 0
+        return Rule(line["mode"], line["people"], uv, ttl_s, line["ratify_s"], modes)
 
     def check(self, actions: Iterable[Action]) -> None:
         """Hold every line against the floors, before it is installed. Raises Refused."""
@@ -94,6 +95,14 @@ class Policy:
         for action in actions:
             known.add(action.name)
             self.rule(action)
+            line = self.doc["actions"].get(action.name)
+            if line and line["ttl_s"] and not floors.stands(action):
+                raise Refused(
+                    "floor",
+                    f"the policy gives {action.name} a time to end, and nothing of it stands that "
+                    "could end: it would be taken back",
+                    "set its ttl_s to 0",
+                )
         for name in self.doc["actions"]:
             if name not in known:
                 raise Refused("policy", f"the policy names {name}, which is no action", "")
