@@ -39,7 +39,7 @@ def read(data: bytes | dict[str, Any]) -> Checkpoint:
     try:
         found = msgspec.json.decode(data) if isinstance(data, bytes) else data
         body, signature = found["body"], found["signature"]
-    except (msgspec.MsgspecError, KeyError, TypeError, RecursionError):
+    except (msgspec.MsgspecError, ValueError, KeyError, TypeError, RecursionError):
         raise BadCheckpoint("it is no object with body and signature") from None
     if not isinstance(body, str) or not isinstance(signature, str) or len(body) > MAX_BODY:
         raise BadCheckpoint("body or signature is no text")

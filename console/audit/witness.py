@@ -9,6 +9,7 @@ from console.audit.checkpoint import BadCheckpoint, Checkpoint, read
 from console.audit.records import as_line, read_line
 from console.hostside.guard.trust.sshsig import fingerprint
 from console.store.witness import Witness
+from console.text import clean
 
 MAX_TAIL = 512
 
@@ -16,7 +17,8 @@ MAX_TAIL = 512
 class Alarm(msgspec.Struct, frozen=True):
     """What is wrong with a host's audit log: the kind of the event, and words for a person."""
 
-    kind: str  # "audit.rollback", "audit.fork", "audit.other-key", "audit.unsigned", "audit.full"
+    # "audit." and rollback, fork, other-key, unsigned, unreadable, or full
+    kind: str
     words: str
     hint: str = "keep the host as it is; run `watchfloor audit verify` against it"
 
@@ -45,6 +47,14 @@ class Watch:
             return []
         if self._witness.full(host):
             found.append(Alarm("audit.full", "shows more than is kept of one host: it floods"))
+        return self._once(host, found)
+
+    def failed(self, host: str, kind: str, defect: Exception) -> list[Alarm]:
+        """What is told of a document on which ``saw`` failed by a defect of this console."""
+        words = f"this console failed on its {clean(kind, 20)}: {type(defect).__name__}"
+        return self._once(host, [Alarm("audit.unreadable", words)])
+
+    def _once(self, host: str, found: list[Alarm]) -> list[Alarm]:
         new = [alarm for alarm in found if (host, alarm.words) not in self._told]
         if len(self._told) < 10_000:
             self._told.update((host, alarm.words) for alarm in new)
@@ -87,11 +97,12 @@ class Watch:
     def _tail(self, host: str, data: bytes) -> list[Alarm]:
         shown = self._shown.setdefault(host, {})
         new: list[tuple[int, bytes]] = []
-        other = False
+        other = readable = False
         for line in _lines(data):
             record = read_line(line)
             if record is None:
                 continue
+            readable = True
             seq = record["seq"]
             if not 0 <= seq < 2**53 or shown.get(seq) == line:
                 continue
@@ -103,14 +114,16 @@ class Watch:
             del shown[seq]
         if other:
             return [Alarm("audit.fork", "a record of its audit log is not what it was before")]
+        if not readable and data.strip() not in (b"", b"[]", b'{"records":[]}'):
+            return [Alarm("audit.unreadable", "shows records of its log that are not readable")]
         return []
 
     def _request(self, host: str, data: bytes) -> list[Alarm]:
         try:
             envelope = msgspec.json.decode(data)
             kept = {name: envelope[name] for name in ("request", "signature", "decisions")}
-        except (msgspec.MsgspecError, KeyError, TypeError, RecursionError):
-            return []
+        except (msgspec.MsgspecError, ValueError, KeyError, TypeError, RecursionError):
+            return [Alarm("audit.unreadable", "shows a request that is not readable")]
         self._witness.keep(host, "request", 0, msgspec.json.encode(kept, order="sorted"))
         return []
 
@@ -119,7 +132,7 @@ def _lines(data: bytes) -> list[bytes]:
     """The records of a ``tail``: ``{"records": [texts]}``, a list of texts, or the lines."""
     try:
         found = msgspec.json.decode(data)
-    except (msgspec.MsgspecError, RecursionError):
+    except (msgspec.MsgspecError, ValueError, RecursionError):
         return data.split(b"\n")[-MAX_TAIL:]
     if isinstance(found, dict) and "records" not in found:
         return [data.strip(b"\n")]

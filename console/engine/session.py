@@ -2,7 +2,7 @@
 
 import asyncio
 import gc
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,8 @@ from console.text import clean
 
 LONG_S = 6 * 3600.0
 LOOK_S = 1.0
+AGAIN_S = 2.0
+"""A part of the engine that ended by a defect starts again after that time."""
 MANY = 100
 """Live hosts from which on the garbage collector is spared what they hold."""
 
@@ -118,16 +120,39 @@ class LocalEngine(Acting):
         await self._pool.start()
         if self._store is not None and self._store.usable:
             self._fold = Keeper(list(self._pool.sessions.values()), self._store, self._clock)
-            self._tasks.append(asyncio.create_task(self._fold.run(), name="keeper"))
+            self._begin("keeper", self._fold.run)
         self._plugins.start()
-        self._tasks.append(asyncio.create_task(self._look(), name="engine"))
-        self._tasks.append(asyncio.create_task(self._actions.run(), name="guards"))
+        self._begin("engine", self._look)
+        self._begin("guards", self._actions.run)
         if self._evidence is not None:
             names = [host.name for host in self._hosts]
             keeping = Witnessing(
                 self._evidence, self._clock, lambda: names, self._pool.guard_docs, self._emit
             )
-            self._tasks.append(asyncio.create_task(keeping.run(), name="witness"))
+            self._begin("witness", keeping.run)
+
+    def _begin(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
+        """Let a part of the engine work until the engine stops."""
+        self._tasks.append(asyncio.create_task(self._kept_up(name, work), name=name))
+
+    async def _kept_up(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
+        """A part that ends by a defect is told of, and started again: without it the console would
+        look well and see nothing any more."""
+        while True:
+            try:
+                await work()
+                defect: Exception | None = None
+            except Exception as error:  # noqa: BLE001,RUF100  # told, never silent
+                defect = error
+            self._tell_defect(name, defect)
+            await asyncio.sleep(AGAIN_S)
+
+    def _tell_defect(self, name: str, error: BaseException | None) -> None:
+        what = f"{name}: {type(error).__name__}"
+        if what not in self._crashed:
+            self._crashed.add(what)
+            told = {"what": clean(name), "error": clean(repr(error)) if error else "it ended"}
+            self._own_event("console.defect", told)
 
     async def _look(self) -> None:
         """Notice what goes wrong inside: a store that fails, a task that ended by a defect."""
@@ -140,10 +165,7 @@ class LocalEngine(Acting):
             if not self._spared:
                 self._spared = self._spare_collector()
             for name, error in [*self._pool.crashed(), *self._plugins.crashed()]:
-                if name not in self._crashed:
-                    self._crashed.add(name)
-                    told = {"what": clean(name), "error": clean(repr(error))}
-                    self._own_event("console.defect", told)
+                self._tell_defect(name, error)
 
     def _spare_collector(self) -> bool:
         """Once, when the fleet is connected: take what it holds out of later collections.

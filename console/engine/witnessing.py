@@ -48,6 +48,7 @@ class Witnessing:
         finally:
             if self._witness is not None:
                 self._witness.close()
+                self._witness = self._watch = None  # opened anew where this is started again
 
     async def look(self) -> None:
         """Keep what is new of every host."""
@@ -77,7 +78,15 @@ class Witnessing:
 
             self._witness = Witness(self._folder)
             self._watch = Watch(self._witness)
-        return [alarm for kind, data in new for alarm in self._watch.saw(host, kind, data)]
+        found: list[Alarm] = []
+        for kind, data in new:
+            try:
+                found += self._watch.saw(host, kind, data)
+            except StoreError:
+                raise
+            except Exception as defect:  # noqa: BLE001,RUF100  # one document, never all hosts
+                found += self._watch.failed(host, kind, defect)
+        return found
 
     def _tell_trouble(self, trouble: str) -> None:
         if trouble != self._trouble:
