@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 
 class KillProcess(Action):
     """``pid``, ``start_time`` (clock ticks since boot, field 22 of ``/proc/PID/stat``), ``exe``
-    (as ``/proc/PID/exe`` links to it)."""
+    (as ``/proc/PID/exe`` links to it, ``say.path`` of it where no
+    document could hold that). Number and start say which process it is."""
 
     name = "kill-process"
     words = "end one process"
@@ -27,22 +28,30 @@ class KillProcess(Action):
         process.check(params)
 
     def facts(self, params: dict[str, Any], world: World) -> dict[str, Any]:
-        """Nothing is bound beyond the parameters; a process that is not there is refused."""
+        """What it runs, where that is not what the request names: a program can run another one
+        faster than anybody can ask for its end. A process that is not there is refused."""
+        from .. import say
         from ..steps import process
 
-        if process.same(params, world) is None:
+        found = process.same(params, world)
+        if found is None:
             raise Refused(
                 "no-process", f"the process {params['pid']} with that start is not there",
                 "look at the process table again",
             )  # fmt: skip
-        return {}
+        exe = say.path(found.exe)
+        return {} if params["exe"] in (exe, found.exe) else {"exe": exe}
 
     def render(
         self, params: dict[str, Any], facts: dict[str, Any], policy: dict[str, Any]
     ) -> dict[str, Any]:
-        """One step."""
+        """One step, with what the host saw and, where it differs, what the request names."""
         self.check(params)
         args = {name: params[name] for name in ("exe", "pid", "start_time")}
+        if facts:
+            if set(facts) != {"exe"} or type(facts["exe"]) is not str:
+                raise Refused("facts", "the facts of this host are not those of this action")
+            args.update(exe=facts["exe"], named=params["exe"])
         return {"steps": [{"kind": "process", "args": args}], "confirm_s": 0, "ttl_s": 0}
 
     def preview(
@@ -56,7 +65,11 @@ class KillProcess(Action):
         if found is None:
             gone = ["the process has ended by itself"]
             return {"effect": gone, "residual": [], "cut_off": [], "remains": []}
-        return serving.kill(found, world)
+        told = serving.kill(found, world)
+        args = plan["steps"][0]["args"]
+        if "named" in args:
+            told["effect"].insert(0, f"IT RAN {args['exe']}, AND THE REQUEST NAMES {args['named']}")
+        return told
 
     def say(self, params: dict[str, Any]) -> list[tuple[str, str]]:
         """The program first."""

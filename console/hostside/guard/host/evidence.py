@@ -138,7 +138,7 @@ def _line(**fields: object) -> bytes:
 def _processes(since_s: int, world: World) -> Iterator[bytes]:
     """One JSON line a process; ``started`` in clock ticks since boot."""
     for item in procs.processes(world):
-        folder = world.path(f"/proc/{item.pid}")
+        folder = item.folder
         yield _line(
             pid=item.pid, ppid=item.ppid, uids=list(item.uids), started=item.started,
             state=item.state, command=item.command, exe=item.exe, cgroup=item.cgroup,
@@ -153,6 +153,7 @@ def _files(since_s: int, world: World) -> Iterator[bytes]:
     """Open files and executable mappings of files, one JSON line each process."""
     for pid in procs.pids(world):
         folder = world.path(f"/proc/{pid}")
+        folder = procs.living(folder) or folder
         try:
             numbers = sorted(os.listdir(f"{folder}/fd"), key=int)
         except OSError:

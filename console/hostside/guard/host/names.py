@@ -30,6 +30,7 @@ CORE = (
     "/usr/lib/systemd/", "/lib/systemd/", "/usr/bin/dbus-daemon", "/usr/bin/dbus-broker",
     "/sbin/init", "/usr/sbin/init",
 )  # fmt: skip
+CORE_UNITS = ("systemd-", "dbus.", "dbus-broker.")
 OURS = "/usr/libexec/watchfloor/"
 OUR_ACCOUNTS = ("wfops", "wfmon", "wfsensor")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from ..host.procs import pids
+from ..host.procs import living, pids
 from ..world import World
 from .folders import mount_id
 
@@ -29,6 +29,8 @@ else:
 
 GONE = " (deleted)"
 UNSEEN = "unseen"
+_KCMP = {"x86_64": 312, "aarch64": 272}  # its number; elsewhere every thread is looked at
+_FILES, _FS = 2, 3  # KCMP_FILES, KCMP_FS (linux/kcmp.h)
 _NO_SPACES = {"\\040": " ", "\\011": "\t", "\\012": "\n", "\\134": "\\"}
 
 
@@ -59,7 +61,9 @@ def holders(inodes: set[tuple[int, int]], below: str, world: World) -> list[Hold
             continue
         folder = world.path(f"/proc/{pid}")
         try:
-            of_one = [*_open(folder, inodes, below), *_mapped(folder, inodes, numbers, below)]
+            tables = _tables(pid, folder)
+            of_one = [part for table in tables for part in _open(table, inodes, below)]
+            of_one += _mapped(tables[0], folder, inodes, numbers, below)
         except (FileNotFoundError, ProcessLookupError):
             continue  # it has ended meanwhile, and holds nothing
         except PermissionError:
@@ -68,6 +72,41 @@ def holders(inodes: set[tuple[int, int]], below: str, world: World) -> list[Hold
             command = _command(folder)
             found += [Hold(pid, command, how, path) for how, path in of_one]
     return found
+
+
+def _tables(pid: int, folder: str) -> list[str]:
+    """Folders of a process's threads with different open files or current folders: as a rule one,
+    its own. The first thread may have ended, and any may have left what it shared (unshare)."""
+    tasks = sorted(os.listdir(f"{folder}/task"), key=int)
+    found: list[tuple[int, str]] = []
+    for task in tasks:
+        if any(_shared(int(other), int(task)) for other, _ in found):
+            continue
+        where = f"{folder}/task/{task}"
+        try:
+            with open(f"{where}/stat", "rb") as file:
+                ended = file.read(4096).rpartition(b")")[2].split()[0] in (b"Z", b"X")
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if not ended:
+            found.append((int(task), where))
+    return [where for _, where in found] or [folder]
+
+
+def _shared(one: int, other: int) -> bool:
+    """Whether two threads have the same open files and the same current folder (kcmp)."""
+    import ctypes
+    import platform
+
+    number = _KCMP.get(platform.machine())
+    if number is None:
+        return False
+    call = ctypes.CDLL(None).syscall
+    words = (ctypes.c_long(number), ctypes.c_long(one), ctypes.c_long(other))
+    return all(
+        call(*words, ctypes.c_long(kind), ctypes.c_long(0), ctypes.c_long(0)) == 0
+        for kind in (_FILES, _FS)
+    )
 
 
 def _command(folder: str) -> str:
@@ -118,9 +157,12 @@ def _lies(path: str, below: str) -> bool:
 
 
 def _mapped(
-    folder: str, inodes: set[tuple[int, int]], numbers: set[int], below: str
+    thread: str, folder: str, inodes: set[tuple[int, int]], numbers: set[int], below: str
 ) -> Iterator[tuple[str, str]]:
-    with open(f"{folder}/maps", "rb") as lines:
+    # The kernel keeps map_files for the first thread alone: once it has ended, the number of an
+    # inode is enough to be careful.
+    ended = thread != folder and thread.rpartition("/")[2] != folder.rpartition("/")[2]
+    with open(f"{thread}/maps", "rb") as lines:
         for raw in lines:
             parts = raw.split(None, 5)
             inode = int(parts[4])
@@ -133,7 +175,7 @@ def _mapped(
             span = "-".join(f"{int(end, 16):x}" for end in parts[0].decode().split("-"))
             if gone:
                 yield "deleted", name
-            elif _stat(f"{folder}/map_files/{span}") in inodes:
+            elif ended or _stat(f"{folder}/map_files/{span}") in inodes:
                 yield "mapped", name
 
 
@@ -180,6 +222,7 @@ def mounted(handle: int, path: str, world: World) -> list[Hold]:
     seen: set[str] = set()
     for pid in pids(world):
         folder = world.path(f"/proc/{pid}")
+        folder = living(folder) or folder
         try:
             space = os.readlink(f"{folder}/ns/mnt")
             if space in seen:

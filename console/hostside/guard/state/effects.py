@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .. import say
 from ..actions.base import Action
 
 TYPE_CHECKING = False
@@ -23,12 +24,15 @@ def facts(g: Guard, act: Action, params: dict[str, Any]) -> dict[str, Any]:
 def preview(
     g: Guard, act: Action, params: dict[str, Any], plan: dict[str, Any]
 ) -> dict[str, list[str]]:
-    """What the host says would happen. Raises Refused."""
+    """What the host says would happen, foreign names in it made plain. Raises Refused."""
     if g.effector != "real" and act.name not in OWN:
         from ..simulation import preview as simulated
 
-        return simulated(act, params, plan, g.world)
-    return act.preview(params, plan, g.world)
+        found = simulated(act, params, plan, g.world)
+    else:
+        found = act.preview(params, plan, g.world)
+    cleaned: dict[str, list[str]] = say.clean(found)
+    return cleaned
 
 
 OWN = frozenset(("release", "install-roster", "install-policy", "install-guard"))

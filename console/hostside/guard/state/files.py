@@ -134,9 +134,9 @@ class Files:
             sync(folder)
 
     def write_json(self, path: str, value: dict[str, Any], mode: int = 0o600) -> None:
-        """The same for a JSON object."""
-        text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-        self.write(path, text.encode(), mode)
+        """The same for a JSON object, in ASCII: names of files need be no text at all."""
+        text = json.dumps(value, sort_keys=True, separators=(",", ":"))
+        self.write(path, text.encode("ascii"), mode)
 
     def move(self, source: str, target: str) -> bool:
         """Rename it; False where somebody else was first. Raises OSError."""

@@ -6,6 +6,7 @@ comes next, after whatever end of this process, knows what may have been done an
 
 from __future__ import annotations
 
+from .. import say
 from ..refused import Refused
 from ..steps import step
 from ..steps.base import StepFailed
@@ -40,10 +41,10 @@ def run(g: Guard, folder: str, entry: Entry) -> str:
                 item["before"] = each.look(args, g.world)
                 g.store.save(folder, entry)
             g.world.mark(f"do {number}")
-            result = each.do(args, item["before"], g.world)
+            result = say.clean(each.do(args, item["before"], g.world))
             g.world.mark(f"did {number}")
         except (StepFailed, Refused) as error:
-            return str(error)[:300]
+            return say.text(str(error))[:300]
         except Exception as error:  # whatever it is, what was begun is undone
             return f"the step {item['kind']} broke: {type(error).__name__}"
         item["done"] = True
@@ -79,7 +80,7 @@ def undo(g: Guard, folder: str, entry: Entry) -> str:
                 each.undo(item["args"], item["before"], g.world)
                 g.world.mark(f"undid {number}")
         except (StepFailed, Refused) as error:
-            trouble = str(error)[:300]
+            trouble = say.text(str(error))[:300]
             continue
         except Exception as error:  # the other steps are undone all the same
             trouble = f"undoing {item['kind']} broke: {type(error).__name__}"
@@ -114,7 +115,7 @@ def again(g: Guard, entry: Entry, seconds: int) -> str:
                 each.do(item["args"], item["before"], g.world)
                 each.hold(item["args"], item["before"], seconds, g.world)
         except (StepFailed, Refused) as error:
-            return str(error)[:300]
+            return say.text(str(error))[:300]
         except Exception as error:
             return f"the step {item['kind']} broke: {type(error).__name__}"
     return ""
@@ -128,7 +129,7 @@ def hold(g: Guard, entry: Entry, seconds: int) -> str:
         try:
             step(item["kind"]).hold(item["args"], item["before"], seconds, g.world)
         except (StepFailed, Refused) as error:
-            return str(error)[:300]
+            return say.text(str(error))[:300]
         except Exception as error:
             return f"the step {item['kind']} broke: {type(error).__name__}"
     return ""

@@ -6,6 +6,7 @@ import os
 import signal
 import time
 
+from .. import say
 from ..host import names, procs
 from ..refused import Refused
 from .base import Step, StepFailed
@@ -31,30 +32,30 @@ def check(args: dict[str, Any]) -> None:
 
 
 def same(args: dict[str, Any], world: World) -> procs.Process | None:
-    """That very process, None where it has ended. Raises Refused where it runs another program
-    by now, or is one that the guard never ends."""
+    """That very process, None where it has ended. Raises Refused where it is one that the guard
+    never ends. Number and start decide; its program it can change at any time."""
     process = procs.find(args["pid"], world)
     if process is None or process.dead or process.started != args["start_time"]:
         return None
     why = procs.why_never(process, world)
     if why:
         raise Refused("floor", f"the process {process.pid} is never ended: {why}")
-    if process.exe != args["exe"]:
-        raise Refused("other-program", f"the process {process.pid} runs another program by now")
     return process
 
 
 class EndProcess(Step):
-    """``{"pid", "start_time", "exe"}``: SIGTERM, and SIGKILL five seconds later."""
+    """``{"pid", "start_time", "exe"}``: SIGTERM, and SIGKILL five seconds later. ``exe`` is what it
+    was seen to run (``say.path``), ``named`` what the request calls it where that is not so."""
 
     kind = "process"
     undoable = False
 
     def check(self, args: dict[str, Any]) -> None:
         """Number, start time (clock ticks since boot) and executable."""
-        if set(args) != {"pid", "start_time", "exe"}:
+        if set(args) - {"named"} != {"pid", "start_time", "exe"}:
             raise Refused("step", "the step process takes pid, start_time and exe")
         check(args)
+        check({**args, "exe": args.get("named", args["exe"])})
 
     def words(self, args: dict[str, Any]) -> list[str]:
         """Which process, and how it is ended."""
@@ -62,6 +63,7 @@ class EndProcess(Step):
             f"the process {args['pid']}, which runs {args['exe']} and began {args['start_time']} "
             f"ticks after the boot, is ended: SIGTERM, and SIGKILL {POLITE_S:.0f} s later",
             "no other process is, if that one is gone; NOTHING BRINGS IT BACK",
+            *([f"THE REQUEST NAMES ANOTHER PROGRAM: {args['named']}"] if "named" in args else []),
         ]
 
     def look(self, args: dict[str, Any], world: World) -> dict[str, Any]:
@@ -76,10 +78,11 @@ class EndProcess(Step):
             process = same(args, world)
             if process is None:
                 return {"ended": "it had ended before"}
+            changed = ran(process, args["exe"])
             _send(handle, args["pid"], signal.SIGTERM)
             world.mark("process.terminated")
             if _gone(args, world, POLITE_S):
-                return {"ended": "SIGTERM"}
+                return {"ended": "SIGTERM", **changed}
             if same(args, world) is not None:
                 _send(handle, args["pid"], signal.SIGKILL)
             world.mark("process.killed")
@@ -87,7 +90,7 @@ class EndProcess(Step):
                 raise StepFailed(
                     f"the process {args['pid']} does not end: it waits inside the kernel"
                 )
-            return {"ended": "SIGKILL"}
+            return {"ended": "SIGKILL", **changed}
         except Refused as refused:
             raise StepFailed(refused.words) from None
         finally:
@@ -100,6 +103,12 @@ class EndProcess(Step):
     def holds(self, args: dict[str, Any], before: dict[str, Any], world: World) -> bool:
         """Whether that very process is gone."""
         return _gone(args, world, 0.0)
+
+
+def ran(process: procs.Process, exe: str) -> dict[str, str]:
+    """What a process runs, where that is not ``exe``."""
+    now = say.path(process.exe)
+    return {} if exe in (now, process.exe) else {"ran": f"{now} by then, and no longer {exe}"}
 
 
 def _gone(args: dict[str, Any], world: World, seconds: float) -> bool:
