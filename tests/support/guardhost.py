@@ -73,6 +73,7 @@ class Host:
         self.host_id = host_id
         self.mark: Callable[[str], None] = lambda point: None
         self.armed: list[int] = []
+        self.watchers: list[str] = []
         self.digest = DIGEST
         self.effector = "simulated"
         self.port = 50_000
@@ -107,7 +108,12 @@ class Host:
         self.port += 1
         who = caller or Caller("wfops", "10.9.1.5", self.port, "SHA256:login-a")
         world = SimulatedWorld(self.place, self.mark)
-        return Guard(world, self.clock, who, self.digest, self.effector, self.armed.append)
+        return Guard(world, self.clock, who, self.digest, self.effector, self.watch)
+
+    def watch(self, seconds: int, name: str) -> None:
+        """A watcher is wanted."""
+        self.armed.append(seconds)
+        self.watchers.append(name)
 
     def call(self, op: str, caller: Caller | None = None, **fields: Any) -> dict[str, Any]:
         """One call and its answer."""

@@ -32,9 +32,9 @@ AUDIT_KEY = "audit_key"
 class Guard:
     """All that one call needs; nothing is read twice. The caller holds ``lock``.
 
-    ``digest`` is the sha256 of the guard's file. ``arm`` starts a watcher that calls ``tick`` after
-    that many seconds; ``detach`` runs a long piece of work in a process of its own, which calls
-    ``resume`` to have the lock again.
+    ``digest`` is the sha256 of the guard's file. ``arm`` starts a watcher, by the name of one
+    deadline, that calls ``tick`` after that many seconds; ``detach`` runs a long piece of work in
+    a process of its own, which calls ``resume`` to have the lock again.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class Guard:
         caller: Caller,
         digest: str,
         effector: str,
-        arm: Callable[[int], None] | None = None,
+        arm: Callable[[int, str], object] | None = None,
         detach: Callable[[Guard, Entry, Callable[[], None]], bool] | None = None,
     ) -> None:
         self.world = world
@@ -52,7 +52,7 @@ class Guard:
         self.caller = caller
         self.digest = digest
         self.effector = effector
-        self.arm = arm or (lambda seconds: None)
+        self.arm = arm or (lambda seconds, name: None)
         self.detach = detach or (lambda g, entry, work: False)
         self.resume: Callable[[], object] = lambda: None
         self.held = -1  # handle of the lock

@@ -191,10 +191,10 @@ def make(path: str, digest: str) -> Guard:
 
         world = SimulatedWorld(place)
 
-    def arm(seconds: int) -> None:
+    def arm(seconds: int, name: str) -> None:
         from .state import deadman
 
-        deadman.arm([path, "tick"], seconds, world)
+        deadman.arm([path, "tick"], seconds, world, name)
 
     def detach(g: Guard, entry: dict[str, Any], work: Any) -> bool:
         from .state import worker

@@ -199,7 +199,7 @@ def test_a_watcher_in_time(tmp_path: Path) -> None:
     begun = time.monotonic()
     child = os.fork()
     if not child:
-        deadman.arm(["/usr/bin/touch", str(told)], 1, World(Place(str(tmp_path))))
+        deadman.arm(["/usr/bin/touch", str(told)], 1, World(Place(str(tmp_path))), "a-1")
         os.kill(os.getpid(), signal.SIGKILL)
     os.waitpid(child, 0)
     until(told.exists)

@@ -30,7 +30,7 @@ class ModelHost(Host):
         self.port += 1
         who = caller or Caller("wfops", "10.9.1.5", self.port, "SHA256:login-a")
         world = self.models.world
-        return Guard(world, self.clock, who, self.digest, self.effector, self.armed.append)
+        return Guard(world, self.clock, who, self.digest, self.effector, self.watch)
 
     def approved(self, action: str, **params: Any) -> dict[str, Any]:
         """Asked for by Alice and approved by Bob; the answer."""

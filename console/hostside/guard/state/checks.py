@@ -57,6 +57,13 @@ def signature_of(
     return by
 
 
+def ahead(g: Guard, message: str, signature: str) -> None:
+    """Have a signature looked at that ``signature_of`` is going to be asked about."""
+    from ..trust import signed
+
+    signed.ahead(message.encode(), signature, g.roster, g.world)
+
+
 def rule_of(g: Guard, name: str) -> Rule:
     """What the policy asks for an action. Raises Refused."""
     return g.policy.rule(action(name))
@@ -201,24 +208,20 @@ def once(g: Guard, made: dict[str, Any]) -> None:
     the first did. What leaves nothing to undo (a service started, an account let in) may follow on
     what stands: two people ask for both, and the one that stands ends by it.
     """
-    mine, own = things.of(made["steps"]), ""
+    mine, own = things.of(made["steps"]), {}
     lasts = bool(made["ttl_s"]) or floors.stands(action(made["action"]))
     for item in made["steps"]:
         if item["kind"] == "undo":
-            own = item["args"]["id"]
-            mine += things.of(g.store.load(STANDING, own)["steps"])
+            own = g.store.load(STANDING, item["args"]["id"])
+            mine += things.of(own["steps"])
     for folder in (JOURNAL, STANDING):
         for other in g.store.all(folder):
-            if other["id"] == own or not things.same(mine, things.of(other["steps"])):
+            if other["id"] == own.get("id") or not things.same(mine, things.of(other["steps"])):
                 continue
-            if folder == STANDING and other["state"] == "STANDING":
-                if not lasts and not (own and _newer(other, g.store.load(STANDING, own))):
-                    continue
+            calm = folder == STANDING and other["state"] == "STANDING"
+            if calm and not lasts and not (own and other["since"] > own["since"]):
+                continue  # what was done later is undone earlier
             raise _stands(other)
-
-
-def _newer(one: Entry, other: Entry) -> bool:
-    return bool((one["since"], one["id"]) > (other["since"], other["id"]))
 
 
 def _stands(other: Entry) -> Refused:

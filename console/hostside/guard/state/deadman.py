@@ -4,6 +4,7 @@ where systemd runs, a timer of it as well, because systemd may end that process 
 from __future__ import annotations
 
 import os
+import signal
 import time
 
 TYPE_CHECKING = False
@@ -15,18 +16,23 @@ if TYPE_CHECKING:
 GRACE_S = 0.2
 STEP_S = 5.0
 MAX_HANDLES = 4096
+ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
 
 
-def arm(argv: list[str], seconds: int, world: World) -> None:
-    """Have ``argv`` run in ``seconds``, by the time since boot."""
+def arm(argv: list[str], seconds: int, world: World, name: str) -> None:
+    """Have ``argv`` run in ``seconds``, by the time since boot. ``name`` is that of one deadline:
+    systemd refuses a second timer of it."""
     until = time.clock_gettime(time.CLOCK_BOOTTIME) + seconds
-    apart(lambda: _watch(argv, until, seconds, world))
+    apart(lambda: _watch(argv, until, seconds, world, name))
 
 
-def _watch(argv: list[str], until: float, seconds: int, world: World) -> None:
+def _watch(argv: list[str], until: float, seconds: int, world: World, name: str) -> None:
+    for number in ENDING:
+        signal.signal(number, signal.SIG_DFL)  # it holds up no end of a session
     os.closerange(3, MAX_HANDLES)  # above all the guard's lock
     if not world.place.base and os.path.isdir("/run/systemd/system"):
         timer = ["systemd-run", "--quiet", "--collect", f"--on-active={seconds}s"]
+        timer.append(f"--unit=watchfloor-deadline-{name}")
         world.run([*timer, "--timer-property=AccuracySec=500ms", "--", *argv], timeout=5.0)
     while True:
         left = until - time.clock_gettime(time.CLOCK_BOOTTIME)

@@ -86,7 +86,7 @@ def undo(g: Guard, folder: str, entry: Entry) -> str:
             trouble = f"undoing {item['kind']} broke: {type(error).__name__}"
             continue
         item["undone"] = True
-        g.store.save(folder, entry)
+        g.store.keep(folder, entry)
     return trouble
 
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from .spool import Entry
 
 BREAK_GLASS_S = 1800
+RETRY_S, RETRY_MAX_S = 30, 960  # an undoing is tried again after this long, then twice as long
 ENDED = frozenset(("DONE", "FAILED", "REVERTED", "RELEASED", "CLOSED"))
 
 
@@ -74,7 +75,7 @@ def unrecorded(g: Guard, entry: Entry) -> bool:
     that it can still be undone."""
     if entry["mode"] != "one_then_ratify" or action(entry["action"]).direction != "contain":
         return False
-    g.files.remove(f"{g.place.state}/reserve")
+    g.store.spare()
     entry["unrecorded"] = True
     return True
 
@@ -114,9 +115,26 @@ def ttl(g: Guard, entry: Entry) -> dict[str, Any]:
 
 def arm(g: Guard, entry: Entry) -> None:
     """Have somebody look at every deadline of the entry, should nobody call until then."""
-    for deadline in [*entry["needs"].values(), entry.get("ttl")]:
+    for need, deadline in [*entry["needs"].items(), ("ttl", entry.get("ttl"))]:
         if deadline:
-            g.arm(g.clock.left(deadline) + 1)
+            watch(g, entry, need, deadline)
+
+
+def watch(g: Guard, entry: Entry, need: str, deadline: dict[str, Any]) -> None:
+    """Have one watcher for one deadline, whose name is that of no other."""
+    seconds = g.clock.left(deadline) + 1
+    g.arm(seconds, f"{entry['id'][:16]}-{need}-{int(deadline['at'])}")
+
+
+def _retry(g: Guard, entry: Entry) -> bool:
+    """Set when somebody comes again for what could not be undone, each time later than the last;
+    False where one is on the way, whoever else calls meanwhile."""
+    known = entry.get("retry")
+    if known and not g.clock.over(known, at_reboot=True):
+        return False
+    entry["wait_s"] = min(RETRY_MAX_S, 2 * entry.get("wait_s", RETRY_S // 2))
+    entry["retry"] = g.clock.deadline(entry["wait_s"] - 1)
+    return True
 
 
 def finish(g: Guard, entry: Entry, anew: bool) -> None:
@@ -237,13 +255,13 @@ def _back(g: Guard, folder: str, entry: Entry, state: str, ev: str, why: str) ->
     if entry["state"] != "REVERTING":
         entry["state"], entry["to"], entry["why"] = "REVERTING", state, why
         g.note(entry, ev, why=why)
-        g.store.save(folder, entry)
+        g.store.keep(folder, entry)
         g.world.mark("reverting")
     undo_again(g, folder, entry)
 
 
 def undo_again(g: Guard, folder: str, entry: Entry) -> None:
-    """Undo what an entry that is being reverted still has done."""
+    """Undo what an entry that is being reverted still has done. It waits for no disk."""
     trouble = journal.undo(g, folder, entry)
     g.changed = True
     if trouble:
@@ -251,14 +269,21 @@ def undo_again(g: Guard, folder: str, entry: Entry) -> None:
             g.note(entry, "undo_failed", why=trouble)
         entry["trouble"] = trouble
         g.tell(entry)
-        g.store.save(folder, entry)
+        due = _retry(g, entry)
+        if g.store.keep(folder, entry) and due:
+            watch(g, entry, "retry", entry["retry"])
         return  # the next call tries again
     entry["state"] = entry["to"]
     g.note(entry, "undone", state=entry["state"])
-    g.store.save(folder, entry)
+    g.store.keep(folder, entry)
     g.world.mark(f"is {entry['state']}")
     g.tell(entry)
-    close(g, folder, entry)
+    try:
+        close(g, folder, entry)
+    except OSError:
+        g.store.spare()  # the next call closes it
+        entry["state"], entry["trouble"] = "REVERTING", "undone, and the disk does not take it down"
+        g.store.unsaved[entry["id"]] = entry
 
 
 def shut(g: Guard, entry: Entry, ev: str, why: str, **facts: Any) -> None:

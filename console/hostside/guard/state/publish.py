@@ -78,6 +78,7 @@ def state(g: Guard) -> dict[str, Any]:
     except Refused as error:
         trust["warnings"] = [error.words]
     trust["warnings"] += [f"damaged and not used: {name}" for name in sorted(g.store.damaged)]
+    trust["warnings"] += [f"could not be worked on: {rid[:12]}" for rid in sorted(g.store.failed)]
     from .breakglass import unreviewed
 
     return {
@@ -115,28 +116,32 @@ def write(g: Guard) -> bool:
 
 
 def _write(g: Guard) -> None:
+    g.log.ahead()
     docs: list[tuple[str, bytes]] = []
     for entry in g.store.all(SPOOL) + g.store.all(JOURNAL):
         if entry["state"] in ("PENDING", "APPROVED") or "ratify" in entry.get("needs", {}):
             docs.append(("request", _bytes(envelope(entry))))
     docs.append(("state", _bytes(state(g))))
-    checkpoint = g.log.flush()
-    if checkpoint:
-        docs.append(("checkpoint", _bytes(dict(checkpoint))))
-    docs.append(("tail", _bytes({"records": g.log.tail(TAIL)})))
     group = _folder(g)
     folder = f"{g.place.public}/docs"
-    index = []
-    for kind, data in docs:
-        digest = sha256(data).hexdigest()
-        index.append({"sha256": digest, "size": len(data), "kind": kind})
-        if not os.path.lexists(f"{folder}/{digest}"):
-            g.files.write(f"{folder}/{digest}", data, 0o640, group, False)
+    index = [_doc(g, folder, group, kind, data) for kind, data in docs]
+    checkpoint = g.log.flush()
+    if checkpoint:
+        index.append(_doc(g, folder, group, "checkpoint", _bytes(dict(checkpoint))))
+    index.append(_doc(g, folder, group, "tail", _bytes({"records": g.log.tail(TAIL)})))
     g.files.write(f"{g.place.public}/index.json", _bytes({"docs": index}), 0o640, group, False)
     named = {each["sha256"] for each in index}
     for name in os.listdir(folder):
         if name not in named:
             g.files.remove(f"{folder}/{name}")
+
+
+def _doc(g: Guard, folder: str, group: int, kind: str, data: bytes) -> dict[str, Any]:
+    """Write a document where it is not there; its line of the index."""
+    digest = sha256(data).hexdigest()
+    if not os.path.lexists(f"{folder}/{digest}"):
+        g.files.write(f"{folder}/{digest}", data, 0o640, group, False)
+    return {"sha256": digest, "size": len(data), "kind": kind}
 
 
 def _folder(g: Guard) -> int:
@@ -166,4 +171,6 @@ def _group(g: Guard) -> int:
 
 
 def _bytes(doc: dict[str, Any]) -> bytes:
-    return json.dumps(doc, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+    return json.dumps(doc, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode(
+        "utf-8", "backslashreplace"
+    )

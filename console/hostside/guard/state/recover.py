@@ -11,6 +11,8 @@ from .spool import JOURNAL, SPOOL, STANDING
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ..guard import Guard
     from .spool import Entry
 
@@ -19,13 +21,19 @@ RESERVE = 256 << 10
 
 def sweep(g: Guard) -> None:
     """Finish or revert what was left open. Never raises for one entry: the others come too."""
-    for entry in g.store.all(JOURNAL):
+    for folder, work in ((JOURNAL, _journal), (STANDING, _standing), (SPOOL, _spool)):
+        for entry in g.store.all(folder):
+            _apart(g, entry, work)
+
+
+def _apart(g: Guard, entry: Entry, work: Callable[[Guard, Entry], None]) -> None:
+    """Work on one entry; where that fails, nothing more is done with it in this call."""
+    try:
         if not busy(g, entry["id"]):
-            _journal(g, entry)
-    for entry in g.store.all(STANDING):
-        _standing(g, entry)
-    for entry in g.store.all(SPOOL):
-        _spool(g, entry)
+            work(g, entry)
+    except Exception:
+        g.store.failed.add(entry["id"])
+        g.changed = True
 
 
 def busy(g: Guard, rid: str) -> bool:
@@ -128,20 +136,26 @@ def _spool(g: Guard, entry: Entry) -> None:
 
 def look(g: Guard) -> None:
     """Put back what was done and is no longer so: the approval of it still counts."""
-    for folder in (JOURNAL, STANDING):
+    for folder, work in ((JOURNAL, _applied), (STANDING, _look)):
         for entry in g.store.all(folder):
-            if entry["state"] not in ("APPLIED", "STANDING") or busy(g, entry["id"]):
-                continue
-            if journal.holds(g, entry):
-                if entry.get("holds") is False or entry.get("trouble"):
-                    entry["holds"] = True
-                    entry.pop("trouble", None)
-                    g.note(entry, "holds_again")
-                    g.store.save(folder, entry)
-                    g.tell(entry)
-                    g.store.save(folder, entry)
-                continue
-            _put_back(g, folder, entry)
+            if entry["state"] in ("APPLIED", "STANDING"):
+                _apart(g, entry, work)
+
+
+def _applied(g: Guard, entry: Entry) -> None:
+    _look(g, entry, JOURNAL)
+
+
+def _look(g: Guard, entry: Entry, folder: str = STANDING) -> None:
+    if not journal.holds(g, entry):
+        _put_back(g, folder, entry)
+    elif entry.get("holds") is False or entry.get("trouble"):
+        entry["holds"] = True
+        entry.pop("trouble", None)
+        g.note(entry, "holds_again")
+        g.store.save(folder, entry)
+        g.tell(entry)
+        g.store.save(folder, entry)
 
 
 def _put_back(g: Guard, folder: str, entry: Entry) -> None:

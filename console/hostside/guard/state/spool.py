@@ -34,6 +34,8 @@ class Store:
         self.files = files
         self.state = state
         self.damaged: set[str] = set()  # names that were not used, for telemetry
+        self.failed: set[str] = set()  # ids of those that could not be worked on in this call
+        self.unsaved: dict[str, Entry] = {}  # as they are, where the disk does not take it
 
     def path(self, folder: str, rid: str) -> str:
         """Where it is."""
@@ -43,6 +45,8 @@ class Store:
         """The entry. Raises Refused: ``no-request``, ``spool-corrupted`` or ``file-unsafe``."""
         if not is_id(rid):
             raise Refused("no-request", "the id of a request has 64 hexadecimal digits")
+        if rid in self.unsaved:
+            return self.unsaved[rid]
         try:
             entry = self.files.read_json(self.path(folder, rid))
         except FileNotFoundError:
@@ -59,6 +63,28 @@ class Store:
     def save(self, folder: str, entry: Entry) -> None:
         """Write it; on the disk when this returns."""
         self.files.write_json(self.path(folder, entry["id"]), entry)
+        self.unsaved.pop(entry["id"], None)
+
+    def keep(self, folder: str, entry: Entry) -> bool:
+        """Write it, into the room that is kept for this where the disk is full. False where it
+        cannot be: an undoing goes on all the same, this call sees it as it is, and the next call
+        undoes it again from what is on the disk, which changes nothing more."""
+        for last in (False, True):
+            try:
+                self.save(folder, entry)
+                return True
+            except OSError:
+                if not last:
+                    self.spare()
+        self.unsaved[entry["id"]] = entry
+        return False
+
+    def spare(self) -> None:
+        """Give up the room that is kept on the disk."""
+        try:
+            self.files.remove(f"{self.state}/reserve")
+        except OSError:
+            return
 
     def move(self, source: str, target: str, rid: str) -> bool:
         """Rename it from folder to folder; False where another call was first."""
@@ -66,6 +92,7 @@ class Store:
 
     def remove(self, folder: str, rid: str) -> None:
         """Forget it."""
+        self.unsaved.pop(rid, None)
         self.files.remove(self.path(folder, rid))
 
     def ids(self, folder: str) -> list[str]:
@@ -87,6 +114,10 @@ class Store:
 
     def find(self, rid: str) -> tuple[str, Entry]:
         """The folder and the entry. Raises Refused."""
+        if rid in self.failed:
+            raise Refused(
+                "disk", "the guard could not work on that request just now", "look at the host"
+            )
         for folder in FOLDERS:
             if is_id(rid) and os.path.lexists(self.path(folder, rid)):
                 return folder, self.load(folder, rid)
