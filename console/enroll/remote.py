@@ -1,18 +1,21 @@
 """Runs a printed script on a host over the system's ssh, by an administrator's login.
 
 Nothing of that login is kept. The first connection stays open until a second one has shown that the
-administrator can still log in; if it cannot, the first takes sshd's configuration back.
+administrator can still log in; if it cannot, the first takes sshd's configuration back. That is so
+too where the script hangs or somebody presses Ctrl-C.
 """
 
 import re
+import secrets
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from console.enroll.exchange import MAX_KEPT, Kept, Shown, TooMuch, exchange, uninterrupted
 from console.enroll.guardfiles import ETC
 from console.enroll.guardscript import undo_sshd
 from console.errors import ConnectError, UsageError
@@ -32,6 +35,34 @@ _CALM = (
 IDENTITY = f"{ETC}/identity.json"
 _KEYS = "cat /etc/ssh/ssh_host_*_key.pub"
 
+SHELL = "sh -s"
+
+# The script and what it has started are told by a variable of their environment. TERM lets its own
+# trap take sshd's configuration back; a shell heeds that once the command it waits for has ended.
+_END_SCRIPT = """\
+main() {{
+PATH=/usr/sbin:/usr/bin:/sbin:/bin
+export PATH
+signal() {{
+    left=0
+    for each in /proc/[0-9]*; do
+        tr '\\000' '\\n' <"$each/environ" 2>/dev/null | grep -qx '{mark}' || continue
+        left=1
+        kill -s "$1" "${{each#/proc/}}" 2>/dev/null || true
+    done
+}}
+signal TERM
+tries=0
+while [ $left = 1 ] && [ $tries -lt 20 ]; do
+    sleep 0.5
+    tries=$((tries + 1))
+    signal 0
+done
+[ $left = 0 ] || signal KILL
+}}
+main
+"""
+
 
 def destination(text: str) -> str:
     """``ADMIN@HOST`` where it is that. Raises UsageError."""
@@ -41,11 +72,15 @@ def destination(text: str) -> str:
 
 
 class Login:
-    """An administrator's way to one host. ``pinned`` are its host keys by the inventory; where
-    there are none, those that the administrator's own ssh knows count."""
+    """An administrator's way to the host called ``name``. ``pinned`` are its host keys by the
+    inventory; where there are none, those that the administrator's own ssh knows count."""
 
-    def __init__(self, to: str, pinned: Iterable[str], folder: Path, config: Path | None) -> None:
+    def __init__(
+        self, to: str, name: str, pinned: Iterable[str], folder: Path, config: Path | None
+    ) -> None:
         self.to = destination(to)
+        self.name = name
+        self._mark = f"WATCHFLOOR_ENROL={secrets.token_hex(16)}"
         self._socket = str(folder / "s")
         self._options = [word for option in _CALM for word in ("-o", option)]
         if config is not None:
@@ -63,7 +98,8 @@ class Login:
         """The first connection, open until this ends. Raises ConnectError."""
         argv = [SSH, *self._options, "-M", "-N", "-T", "-S", self._socket,
                 "-o", "ControlPersist=no", "--", self.to]  # fmt: skip
-        master = subprocess.Popen(argv, stdout=subprocess.DEVNULL)
+        with uninterrupted():  # Ctrl-C must not take away what puts sshd's configuration back
+            master = subprocess.Popen(argv, stdout=subprocess.DEVNULL)
         try:
             self._opened(master)
             yield
@@ -92,19 +128,26 @@ class Login:
 
     def ask(self, command: str) -> str:
         """What a short command prints, over the first connection. Raises ConnectError."""
-        done = subprocess.run(
-            [*self._through("-T"), command], stdin=subprocess.DEVNULL, capture_output=True,
-            check=False, timeout=LOGIN_S,
-        )  # fmt: skip
-        if done.returncode:
-            said = clean(done.stderr.decode("utf-8", "replace").strip(), 200)
-            raise ConnectError(f"{self.to}: {said or f'exit status {done.returncode}'}")
-        return done.stdout.decode("utf-8", "replace")
+        out, err = Kept(), Kept()
+        try:
+            argv = [*self._through("-T"), command]
+            status = exchange(argv, b"", LOGIN_S, out.take, err.take)
+        except subprocess.TimeoutExpired:
+            raise ConnectError(f"{self.to} gave no answer in {LOGIN_S:.0f} s") from None
+        except TooMuch:
+            raise ConnectError(
+                f"{self.to} answered with more than {MAX_KEPT >> 10} KiB",
+                hint="A start file of that login's shell may print something; it must print none.",
+            ) from None
+        if status:
+            said = clean(err.text.strip(), 200)
+            raise ConnectError(f"{self.to}: {said or f'exit status {status}'}")
+        return out.text
 
     def shell(self) -> str:
         """The command by which the administrator is root. Raises ConnectError."""
         if self.ask("id -u").strip() == "0":
-            return "sh -s"
+            return SHELL
         try:
             self.ask("sudo -n true")
         except ConnectError as error:
@@ -112,26 +155,58 @@ class Login:
                 f"{self.to} is not root, and sudo asks for a password: {error.message}",
                 hint="Use a login that may run `sudo -n`, or run the printed script by hand.",
             ) from None
-        return "sudo -n sh -s"
+        return f"sudo -n {SHELL}"
 
     def script(self, shell: str, text: str) -> int:
-        """Run a script over the first connection; its output goes where ours goes."""
-        sys.stdout.flush()
-        return subprocess.run(
-            [*self._through("-T"), shell], input=text.encode(), check=False, timeout=SCRIPT_S
-        ).returncode
+        """Run a script over the first connection and show its output as the host's.
+
+        Raises subprocess.TimeoutExpired.
+        """
+        marked = f"{shell.removesuffix(SHELL)}env {self._mark} {SHELL}"
+        return self._shown([*self._through("-T"), marked], text, SCRIPT_S)
+
+    def _shown(self, argv: list[str], text: str, seconds: float) -> int:
+        out, err = Shown(self.name, sys.stdout), Shown(self.name, sys.stderr)
+        try:
+            return exchange(argv, text.encode(), seconds, out.take, err.take)
+        finally:
+            out.end()
+            err.end()
 
     def again(self, shell: str) -> bool:
         """Whether a new connection logs in and is root there."""
         argv = [SSH, *self._options, "-T", "-S", "none", "-o", "ControlMaster=no", "--", self.to]
+        out, err = Kept(), Shown(self.name, sys.stderr)
         try:
-            done = subprocess.run(
-                [*argv, shell], input=b"id -u\n", stdout=subprocess.PIPE, check=False,
-                timeout=LOGIN_S,
-            )  # fmt: skip
-        except subprocess.TimeoutExpired:
+            status = exchange([*argv, shell], b"id -u\n", LOGIN_S, out.take, err.take)
+        except (subprocess.TimeoutExpired, TooMuch):
             return False
-        return done.returncode == 0 and done.stdout.strip() == b"0"
+        finally:
+            err.end()
+        return status == 0 and out.text.strip() == "0"
+
+    def end_script(self, shell: str) -> None:
+        """End a script that may still run there; its trap takes back what it was changing."""
+        with suppress(subprocess.TimeoutExpired):
+            argv = [*self._through("-T"), shell]
+            self._shown(argv, _END_SCRIPT.format(mark=self._mark), LOGIN_S)
+
+    def keep_open(self, shell: str) -> None:
+        """Show by a new connection that logins work; put sshd's configuration back where they do
+        not. Raises ConnectError then."""
+        if self.again(shell):
+            return
+        try:
+            undone = self._shown([*self._through("-T"), shell], undo_sshd(), LOGIN_S) == 0
+        except subprocess.TimeoutExpired:
+            undone = False
+        works = self.again(shell)
+        told = "was put back" if undone else "COULD NOT BE PUT BACK"
+        raise ConnectError(
+            f"after the script {self.to} could not log in again; sshd's configuration {told}, "
+            + ("and logins work" if works else "AND IT STILL CANNOT"),
+            hint="" if works else "Do not close sessions that you still have on that host.",
+        )
 
 
 def copies(found: str, name: str, hosts: Iterable[Host]) -> list[str]:
@@ -155,7 +230,7 @@ def enrol(
     every = list(hosts)
     pinned = next((host.host_key for host in every if host.name == name), ())
     with tempfile.TemporaryDirectory(prefix="watchfloor-") as folder:
-        login = Login(to, pinned, Path(folder), config)
+        login = Login(to, name, pinned, Path(folder), config)
         with login.first():
             other = copies(login.ask(_KEYS), name, every)
             if other:
@@ -167,17 +242,29 @@ def enrol(
                 )
             shell = login.shell()
             if not changes:
-                return login.script(shell, script)
+                return _to_end(login, shell, script)
             if not login.again(shell):
                 raise ConnectError(f"{to} can log in once but not twice; nothing was changed")
-            status = login.script(shell, script)
-            if login.again(shell):
-                if learn is not None and status == 0:
-                    learn(login.ask(f"cat {IDENTITY}"))
-                return status
-            undone = login.script(shell, undo_sshd()) == 0 and login.again(shell)
-            raise ConnectError(
-                f"after the script {to} could not log in again; sshd's configuration was "
-                + ("put back, and logins work" if undone else "put back, AND IT STILL CANNOT"),
-                hint="" if undone else "Do not close sessions that you still have on that host.",
-            )
+            ended = False
+            try:
+                status = _to_end(login, shell, script)
+                ended = True
+            finally:
+                with uninterrupted():
+                    if not ended:
+                        sys.stderr.write(f"{name}: ending the script, then trying a new login\n")
+                        login.end_script(shell)
+                    login.keep_open(shell)
+            if learn is not None and status == 0:
+                learn(login.ask(f"cat {IDENTITY}"))
+            return status
+
+
+def _to_end(login: Login, shell: str, script: str) -> int:
+    try:
+        return login.script(shell, script)
+    except subprocess.TimeoutExpired:
+        raise ConnectError(
+            f"the script on {login.to} did not end in {SCRIPT_S:.0f} s and was broken off",
+            hint="Logins there still work. Find out what hangs, then enrol it again.",
+        ) from None

@@ -2,6 +2,8 @@
 
 ssh-keygen runs the program of ``SSH_ASKPASS`` with the question as its argument and takes the
 answer from its output. Ours lives in a folder that only this user can enter, for one signature.
+Other processes of this user can reach the socket too, so an answer is only given to a process that
+ssh-keygen has started, and one to each.
 """
 
 import os
@@ -38,6 +40,7 @@ class Askpass:
     def __init__(self) -> None:
         self._folder = ""
         self._socket: socket.socket | None = None
+        self._served: set[int] = set()
 
     def __enter__(self) -> "Askpass":
         self._folder = tempfile.mkdtemp(prefix="watchfloor-ask-")  # mode 0700
@@ -71,16 +74,16 @@ class Askpass:
         assert self._socket is not None  # noqa: S101  # within the context only
         return self._socket.fileno()
 
-    def take(self) -> tuple[str, socket.socket] | None:
-        """The question that has come and whom to answer; None where it is not from this user."""
+    def take(self, parent: int) -> tuple[str, socket.socket] | None:
+        """The question that has come and whom to answer.
+
+        None where it is not from a child of the process ``parent``, or a second one of that child.
+        """
         assert self._socket is not None  # noqa: S101
         line, _ = self._socket.accept()
         line.settimeout(5.0)
         try:
-            size = struct.calcsize("3i")
-            credentials = line.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size)
-            if struct.unpack("3i", credentials)[1] != os.geteuid():
-                raise PermissionError
+            self._admit(line, parent)
             question = b""
             while len(question) < MAX_QUESTION:
                 part = line.recv(MAX_QUESTION)
@@ -91,6 +94,28 @@ class Askpass:
             line.close()
             return None
         return question.decode("utf-8", "replace"), line
+
+    def _admit(self, line: socket.socket, parent: int) -> None:
+        """Raise OSError unless ``line`` is from the helper as ``parent`` has started it."""
+        size = struct.calcsize("3i")
+        credentials = line.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size)
+        peer, user, _ = struct.unpack("3i", credentials)
+        if user != os.geteuid() or peer in self._served or not self._helps(peer, parent):
+            raise PermissionError
+        self._served.add(peer)
+
+    def _helps(self, peer: int, parent: int) -> bool:
+        """Whether ``peer`` runs our helper, as a child of ``parent`` and in its session."""
+        with open(f"/proc/{peer}/stat", "rb") as file:
+            # After the name, which is in brackets and may hold anything: state, parent.
+            above = int(file.read(4096).rpartition(b")")[2].split()[1])
+        with open(f"/proc/{peer}/cmdline", "rb") as file:
+            words = file.read(4096).split(b"\0")
+        return (
+            above == parent
+            and os.getsid(peer) == os.getsid(parent)
+            and os.fsencode(self.program) in words[:3]
+        )
 
 
 def answer(line: socket.socket, words: str | None) -> None:

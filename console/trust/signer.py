@@ -144,7 +144,7 @@ class _Run:
             self.process.wait(timeout=10)
 
     def _question(self) -> None:
-        taken = self._askpass.take()
+        taken = self._askpass.take(self.process.pid)
         if taken is None:
             return
         question, line = taken

@@ -162,7 +162,7 @@ async def test_the_helper_passes_one_question_and_one_answer() -> None:
         process = await asyncio.create_subprocess_exec(
             askpass.program, "Enter PIN for key: ", stdout=asyncio.subprocess.PIPE, env={}
         )
-        taken = await asyncio.to_thread(askpass.take)
+        taken = await asyncio.to_thread(askpass.take, os.getpid())
         assert taken is not None
         question, line = taken
         assert question == "Enter PIN for key: "
@@ -172,7 +172,7 @@ async def test_the_helper_passes_one_question_and_one_answer() -> None:
         refused = await asyncio.create_subprocess_exec(
             askpass.program, "again", stdout=asyncio.subprocess.PIPE, env={}
         )
-        taken = await asyncio.to_thread(askpass.take)
+        taken = await asyncio.to_thread(askpass.take, os.getpid())
         assert taken is not None
         answer(taken[1], None)
         await refused.communicate()
