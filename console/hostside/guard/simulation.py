@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
+    from .spawn import Running
+
 _SERVED = {
     "files": 4, "from": "2026-09-01", "image": "", "manifest": "5e" * 32, "root": "/srv/models",
     "served": True, "signer": "modelops", "size": 16_060_522_496,
@@ -53,10 +55,19 @@ class SimulatedWorld(World):
         fds: Sequence[int] = (),
     ) -> Ran:
         """As the real one for these two; any other program is not there."""
-        own = argv[0] == f"{self.place.guard}.trial"  # a guard that is to take this one's place
-        if argv[0].rpartition("/")[2] != "ssh-keygen" and not own:
+        if not self._runs(argv):
             return Ran(127, b"", b"a simulated host runs no programs")
         return super().run(argv, stdin, timeout, cwd, fds)
+
+    def begin(
+        self, argv: Sequence[str], stdin: bytes = b"", fds: Sequence[int] = ()
+    ) -> Running | None:
+        """As the real one for these two."""
+        return super().begin(argv, stdin, fds) if self._runs(argv) else None
+
+    def _runs(self, argv: Sequence[str]) -> bool:
+        own = argv[0] == f"{self.place.guard}.trial"  # a guard that is to take this one's place
+        return own or argv[0].rpartition("/")[2] == "ssh-keygen"
 
 
 def facts(act: Action, params: dict[str, Any], world: World) -> dict[str, Any]:

@@ -24,6 +24,8 @@ def run(g: Guard, envelope: dict[str, Any]) -> dict[str, Any]:
     doc = documents.approval(text.encode())
     folder, entry = g.store.find(doc["request_sha256"])
     uv = checks.rule_of(g, entry["action"]).require_uv
+    if doc["verdict"] == "approve":  # the request's is looked at anew, meanwhile
+        checks.ahead(g, entry["request"], entry["signature"])
     by = checks.signature_of(g, text, signature, "approval", uv, doc["by"])
     checks.person_asks(g, by.person, entry)
     checks.may(g, by.person, "approve", entry["action"])

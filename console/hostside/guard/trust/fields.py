@@ -51,7 +51,9 @@ _year = 366 * 86400
 
 def network(value: Any, field: str) -> None:
     """A network in its shortest form, host bits zero, and not the whole address space."""
-    import ipaddress
+    if type(value) is str and _ipv4(value):
+        return
+    import ipaddress  # 5 ms that the usual ones do not need
 
     try:
         found = ipaddress.ip_network(value) if _plain(value) else None
@@ -61,6 +63,21 @@ def network(value: Any, field: str) -> None:
         wrong(field, "has an item that is no network such as 10.9.1.0/24")
     elif found.prefixlen < (8 if found.version == 4 else 16):
         wrong(field, "has a network so wide that it would let nearly everybody in")
+
+
+_IPV4 = re.compile(r"(0|[1-9][0-9]{0,2})" + r"\.(0|[1-9][0-9]{0,2})" * 3 + r"/([1-9][0-9]?)\Z")
+
+
+def _ipv4(value: str) -> bool:
+    """Whether it is an IPv4 network as ``network`` wants it; False where that has to look."""
+    match = _IPV4.match(value)
+    if match is None:
+        return False
+    *parts, length = map(int, match.groups())
+    number = 0
+    for part in parts:
+        number = number << 8 | part
+    return max(parts) < 256 and 8 <= length <= 32 and number & ((1 << 32 - length) - 1) == 0
 
 
 def _plain(value: Any) -> bool:

@@ -9,18 +9,52 @@ from __future__ import annotations
 import os
 
 from ..refused import Refused
-from ..world import World
+from ..spawn import memory
+from ..world import Ran, World
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ..spawn import Running
+
+TIME_S = 10.0
 PROGRAM = "/usr/bin/ssh-keygen"
 _SIGNER = "signer"  # a name of no meaning: who a key belongs to, the roster says
 
 
-def _memory(name: str, data: bytes) -> int:
-    """A file of memory with ``data`` in it, to be closed by the caller."""
-    handle = os.memfd_create(name)
-    with os.fdopen(os.dup(handle), "wb") as file:
-        file.write(data)
-    return handle
+class Asked:
+    """A question to OpenSSH that is under way; without ``running`` it is asked when waited for."""
+
+    def __init__(self, argv: list[str], message: bytes, handles: tuple[int, ...]) -> None:
+        self.argv = argv
+        self.message = message
+        self.handles = handles
+        self.running: Running | None = None
+
+    def ended(self, world: World) -> Ran:
+        """How it was answered. Called once."""
+        try:
+            if self.running is not None:
+                return world.ended(self.running, TIME_S)
+            return world.run(self.argv, self.message, timeout=TIME_S, fds=self.handles)
+        finally:
+            for handle in self.handles:
+                os.close(handle)
+
+
+def begin(
+    message: bytes, armored: str, key_line: str, namespace: str, world: World
+) -> Asked | None:
+    """Ask it, with the arguments of ``verify``; our own verification goes on meanwhile. None where
+    there is no OpenSSH."""
+    if not os.path.lexists(PROGRAM):
+        return None
+    allowed = memory("signers", f'{_SIGNER} namespaces="{namespace}" {key_line}\n'.encode())
+    signature = memory("signature", armored.encode())
+    argv = [PROGRAM, "-Y", "verify", "-n", namespace, "-I", _SIGNER,
+            "-f", f"/proc/self/fd/{allowed}", "-s", f"/proc/self/fd/{signature}"]  # fmt: skip
+    asked = Asked(argv, message, (allowed, signature))
+    asked.running = world.begin(argv, message, asked.handles)
+    return asked
 
 
 def verify(
@@ -32,19 +66,14 @@ def verify(
     signature's own. Raises Refused where it is there and could not be asked: a host short of
     memory or processes must not be a host without a second opinion.
     """
-    if not os.path.lexists(PROGRAM):
+    return answer(begin(message, armored, key_line, namespace, world), world)
+
+
+def answer(asked: Asked | None, world: World) -> bool | None:
+    """What ``verify`` says, of a question that was begun."""
+    if asked is None:
         return None
-    allowed = _memory("signers", f'{_SIGNER} namespaces="{namespace}" {key_line}\n'.encode())
-    signature = _memory("signature", armored.encode())
-    try:
-        ran = world.run(
-            [PROGRAM, "-Y", "verify", "-n", namespace, "-I", _SIGNER,
-             "-f", f"/proc/self/fd/{allowed}", "-s", f"/proc/self/fd/{signature}"],
-            message, timeout=10.0, fds=(allowed, signature),
-        )  # fmt: skip
-    finally:
-        os.close(allowed)
-        os.close(signature)
+    ran = asked.ended(world)
     if ran.code in (124, 127) or ran.code < 0:
         raise Refused(
             "verifier",
