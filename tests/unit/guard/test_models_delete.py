@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -539,3 +539,60 @@ def test_mapped_memory_of_this_test_is_not_mistaken(host: Models) -> None:
         held = mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ)
         host.preview("secure-delete", **named(host, OLD))
         held.close()
+
+
+def meanwhile(host: Models, do: Callable[[Path], None]) -> Run:
+    """A run during which the model's own account, which owns the folders, does something."""
+    run = destroy(host, OLD)
+    inode = os.stat(host.world.path(OLD)).st_ino
+
+    def on(point: str) -> None:
+        if point == "destroy.begun":
+            do(host.folder("1").parent / f".destroying-{inode}.begun")
+
+    host.world.on_mark = on
+    return run
+
+
+def test_a_file_taken_out_meanwhile_is_said_to_be_left(host: Models) -> None:
+    """No success is reported of what is somewhere else, whole. Threats: 89."""
+    saved = host.folder("2") / "saved.bin"
+    run = meanwhile(host, lambda begun: os.rename(begun / "weights.bin", saved))
+    assert run.go() == ""
+    assert saved.read_bytes() == WEIGHTS
+    assert run.result["left"].startswith("A PART IS LEFT: 1 files were taken out")
+    assert run.result["remains"][0] == run.result["left"]
+
+
+def test_a_file_put_in_meanwhile_is_not_overwritten(host: Models) -> None:
+    """A link to somebody else's file is no part of what was signed. Threats: 89, 90."""
+    secret = host.base / "secret"
+    secret.write_bytes(b"root:hash\n" * 100)
+
+    def put(begun: Path) -> None:
+        os.link(secret, begun / "tokenizer/zz")
+        (begun / "more").mkdir()
+
+    run = meanwhile(host, put)
+    with pytest.raises(StepFailed, match="a part of") as failed:
+        run.go()
+    assert "2 entries were put into it" in str(failed.value.__context__)
+    assert secret.read_bytes() == b"root:hash\n" * 100
+    assert not list(host.folder("1").parent.glob(".destroying*/weights.bin"))
+
+
+def test_a_link_put_in_after_the_check_and_before_the_new_name_is_refused(host: Models) -> None:
+    """The scan that decides what is destroyed is held against the signatures too."""
+    secret = host.base / "secret"
+    secret.write_bytes(b"root:hash\n" * 100)
+    run = destroy(host, OLD)
+    inode = os.stat(host.world.path(OLD)).st_ino
+
+    def on(point: str) -> None:
+        if point == "destroy.hidden":
+            os.link(secret, host.folder("1").parent / f".destroying-{inode}/zz")
+
+    host.world.on_mark = on
+    assert "has changed since this was signed" in run.go()
+    assert secret.read_bytes() == b"root:hash\n" * 100
+    assert (host.folder("1") / "weights.bin").read_bytes() == WEIGHTS

@@ -59,26 +59,43 @@ def allowed(text: str, name: str) -> list[str]:
 def test_an_isolation_lets_this_through_and_nothing_else() -> None:
     """Stateless SSH with management, discovery, resets, errors of path size; last of all a drop."""
     text = net_rules.isolation(ISOLATION, ["eth0"], 60)
-    nd = "{ nd-router-solicit, nd-router-advert, nd-neighbor-solicit, nd-neighbor-advert }"
+    nd = "{ nd-router-advert, nd-neighbor-solicit, nd-neighbor-advert }"
     assert allowed(text, "iso_in") == [
         'iif "lo" accept',
         "ip saddr { 10.9.1.0/24 } tcp dport 2222 accept",
         "ip6 saddr { fd00:9::/64 } tcp dport 2222 accept",
-        f"ip6 hoplimit 255 icmpv6 type {nd} accept",
+        f"ip6 hoplimit 255 icmpv6 type {nd} meta length <= 1500 accept",
         "icmp type destination-unreachable icmp code frag-needed accept",
         "icmpv6 type packet-too-big accept",
         "drop",
     ]
-    out = [
-        "ip daddr { 10.9.1.0/24 } tcp sport 2222 accept",
-        "ip6 daddr { fd00:9::/64 } tcp sport 2222 accept",
-        f"ip6 hoplimit 255 icmpv6 type {nd} accept",
-    ]
-    reset = "tcp flags & rst == rst meta length <= {} accept"
-    assert allowed(text, "iso_out") == ['oif "lo" accept', *out, reset.format(100), "drop"]
+
+    def out(ask: str, tell: str, *resets: str) -> list[str]:
+        told = "{ nd-neighbor-solicit, nd-neighbor-advert } icmpv6 code 0 meta length"
+        flags = "tcp flags & (fin | syn | rst | psh | urg) == rst tcp doff"
+        stamp = "8 @th,160,32 0x0101080a meta length"
+        few = "limit rate 1/second burst 1000 packets accept"
+        return [
+            "ip daddr { 10.9.1.0/24 } tcp sport 2222 accept",
+            "ip6 daddr { fd00:9::/64 } tcp sport 2222 accept",
+            "ip6 hoplimit 255 ip6 daddr { fe80::/10, ff02::/16 } icmpv6 type nd-router-solicit"
+            f" icmpv6 code 0 meta length {{ {ask} }} accept",
+            "ip6 hoplimit 255 ip6 daddr { fe80::/10, ff02::/16, fd00:9::/64 } icmpv6 type"
+            f" {told} {{ {tell} }} accept",
+            f"ip length 40 {flags} 5 meta length {{ {resets[0]} }} {few}",
+            f"ip6 length 20 ip6 nexthdr tcp {flags} 5 meta length {{ {resets[1]} }} {few}",
+            f"ip length 52 {flags} {stamp} {{ {resets[2]} }} {few}",
+            f"ip6 length 32 ip6 nexthdr tcp {flags} {stamp} {{ {resets[3]} }} {few}",
+        ]
+
+    bare = out("48, 56", "64, 72, 80", "40", "60", "52", "72")
+    assert allowed(text, "iso_out") == ['oif "lo" accept', *bare, "drop"]
     assert allowed(text, "iso_forward") == ["drop"]
-    arp = "meta protocol arp arp operation { request, reply } meta length <= 64 accept"
-    assert allowed(text, "iso_l2") == [arp, *out, reset.format(118), "drop"]
+    arp = "meta protocol arp arp operation { request, reply } arp hlen 6 arp plen 4"
+    wire = out("62, 66, 70, 74", "78, 82, 86, 90, 94, 98", "54, 58", "74, 78", "66, 70", "86, 90")
+    assert allowed(text, "iso_l2") == [
+        f"{arp} meta length {{ 42, 46 }} accept", *wire, "drop",
+    ]  # fmt: skip
     for hook in ("prerouting", "input", "forward", "output"):
         lines = allowed(text, hook)
         assert lines[0] == f"type filter hook {hook} priority -310; policy accept;"
@@ -121,7 +138,7 @@ def test_arguments_of_the_step_are_whole_or_refused(changes: dict[str, Any]) -> 
     except Refused:
         return
     text = net_rules.isolation(args, args["interfaces"], args["armed_s"])
-    assert set(text) <= set('abcdefghijklmnopqrstuvwxyz0123456789_@{}.,:;/"&=<- \t\n')
+    assert set(text) <= set('abcdefghijklmnopqrstuvwxyz0123456789_@{}.,:;/"&|()=<- \t\n')
 
 
 def test_steps_refuse_what_they_do_not_know() -> None:

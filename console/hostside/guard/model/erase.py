@@ -104,25 +104,45 @@ def _shown(name: str) -> str:
 
 
 class Eraser:
-    """Erases a tree and tells how far it is of ``total`` bytes."""
+    """Erases what a scan has found, and nothing that came after it. ``total`` are its bytes."""
 
-    def __init__(self, total: int, world: World) -> None:
-        self._total, self._world = total, world
+    def __init__(self, total: int, found: Found, world: World) -> None:
+        self._total, self._found, self._world = total, found, world
         self.done = self._told = 0
         self.files = 0
+        self.strange = 0
         self.punched = True
+        self._seen: set[tuple[int, int]] = set()
+
+    @property
+    def missing(self) -> int:
+        """How many files of the scan were not there any more: somebody has taken them out."""
+        return len(set(self._found.names) - self._seen)
 
     def tree(self, at: int, name: str) -> None:
-        """Overwrite and unlink all of it; what is gone already is gone. Raises Refused, OSError."""
+        """Overwrite and unlink all of it; what is gone already is gone, and what is none of it is
+        left and counted. Raises Refused, OSError."""
         for folder, part, status in each(at, name, mount_id(at)):
+            if (status.st_dev, status.st_ino) not in self._found.inodes:
+                self.strange += 1
+                continue
             if stat.S_ISREG(status.st_mode):
                 self.file(folder, part, status)
             self._world.mark("destroy.unlink")
-            if stat.S_ISDIR(status.st_mode):
-                os.rmdir(part, dir_fd=folder)
-            else:
+            if not stat.S_ISDIR(status.st_mode):
                 os.unlink(part, dir_fd=folder)
+            elif not self._emptied(folder, part):
+                continue
             os.fsync(folder)
+
+    def _emptied(self, at: int, name: str) -> bool:
+        try:
+            os.rmdir(name, dir_fd=at)
+        except OSError as error:
+            if error.errno == errno.ENOTEMPTY and self.strange:
+                return False
+            raise
+        return True
 
     def file(self, at: int, name: str, status: os.stat_result) -> None:
         """Overwrite one regular file, drop it from the page cache, and give its blocks back."""
@@ -135,6 +155,7 @@ class Eraser:
             found = os.fstat(handle)
             if (found.st_dev, found.st_ino) != (status.st_dev, status.st_ino):
                 raise Refused("path", f"{_shown(name)} was replaced while it was looked at")
+            self._seen.add((found.st_dev, found.st_ino))
             for start, end in _extents(handle, found.st_size):
                 self._random(handle, start, end)
             os.fdatasync(handle)

@@ -95,7 +95,11 @@ def isolate(params: dict[str, Any], plan: dict[str, Any], world: World) -> dict[
             f"the address is a lease that ends in {lease} s, and the policy names no DHCP server:"
             " after that the host cannot be reached"
         )
-    residual.append("ARP and neighbour discovery themselves can carry a few bytes")
+    residual += [
+        "who may send raw frames reaches hosts on the same link by about 32 bytes in each frame of"
+        " ARP or neighbour discovery, and management by packets that look like those of sshd",
+        "resets to anywhere: 1000, then one each second, with about 30 bytes in each header",
+    ]
     lost = net_residual.tunnels(world, args["mgmt"])
     change = text(args, args["interfaces"], args["armed_s"])
     return {

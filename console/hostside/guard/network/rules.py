@@ -20,9 +20,15 @@ ISOLATE, L2, INBOUND = "watchfloor", "watchfloor_l2", "watchfloor_inbound"
 SOURCE = "watchfloor_source"
 OURS = (ISOLATE, L2, INBOUND, SOURCE)
 GRACE_S = 2  # the guard gives up first, and a confirmation never comes after the kernel did
-RST_BYTES = 100  # a reset with options; a longer one carries something out
-ARP_BYTES = 64
-ND = "{ nd-router-solicit, nd-router-advert, nd-neighbor-solicit, nd-neighbor-advert }"
+ND = "{ nd-router-advert, nd-neighbor-solicit, nd-neighbor-advert }"
+ND_IN = 1500  # bytes of a router's advertisement with all its options
+ASKED, TOLD = "nd-router-solicit", "{ nd-neighbor-solicit, nd-neighbor-advert }"
+NEAR = "fe80::/10, ff02::/16"  # addresses that no router passes on
+WIRE = (14, 18)  # an Ethernet header, and one that has its tag (VLAN) by then
+RESETS = "limit rate 1/second burst 1000 packets"  # of what is ended when it begins; then few
+# A reset as the kernel sends it: (words of the TCP header, whole length in IPv4 and in IPv6). One
+# that is longer, or has other options than a time stamp alone, carries something out.
+RST = ((5, "", 40, 60), (8, "@th,160,32 0x0101080a ", 52, 72))
 MAX_INTERFACES = 64
 
 _HOOK = "type filter hook {0} priority {1}; policy accept;"
@@ -102,7 +108,7 @@ def isolation(args: dict[str, Any], present: list[str], seconds: int) -> str:
     inbound = [
         'iif "lo" accept',
         *(f"{word} saddr {those} tcp dport {port} accept" for word, those in families(mgmt)),
-        f"ip6 hoplimit 255 icmpv6 type {ND} accept",
+        f"ip6 hoplimit 255 icmpv6 type {ND} meta length <= {ND_IN} accept",
         "icmp type destination-unreachable icmp code frag-needed accept",
         "icmpv6 type packet-too-big accept",
         *dhcp_in,
@@ -110,7 +116,7 @@ def isolation(args: dict[str, Any], present: list[str], seconds: int) -> str:
     ]
     outbound = [
         'oif "lo" accept',
-        *_leaving(mgmt, port, 0),
+        *_leaving(mgmt, port, (0,)),
         *dhcp_out,
         *([] if args["destroy"] else ["meta l4proto tcp reject with tcp reset"]),
         "drop",
@@ -135,13 +141,33 @@ def isolation(args: dict[str, Any], present: list[str], seconds: int) -> str:
     return text
 
 
-def _leaving(mgmt: list[net.Network], port: int, link: int) -> list[str]:
-    """What may leave, at both hooks; ``link`` is the length of the header below IP."""
+def _leaving(mgmt: list[net.Network], port: int, links: tuple[int, ...]) -> list[str]:
+    """What may leave, at both hooks; ``links`` are lengths that the header below IP may have."""
+    here = ", ".join([NEAR, *(str(one) for one in mgmt if one.version == 6)])
+    found = "ip6 hoplimit 255 ip6 daddr {0} icmpv6 type {1} icmpv6 code 0 meta length {2} accept"
     return [
         *(f"{word} daddr {those} tcp sport {port} accept" for word, those in families(mgmt)),
-        f"ip6 hoplimit 255 icmpv6 type {ND} accept",
-        f"tcp flags & rst == rst meta length <= {RST_BYTES + link} accept",
+        found.format("{ " + NEAR + " }", ASKED, _lengths((48, 56), links)),
+        found.format("{ " + here + " }", TOLD, _lengths((64, 72, 80), links)),
+        *resets(links),
     ]
+
+
+def resets(links: tuple[int, ...] = (0,)) -> list[str]:
+    """Resets that carry nothing, no more of them than ends connections at the other end."""
+    lines = []
+    for words, options, four, six in RST:
+        flags = f"tcp flags & (fin | syn | rst | psh | urg) == rst tcp doff {words} {options}"
+        lines += [
+            f"ip length {four} {flags}meta length {_lengths((four,), links)} {RESETS} accept",
+            f"ip6 length {six - 40} ip6 nexthdr tcp {flags}"
+            f"meta length {_lengths((six,), links)} {RESETS} accept",
+        ]
+    return [line.replace("  ", " ") for line in lines]
+
+
+def _lengths(bare: tuple[int, ...], links: tuple[int, ...]) -> str:
+    return "{ " + ", ".join(str(size + at) for size in bare for at in links) + " }"
 
 
 def _egress(
@@ -153,8 +179,9 @@ def _egress(
     hook = f"type filter hook egress devices = {devices} priority -310; policy accept;"
     _, dhcp_out = _dhcp(args["dhcp"])
     rules = [
-        f"meta protocol arp arp operation {{ request, reply }} meta length <= {ARP_BYTES} accept",
-        *_leaving(mgmt, port, 18),
+        "meta protocol arp arp operation { request, reply } arp hlen 6 arp plen 4"
+        f" meta length {_lengths((28,), WIRE)} accept",
+        *_leaving(mgmt, port, WIRE),
         *dhcp_out,
         "drop",
     ]
@@ -198,7 +225,7 @@ def inbound(args: dict[str, Any], seconds: int) -> str:
     outgoing = [
         'oif "lo" accept',
         *(f"{word} daddr {those} accept" for word, those in families(mgmt)),
-        f"tcp flags & rst == rst meta length <= {RST_BYTES} accept",
+        *resets(),
         f"{protocols} sport {listed} drop",
     ]
     # A published port of a container is translated before the forward hook: there the connection

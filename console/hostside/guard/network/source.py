@@ -7,7 +7,7 @@ is dead-man and expiry in one. Sets of single prefixes cannot overlap, unlike se
 from __future__ import annotations
 
 from . import net
-from .rules import RST_BYTES, SOURCE
+from .rules import SOURCE, resets
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -82,8 +82,7 @@ def block(one: net.Network, seconds: int, listing: list[Any]) -> str:
     for name in names:
         kind = "ipv4_addr" if name.startswith("v4") else "ipv6_addr"
         lines.append(f"add set inet {SOURCE} {name} {{ type {kind}; flags timeout; }}")
-    reset = f"tcp flags & rst == rst meta length <= {RST_BYTES} accept"
-    lines.append(f"add rule inet {SOURCE} output {reset}")
+    lines += [f"add rule inet {SOURCE} output {reset}" for reset in resets()]
     for name in names:
         for hook in _HOOKS:
             lines.append(f"add rule inet {SOURCE} {hook} {_match(name, hook)} drop")

@@ -159,21 +159,24 @@ def overwrite(args: dict[str, Any], world: World) -> dict[str, Any]:
     path = world.path(args["path"])
     folder, name = os.path.split(path)
     with Folder(folder) as at:
-        if not _is(entry(begun(args), at), args):
+        if _is(entry(begun(args), at), args):
+            found = erase.scan(at, begun(args))  # the rest of an earlier run
+            _no_names(found, args, world)
+        else:
             if not _is(entry(hidden(args), at), args):
                 if entry(name, at) is None:
                     return _before(args, at, world)
                 _hide(args, at, path, world)
             world.mark("destroy.hidden")
             # Nobody can find it any more; who was quicker than the new name is seen now.
-            in_use(erase.scan(at, hidden(args)), at, os.path.join(folder, hidden(args)), world)
+            found = _signed(at, hidden(args), args, world)
+            in_use(found, at, os.path.join(folder, hidden(args)), world)
             os.rename(hidden(args), begun(args), src_dir_fd=at, dst_dir_fd=at)
             os.fsync(at)
             world.mark("destroy.begun")
-        found = erase.scan(at, begun(args))
         unseen = in_use(found, at, os.path.join(folder, begun(args)), world)
         under = medium.under(at, world)
-        eraser = erase.Eraser(args["bytes"], world)
+        eraser = erase.Eraser(args["bytes"], found, world)
         for handle, other, inode in _also(args, world):
             # After a run that was cut short, the name may be that of a new file by now.
             if inode in found.inodes:
@@ -181,6 +184,7 @@ def overwrite(args: dict[str, Any], world: World) -> dict[str, Any]:
             os.close(handle)
             world.mark("destroy.also")
         eraser.tree(at, begun(args))
+        left = _left(eraser, args)
         words = _trim(under, world)
         world.progress(max(args["bytes"], 1), max(args["bytes"], 1), "bytes overwritten")
         return {
@@ -188,8 +192,24 @@ def overwrite(args: dict[str, Any], world: World) -> dict[str, Any]:
             "files": eraser.files,
             "bytes": eraser.done,
             "discard": words if eraser.punched else f"no holes could be made; {words}",
-            "remains": unseen + medium.keeps(under, world),
+            **({"left": left} if left else {}),
+            "remains": [*([left] if left else []), *unseen, *medium.keeps(under, world)],
         }
+
+
+def _left(eraser: erase.Eraser, args: dict[str, Any]) -> str:
+    """What outlives it because somebody was quicker, in words. Raises Refused where it lies there
+    still, for then nobody may think that the place is empty."""
+    words = []
+    if eraser.missing:
+        words.append(
+            f"A PART IS LEFT: {eraser.missing} files were taken out while it was destroyed, and "
+            "are somewhere else, whole"
+        )
+    if eraser.strange:
+        words.append(f"{eraser.strange} entries were put into it meanwhile, and were not touched")
+        raise Refused("changed", f"{args['path']}: {'; '.join(words)}")
+    return "".join(words)
 
 
 def _before(args: dict[str, Any], at: int, world: World) -> dict[str, Any]:
@@ -213,13 +233,30 @@ def _hide(args: dict[str, Any], at: int, path: str, world: World) -> None:
     model = models.is_current(args["path"], args["root"], world)
     if model:
         raise Refused("running", f"{args['path']} holds the version of {model} that is served")
+    found = _signed(at, name, args, world)
+    in_use(found, at, path, world)
+    os.rename(name, hidden(args), src_dir_fd=at, dst_dir_fd=at)
+    os.fsync(at)
+
+
+def _signed(at: int, name: str, args: dict[str, Any], world: World) -> erase.Found:
+    """What lies there. Raises Refused where it is not what was signed for."""
     found = erase.scan(at, name)
     if (found.files, found.bytes) != (args["files"], args["bytes"]):
         raise Refused("changed", f"{args['path']} has changed since this was signed")
     _all_links(found, args, world)
-    in_use(found, at, path, world)
-    os.rename(name, hidden(args), src_dir_fd=at, dst_dir_fd=at)
-    os.fsync(at)
+    return found
+
+
+def _no_names(found: erase.Found, args: dict[str, Any], world: World) -> None:
+    """Raise Refused where what is left of an earlier run has names that were not signed for: one
+    may have been put into it since."""
+    left = found.elsewhere()
+    for handle, _, inode in _also(args, world):
+        os.close(handle)
+        left[inode] = left.get(inode, 0) - 1
+    if any(count > 0 for count in left.values()):
+        raise Refused("links", f"files in {args['path']} have names that were not signed for")
 
 
 def _all_links(found: erase.Found, args: dict[str, Any], world: World) -> None:
