@@ -1,5 +1,6 @@
 """One question to a guard: the envelope out, the answer read within bounds."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -27,10 +28,10 @@ async def ask(caller: Caller, host: Host, op: str, **fields: Any) -> tuple[dict[
     told = read(answer.data, host.name)
     if told.get("ok") is not True:
         raise ActionError(
-            clean(str(told.get("words") or "refused without a reason"), 400),
+            word(told, "words", 400) or "refused without a reason",
             where=host.name,
-            hint=clean(str(told.get("hint") or ""), 300),
-            rule=clean(str(told.get("rule") or "refused"), 60),
+            hint=word(told, "hint", 300),
+            rule=word(told, "rule", 60) or "refused",
         )
     return told, answer.host_key
 
@@ -49,6 +50,12 @@ def read(data: bytes, host: str) -> dict[str, Any]:
     if not isinstance(told.get("ok"), bool):
         raise ProtocolError("its guard's answer does not say whether it is ok", where=host)
     return told
+
+
+def word(told: Mapping[str, Any], name: str, limit: int) -> str:
+    """A text of an answer, cleaned and bounded; empty where it is none."""
+    value = told.get(name)
+    return clean(value, limit) if isinstance(value, str) else ""
 
 
 def link_words(error: LinkError) -> str:

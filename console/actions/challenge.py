@@ -5,6 +5,7 @@ from typing import Any
 from console.actions import plan
 from console.actions.around import Around, Trusted, rules_for
 from console.actions.ask import ask, link_words
+from console.actions.envelope import END_OF_TIME
 from console.errors import ActionError, KeyFileError, LinkError
 from console.hostside.guard.refused import Refused
 from console.hostside.guard.trust import canonical, documents
@@ -44,6 +45,9 @@ async def challenge(
         return TargetPreview(host=host, trouble=words)
     except Refused as refused:
         return TargetPreview(host=host, trouble=refused.words, hint=refused.hint)
+    except Exception as odd:  # noqa: BLE001,RUF100  # one host's answer, never the console
+        words = f"what its guard answers cannot be judged: {type(odd).__name__}"
+        return TargetPreview(host=host, trouble=words, hint="Look at that host's guard first.")
 
 
 def _before(view: HostView) -> None:
@@ -104,7 +108,8 @@ def _fits(
 ) -> tuple[Trusted, str]:
     """By which rules the host is asked, and its effector. Raises NoTarget where the answer is not
     that of the pinned guard, over the verified connection, under this console's rules."""
-    if type(told.get("now")) is not int or not isinstance(told.get("facts"), dict):
+    now = told.get("now")
+    if type(now) is not int or not 0 < now < END_OF_TIME or not isinstance(told.get("facts"), dict):
         raise NoTarget("its guard's challenge has no time or no facts")
     if told.get("host_id") != view.spec.guard_id:
         raise NoTarget(

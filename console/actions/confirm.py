@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from console.actions.around import Around
-from console.actions.ask import ask, link_words
+from console.actions.ask import ask, link_words, word
 from console.actions.send import Token
 from console.errors import ActionError, LinkError, WatchfloorError
 from console.model.host import Host
@@ -16,6 +16,9 @@ from console.text import clean
 
 PAUSE_S = 1.0
 PAUSE_MOST_S = 5.0
+MOST_S = 3600
+MARGIN_S = 30
+"""For the way there and back, and for clocks that are read in whole seconds."""
 NO_MORE = ("no-request", "already-reverted", "token")
 """Rules of a guard after which asking again changes nothing."""
 
@@ -26,12 +29,15 @@ async def confirm(
     token: Token,
     skew_s: float,
     tell: Callable[[bool, str], None],
+    confirm_s: int = MOST_S,
 ) -> None:
     """Give the token back, over new connections, until it is taken or its deadline has passed.
 
-    ``tell`` is called once: whether it was confirmed, and in words what came of it.
+    ``confirm_s`` is the plan's: what the host calls the deadline is believed only within it, with
+    ``MARGIN_S``. ``tell`` is called once: whether it was confirmed, and in words what came of it.
     """
     pause = PAUSE_S
+    end = around.clock.mono() + confirm_s + MARGIN_S
     why = "it was not tried"
     while True:
         try:
@@ -46,9 +52,12 @@ async def confirm(
         except WatchfloorError as error:
             why = link_words(error) if isinstance(error, LinkError) else clean(str(error), 300)
         else:
-            tell(True, clean(str(told.get("state", "")), 20))
+            tell(True, word(told, "state", 20))
             return
         left = token.until - (around.clock.wall() + skew_s)
+        if left > 0 and around.clock.mono() >= end:
+            tell(False, f"{why}; the plan gives it {confirm_s} s, whatever the host calls its end")
+            return
         if left <= 0:
             tell(False, f"{why}; its deadline has passed, so the host undoes it")
             return
@@ -65,6 +74,6 @@ def _keep(around: Around, host: Host, token: Token) -> int:
 
 def _keep_answer(around: Around, number: int, told: Mapping[str, Any]) -> None:
     if around.witness is not None and number:
-        kept = {key: told[key] for key in ("ok", "id", "state") if key in told}
+        kept = {"ok": True, "id": word(told, "id", 64), "state": word(told, "state", 20)}
         with contextlib.suppress(WatchfloorError):  # it is confirmed all the same
             around.witness.answered(number, msgspec.json.encode(kept))

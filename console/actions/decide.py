@@ -19,6 +19,16 @@ _OPS = {"approval": "decide", "cancel": "cancel", "start": "start", "review": "r
 _FIELD = {"approval": "decision", "cancel": "cancel", "start": "start", "review": "review"}
 
 
+def unseen(views: Sequence[RequestView]) -> tuple[str, ...]:
+    """Targets of the request that none of these views shows, verified.
+
+    A signature under a request counts on every one of its targets, wherever it was looked at.
+    """
+    good = [view for view in views if view.verified]
+    shown = {view.host for view in good}
+    return tuple(dict.fromkeys(name for view in good for name in view.hosts if name not in shown))
+
+
 class Target(msgspec.Struct, frozen=True, kw_only=True):
     """One host where the request waits, as it is seen there."""
 
@@ -28,12 +38,21 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def approval(
-    around: Around, targets: Sequence[Target], approve: bool, comment: str
-) -> dict[str, Any]:
+    around: Around, targets: Sequence[Target], approve: bool, comment: str,
+    not_seen: Sequence[str] = (),
+) -> dict[str, Any]:  # fmt: skip
     """The verdict over all these hosts. Raises ActionError where one of them must not be decided.
 
-    Whatever a face has shown, what is not verified here and now is not signed.
+    Whatever a face has shown, what is not verified here and now is not signed. ``not_seen`` are
+    the targets that are not seen here, beyond those which the person has accepted as that.
     """
+    if approve and not_seen:
+        raise ActionError(
+            f"is not signed: it would also count on {', '.join(not_seen)}, which is not seen here",
+            where=targets[0].view.id[:12],
+            hint="Wait until each shows it, or accept that: --also-unseen, or the second line.",
+            rule="unseen",
+        )
     for target in targets:
         view = target.view
         if view.why_not_verified or not view.verified:

@@ -1,10 +1,17 @@
 """A pending request as a host shows it, read within bounds; nothing in it is believed yet."""
 
+from typing import Annotated
+
 import msgspec
 
 from console.errors import ActionError
 
 MAX_DECISIONS = 16
+END_OF_TIME = 253_402_300_800
+"""Seconds since the epoch at the end of the year 9999: no host's clock shows more."""
+MANY = 2**53
+Time = Annotated[float, msgspec.Meta(ge=0, lt=END_OF_TIME)]
+Count = Annotated[int, msgspec.Meta(ge=0, lt=MANY)]
 
 
 class SignedText(msgspec.Struct, frozen=True):
@@ -21,7 +28,7 @@ class Envelope(msgspec.Struct, frozen=True):
     signature: str
     binding: str
     decisions: tuple[SignedText, ...] = ()
-    received: float = 0.0
+    received: Time = 0.0
     state: str = "PENDING"
     preview: dict[str, list[str]] = {}
     same_console: bool = False
@@ -37,13 +44,13 @@ class Active(msgspec.Struct, frozen=True):
     mode: str = ""
     requester: str = ""
     approvers: tuple[str, ...] = ()
-    since: float = 0.0
-    deadline: float = 0.0
-    ttl_until: float = 0.0
+    since: Time = 0.0
+    deadline: Time = 0.0
+    ttl_until: Time = 0.0
     progress: dict[str, object] = {}
     result: dict[str, object] = {}
     holds: bool = True
-    lost: int = 0
+    lost: Count = 0
     same_console: bool = False
     needs: tuple[str, ...] = ()
     why: str = ""
@@ -59,8 +66,8 @@ class State(msgspec.Struct, frozen=True):
     effector: str = ""
     roster: str = ""
     policy: str = ""
-    serials: tuple[int, int] = (0, 0)
-    now: float = 0.0
+    serials: tuple[Count, Count] = (0, 0)
+    now: Time = 0.0
     active: tuple[Active, ...] = ()
     closed: tuple[Active, ...] = ()
     isolation: str = ""

@@ -21,8 +21,14 @@ from console.hostside.guard.trust import canonical, documents
 from console.hostside.guard.trust.policy import Rule
 from console.hostside.guard.trust.words import words
 from console.model.guard import BREAK_GLASS, ONE_THEN_RATIFY, RequestView
+from console.model.words import span
 from console.text import clean
 from console.trust.verify import verify
+
+MAX_SKEW_S = 120.0
+"""Clocks that are further apart hide how old a request is."""
+MAX_FALSE = 24
+"""Signatures of one host that do not hold, verified at one look; each costs a millisecond."""
 
 
 class Seen(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,6 +46,18 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
     builds: Mapping[str, str]
     names: Callable[[str], str]  # host id -> name in the inventory, or the id
 
+    @property
+    def times(self) -> tuple[int, int]:
+        """Now by the host's clock, and by this machine's: a key must hold by both."""
+        return self.now, int(self.now - self.skew_s)
+
+
+class Patience:
+    """How many false signatures of one host are looked into at one look."""
+
+    def __init__(self) -> None:
+        self.left = MAX_FALSE
+
 
 class Judged(msgspec.Struct, frozen=True, kw_only=True):
     """A request and what was found true of it, whoever looks."""
@@ -54,9 +72,10 @@ class Judged(msgspec.Struct, frozen=True, kw_only=True):
     denied_by: tuple[str, ...] = ()
     people: int = 2
     counters: tuple[tuple[str, int], ...] = ()  # key's fingerprint and FIDO counter
+    confirm_s: int = 0
 
 
-def judge(data: bytes, seen: Seen, trusted: Trusted) -> Judged:
+def judge(data: bytes, seen: Seen, trusted: Trusted, patience: Patience | None = None) -> Judged:
     """Read and verify one envelope. Raises ActionError where it cannot even be shown."""
     told = envelope(data)
     try:
@@ -74,7 +93,7 @@ def judge(data: bytes, seen: Seen, trusted: Trusted) -> Judged:
         binding=binding,
     )
     try:
-        return _verified(made, seen, trusted)
+        return _verified(made, seen, trusted, patience or Patience())
     except Refused as refused:
         return msgspec.structs.replace(made, wrong=clean(refused.words, 300))
 
@@ -83,7 +102,7 @@ def _no(words: str) -> Refused:
     return Refused("console", words)
 
 
-def _verified(made: Judged, seen: Seen, trusted: Trusted) -> Judged:
+def _verified(made: Judged, seen: Seen, trusted: Trusted, patience: Patience) -> Judged:
     """All that this console can check. Raises Refused where something does not hold."""
     request, binding = made.request, made.binding
     _right_host(made, seen)
@@ -103,7 +122,8 @@ def _verified(made: Judged, seen: Seen, trusted: Trusted) -> Judged:
         "request",
         trusted,
         rule.require_uv or request["mode"] == BREAK_GLASS,
-        seen.now,
+        seen.times,
+        patience,
     )
     if by.person != request["requester"] or by.fingerprint != request["requester_key"]:
         raise _no("it was signed by somebody else than it names")
@@ -113,7 +133,7 @@ def _verified(made: Judged, seen: Seen, trusted: Trusted) -> Judged:
     ours = plan.plan(request["action"], request["params"], binding["facts"], trusted.policy.doc)
     if plan.digest(ours) != binding["plan"]:
         raise _no("the plan that was signed is not the one that these parameters lead to")
-    approved, denied, counters = _decisions(made, rule, trusted, seen.now)
+    approved, denied, counters = _decisions(made, rule, trusted, seen.times, patience)
     return msgspec.structs.replace(
         made,
         effect=plan.effect(ours, trusted.policy.doc),
@@ -121,6 +141,7 @@ def _verified(made: Judged, seen: Seen, trusted: Trusted) -> Judged:
         denied_by=denied,
         people=rule.people,
         counters=((by.fingerprint, by.counter), *counters),
+        confirm_s=int(ours["confirm_s"]),
     )
 
 
@@ -142,19 +163,59 @@ def _right_host(made: Judged, seen: Seen) -> None:
 
 @functools.lru_cache(maxsize=2048)
 def _cached(
-    text: str, signature: str, kind: str, roster: Any, policy: Any, uv: bool, now: int
+    text: str, signature: str, kind: str, roster: Any, policy: Any, uv: bool, now: int, ticket: Any
 ) -> Any:
-    return verify(text.encode(), signature, kind, roster, policy, uv=uv, now=now)
+    """Who signed, or why it is refused: both are remembered."""
+    if ticket.patience.left <= 0:
+        raise _Impatient
+    try:
+        return verify(text.encode(), signature, kind, roster, policy, uv=uv, now=now)
+    except (Refused, UnicodeEncodeError) as error:
+        ticket.patience.left -= 1
+        words = error.words if isinstance(error, Refused) else "it is no Unicode text"
+        return Refused("signature", words)
 
 
-def _signer(text: str, signature: str, kind: str, trusted: Trusted, uv: bool, now: int) -> Any:
+class _Impatient(Exception):
+    """Too many false signatures at this look: nothing is remembered of this one."""
+
+
+class _Ticket:
+    """Whose patience a verification costs; all of them are alike where results are remembered."""
+
+    def __init__(self, patience: Patience) -> None:
+        self.patience = patience
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Ticket)
+
+    def __hash__(self) -> int:
+        return 0
+
+
+def _signer(
+    text: str, signature: str, kind: str, trusted: Trusted, uv: bool, times: tuple[int, int],
+    patience: Patience,
+) -> Any:  # fmt: skip
     """Who signed. A verification costs milliseconds and a process: the same one is remembered for
-    a minute of the host's clock, as a key may run out."""
-    return _cached(text, signature, kind, trusted.roster, trusted.policy, uv, now // 60 * 60)
+    a minute, as a key may run out. Raises Refused."""
+    by: Any = None
+    for now in dict.fromkeys(at // 60 * 60 for at in times):
+        try:
+            by = _cached(
+                text, signature, kind, trusted.roster, trusted.policy, uv, now, _Ticket(patience)
+            )
+        except _Impatient:
+            raise _no(
+                "this host shows many false signatures; it is looked into bit by bit"
+            ) from None
+        if isinstance(by, Refused):
+            raise Refused(by.rule, by.words)
+    return by
 
 
 def _decisions(
-    made: Judged, rule: Rule, trusted: Trusted, now: int
+    made: Judged, rule: Rule, trusted: Trusted, times: tuple[int, int], patience: Patience
 ) -> tuple[tuple[str, ...], tuple[str, ...], tuple[tuple[str, int], ...]]:
     """Who has approved and denied, by signatures that hold; others are not counted."""
     approved: list[str] = []
@@ -164,7 +225,9 @@ def _decisions(
     for item in made.envelope.decisions:
         try:
             told = documents.approval(item.decision.encode())
-            by = _signer(item.decision, item.signature, "approval", trusted, rule.require_uv, now)
+            by = _signer(
+                item.decision, item.signature, "approval", trusted, rule.require_uv, times, patience
+            )
         except (Refused, UnicodeEncodeError):
             continue
         good = told["request_sha256"] == made.id and told["by"] == by.person != requester
@@ -200,6 +263,8 @@ def request_view(made: Judged, seen: Seen, trusted: Trusted) -> RequestView:
         ),
         people_needed=made.people,
         state=state,
+        asked_at=float(request["not_before"]),
+        confirm_s=made.confirm_s,
         received_at=told.received,
         expires_at=float(request["expires"]),
         skew_s=seen.skew_s,
@@ -227,6 +292,9 @@ def _why_not(made: Judged, seen: Seen, trusted: Trusted) -> str:
         return seen.refusal
     if not seen.live:
         return "the host is not LIVE, so this may no longer be what it has"
+    if abs(seen.skew_s) > MAX_SKEW_S:
+        apart = f"{span(abs(seen.skew_s))} {'ahead of' if seen.skew_s > 0 else 'behind'}"
+        return f"the host's clock is {apart} this machine's: what is old may look new; set it right"
     if not waits:
         return f"it is {clean(made.envelope.state, 20)}"
     if request["requester"] == seen.person:

@@ -66,9 +66,17 @@ def shown(name: str, params: dict[str, Any]) -> tuple[Pair, ...]:
     """Parameters for a person, the most important first. Never raises."""
     try:
         pairs = action(name).say(params)
-    except (Refused, ImportError, KeyError, TypeError, ValueError, AttributeError):
-        pairs = [(key, str(params[key])) for key in sorted(params)]
-    return tuple((clean(str(label), 60), clean(str(value), 500)) for label, value in pairs)
+    except Exception:  # noqa: BLE001,RUF100  # of a state document they may be anything
+        pairs = [(key, params[key]) for key in sorted(params)]
+    return tuple((clean(text(label), 60), clean(text(value), 500)) for label, value in pairs)
+
+
+def text(value: object) -> str:
+    """Whatever a host has sent, as text. Never raises."""
+    try:
+        return str(value)
+    except (ValueError, RecursionError):  # a number of thousands of digits, or too deep
+        return "not shown: too large"
 
 
 def effect(made: Mapping[str, Any], policy: Mapping[str, Any]) -> tuple[str, ...]:
@@ -94,7 +102,7 @@ def host_says(preview: object) -> tuple[Pair, ...]:
     for key, label in _SAYS.items():
         lines = preview.get(key)
         if isinstance(lines, list):
-            out += [(label, clean(str(line), 300)) for line in lines[:MAX_LINES]]
+            out += [(label, clean(text(line), 300)) for line in lines[:MAX_LINES]]
             if len(lines) > MAX_LINES:
                 out.append((label, f"and {len(lines) - MAX_LINES} more"))
     return tuple(out)

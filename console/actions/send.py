@@ -7,7 +7,8 @@ from typing import Any
 import msgspec
 
 from console.actions.around import Around
-from console.actions.ask import ask, link_words
+from console.actions.ask import ask, link_words, word
+from console.actions.envelope import END_OF_TIME
 from console.errors import ActionError, LinkError, WatchfloorError
 from console.model.guard import Outcome
 from console.model.host import Host
@@ -66,15 +67,19 @@ async def send(around: Around, parcel: Parcel, confirm: Callable[[Host, Token], 
     except WatchfloorError as error:
         words = link_words(error) if isinstance(error, LinkError) else clean(str(error), 400)
         return Outcome(host=host, ok=False, id=parcel.id, rule="link", words=words)
+    except Exception as odd:  # noqa: BLE001,RUF100  # one host's answer, never those of others
+        words = f"what its guard answers cannot be judged: {type(odd).__name__}"
+        return Outcome(host=host, ok=False, id=parcel.id, rule="link", words=words)
     token = _token(told, parcel.id)
-    _keep_answer(around, number, {key: told[key] for key in ("ok", "id", "state") if key in told})
+    state = word(told, "state", 20)
+    _keep_answer(around, number, {"ok": True, "id": word(told, "id", 64), "state": state})
     if token is not None:
         confirm(parcel.host, token)
     return Outcome(
         host=host,
         ok=True,
         id=parcel.id,
-        state=clean(str(told.get("state", "")), 20),
+        state=state,
         confirm_until=token.until if token else 0,
     )
 
@@ -85,6 +90,8 @@ def _token(told: Mapping[str, Any], rid: str) -> Token | None:
         return None
     token, until = asked.get("token"), asked.get("until")
     if not isinstance(token, str) or type(until) is not int or len(token) > 200:
+        return None
+    if not 0 < until < END_OF_TIME:
         return None
     return Token(id=rid, token=token, until=until)
 

@@ -8,8 +8,8 @@ import msgspec
 
 from console.actions import plan
 from console.actions.around import Trusted
-from console.actions.envelope import Active, State, state
-from console.actions.pending import Judged, Seen, judge, request_view
+from console.actions.envelope import MANY, Active, State, state
+from console.actions.pending import Judged, Patience, Seen, judge, request_view
 from console.errors import ActionError
 from console.hostside.guard.trust.words import words
 from console.model.guard import ActiveView, GuardDocs, GuardView, Pair, RequestView
@@ -74,11 +74,12 @@ def _requests(
 ) -> tuple[tuple[Judged, ...], tuple[RequestView, ...], str]:
     found: list[Judged] = []
     wrong = ""
+    patience = Patience()
     for kind, _, data in docs.docs:
         if kind != "request":
             continue
         try:
-            made = judge(data, seen, trusted)
+            made = judge(data, seen, trusted, patience)
         except ActionError as error:
             wrong = clean(str(error), 300)
             continue
@@ -118,7 +119,7 @@ def _of_state(told: State, host: HostView, skew: float, eyes: Eyes) -> GuardView
         closed=tuple(_active(item, host.name, skew) for item in told.closed[-MAX_ACTIVE:]),
         isolation=_isolation(told.isolation),
         unreviewed=tuple(
-            (clean(str(item.get("person", "")), 40), clean(str(item.get("id", "")), 64))
+            (clean(plan.text(item.get("person", "")), 40), clean(plan.text(item.get("id", "")), 64))
             for item in told.breakglass[:MAX_ACTIVE]
         ),
         trouble=clean(trouble, 300),
@@ -167,7 +168,7 @@ def _active(item: Active, host: str, skew: float) -> ActiveView:
         skew_s=skew,
         progress_done=_count(progress.get("done")),
         progress_total=_count(progress.get("total")),
-        progress=clean(str(progress.get("words") or ""), 200),
+        progress=clean(plan.text(progress.get("words") or ""), 200),
         result=_pairs(item.result),
         holds=item.holds,
         lost=item.lost,
@@ -184,13 +185,13 @@ def _words(rid: str) -> str:
 
 
 def _count(value: object) -> int:
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else 0
+    return value if type(value) is int and 0 <= value < MANY else 0
 
 
 def _pairs(result: Mapping[str, Any]) -> tuple[Pair, ...]:
     out = []
     for name, value in list(result.items())[:32]:
-        text = value if isinstance(value, str) else json.dumps(value)[:400]
+        text = value if isinstance(value, str) else plan.text(value)
         out.append((clean(str(name), 60), clean(text, 400)))
     return tuple(out)
 

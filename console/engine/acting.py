@@ -62,10 +62,11 @@ class Acting:
         return await self._actions.submit(preview, reason, mode, ask)
 
     async def decide(
-        self, hosts: Sequence[str], request: str, approve: bool, comment: str, ask: Ask
-    ) -> list[Outcome]:
+        self, hosts: Sequence[str], request: str, approve: bool, comment: str, ask: Ask,
+        unseen: Sequence[str] = (),
+    ) -> list[Outcome]:  # fmt: skip
         """Approve or deny by one signature."""
-        return await self._actions.decide(hosts, request, approve, comment, ask)
+        return await self._actions.decide(hosts, request, approve, comment, ask, unseen)
 
     async def cancel(
         self, hosts: Sequence[str], request: str, comment: str, ask: Ask

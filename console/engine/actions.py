@@ -9,14 +9,13 @@ import msgspec
 
 from console.actions import decide, evidence, gate, request
 from console.actions.around import Around, Caller, Trusted, Witness
-from console.actions.confirm import confirm
 from console.actions.offer import offer
-from console.actions.send import AT_ONCE, Parcel, Token, send_all
+from console.actions.send import AT_ONCE, Parcel, send_all
 from console.clock import Clock
+from console.engine.confirming import Confirming
 from console.engine.guards import Guards, Sight
 from console.errors import ActionError
 from console.hostside.guard.actions import NAMES
-from console.model.event import Event
 from console.model.guard import (
     TWO_BEFORE,
     ActionAbout,
@@ -27,12 +26,8 @@ from console.model.guard import (
     Preview,
     RequestView,
 )
-from console.model.host import Host
 from console.model.view import HostView
 from console.trust.sign import Signing
-
-LEAVE_S = 2.0
-"""For a reachability that is being confirmed: without it the host would undo what was approved."""
 
 
 class Parts(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,6 +45,11 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
     others: Mapping[str, Signing] = {}  # who else may sit down at this console, by person
 
 
+def _plans(targets: Sequence[decide.Target]) -> tuple[str, dict[str, int]]:
+    """The action of these targets, and how long each plan waits for a confirmation."""
+    return targets[0].view.action, {each.spec.name: each.view.confirm_s for each in targets}
+
+
 class Actions:
     """The operator's side of guarded actions."""
 
@@ -57,7 +57,9 @@ class Actions:
         self._parts = parts
         self._sight = sight
         self._clock = clock
-        self._confirms: set[asyncio.Task[None]] = set()
+        self._confirming = Confirming(
+            sight.emit, clock, lambda name: self._host(name).clock_skew_s or 0.0
+        )
         self.guards = Guards(
             sight,
             clock,
@@ -229,7 +231,10 @@ class Actions:
             )
             for target in preview.usable
         ]
-        outcomes = await send_all(around, parcels, self._confirming(around, preview.action))
+        plans = {target.host: target.confirm_s for target in preview.usable}
+        outcomes = await send_all(
+            around, parcels, self._confirming.of(around, preview.action, plans)
+        )
         left = [
             Outcome(
                 host=target.host, ok=False, id=made.id, rule="target", words=target.trouble,
@@ -286,16 +291,19 @@ class Actions:
         data, signature = await decide.signed(around, document, uv=uv, now=now, ask=ask)
         specs = [target.spec for target in targets]
         parcels = decide.parcels(data, signature, kind, view.id, specs)
-        return await send_all(around, parcels, self._confirming(around, view.action))
+        return await send_all(around, parcels, self._confirming.of(around, *_plans(targets)))
 
     async def decide(
-        self, hosts: Sequence[str], request: str, approve: bool, comment: str, ask: Ask
-    ) -> list[Outcome]:
-        """Approve or deny by one signature."""
+        self, hosts: Sequence[str], request: str, approve: bool, comment: str, ask: Ask,
+        unseen: Sequence[str] = (),
+    ) -> list[Outcome]:  # fmt: skip
+        """Approve or deny by one signature. ``unseen``: accepted by name though not seen here."""
         around = await self._around()
         await self.guards.look()
         targets = self._targets(hosts, request)
-        document = decide.approval(around, targets, approve, comment)
+        rest = decide.unseen([each for each in self.requests() if each.id == request])
+        rest = tuple(name for name in rest if name not in unseen)
+        document = decide.approval(around, targets, approve, comment, rest)
         return await self._send_document(around, targets, document, ask)
 
     async def cancel(
@@ -340,7 +348,7 @@ class Actions:
         """The texts of a request as a host shows them. Raises ActionError."""
         found = self.guards.envelope(rid)
         if found is None:
-            raise ActionError("no such request waits anywhere", rule="no-request")
+            raise ActionError("no such request waits, verified, anywhere", rule="no-request")
         return {name: getattr(found, name) for name in ("request", "signature", "binding")}
 
     async def send_decision(
@@ -353,38 +361,13 @@ class Actions:
         rid = str(document["request_sha256"])
         targets = self._targets(hosts, rid)
         parcels = decide.parcels(data, signature, kind, rid, [item.spec for item in targets])
-        return await send_all(around, parcels, self._confirming(around, targets[0].view.action))
+        return await send_all(around, parcels, self._confirming.of(around, *_plans(targets)))
 
     # -- afterwards
 
-    def _confirming(self, around: Around, action: str) -> Callable[[Host, Token], None]:
-        """Confirms with what was true when it was sent: nothing may stop that half way."""
-
-        def begin(host: Host, token: Token) -> None:
-            task = asyncio.create_task(self._confirm(around, host, token, action), name="confirm")
-            self._confirms.add(task)
-            task.add_done_callback(self._confirms.discard)
-
-        return begin
-
-    async def _confirm(self, around: Around, host: Host, token: Token, action: str) -> None:
-        skew = self._host(host.name).clock_skew_s or 0.0
-
-        def tell(well: bool, said: str) -> None:
-            kind = "guard.confirmed" if well else "guard.unreachable"
-            facts = {"action": action, "state" if well else "why": said}
-            self._sight.emit(
-                Event(
-                    kind=kind, host=host.name, at=self._clock.wall(), key=token.id, facts=facts
-                )
-            )  # fmt: skip
-
-        await confirm(around, host, token, skew, tell)
-
     async def confirmed(self) -> None:
         """Wait until every reachability is confirmed or given up: before a verb ends."""
-        while self._confirms:
-            await asyncio.gather(*self._confirms, return_exceptions=True)
+        await self._confirming.done()
 
     async def run(self) -> None:
         """Watch the guards until cancelled."""
@@ -392,9 +375,5 @@ class Actions:
 
     async def stop(self) -> None:
         """End what is under way; whoever leaves right after an approval still confirms it."""
-        if self._confirms:
-            await asyncio.wait(self._confirms, timeout=LEAVE_S)
-        for task in list(self._confirms):
-            task.cancel()
-        await asyncio.gather(*self._confirms, return_exceptions=True)
+        await self._confirming.stop()
         await self._parts.caller.close()

@@ -143,10 +143,10 @@ class Guards:
         return clean(host_id, 64)
 
     def envelope(self, rid: str) -> Envelope | None:
-        """A request as some host shows it."""
+        """A request as a host shows it for which it was verified: others show what they like."""
         for looked in self._looked.values():
             for item in looked.judged:
-                if item.id == rid:
+                if item.id == rid and not item.wrong:
                     return item.envelope
         return None
 

@@ -156,9 +156,14 @@ class Guarding(Protocol):
         ...
 
     async def decide(
-        self, hosts: Sequence[str], request: str, approve: bool, comment: str, ask: Ask
-    ) -> list[Outcome]:
-        """Approve or deny a request on these of its hosts by one signature."""
+        self, hosts: Sequence[str], request: str, approve: bool, comment: str, ask: Ask,
+        unseen: Sequence[str] = (),
+    ) -> list[Outcome]:  # fmt: skip
+        """Approve or deny a request on these of its hosts by one signature.
+
+        An approval counts on all targets of the request: it is refused while one of them is not
+        seen here, verified, unless the person has accepted that one by name, in ``unseen``.
+        """
         ...
 
     async def cancel(

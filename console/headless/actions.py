@@ -1,6 +1,8 @@
 """Guarded actions for scripts and plain terminals: what is shown before a signature, and after."""
 
 import asyncio
+import shutil
+import textwrap
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
@@ -22,6 +24,7 @@ from console.model.guard import (
 from console.model.host import HostState
 from console.model.view import HostView
 from console.model.words import span, utc
+from console.text import clean
 
 LOOK_S = 0.05
 SETTLE_S = 0.3
@@ -78,14 +81,46 @@ def pairs(rows: Iterable[Pair], indent: str = "  ") -> Iterator[str]:
         yield f"{indent}{label.ljust(width)}  {value}"
 
 
+def claims(host: str, said: Sequence[Pair]) -> Iterator[str]:
+    """What a host says, so that no line of it can look like one of this console's: each begins
+    with the host's name, and is folded before a terminal would."""
+    width = max(30, min(78, shutil.get_terminal_size().columns - 1))
+    begin = f"  | {clean(host, 16)}: "
+    for label, value in said:
+        words = " ".join(f"{label}: {value}".split())
+        yield from textwrap.wrap(
+            words, width, initial_indent=begin, subsequent_indent=f"{begin}  ",
+            break_on_hyphens=False,
+        )  # fmt: skip
+
+
+def asked(view: RequestView, now: float) -> str:
+    """When it was asked for, by what was signed; how far off by this machine's clock alone, so that
+    a host which sets its clock back does not make it look new."""
+    if not view.asked_at:
+        return "unknown"
+    away = span(max(0.0, now - view.asked_at))
+    words = f"{away} ago, {utc(view.asked_at, '%Y-%m-%d %H:%M:%S')} UTC as it was signed"
+    if abs(view.skew_s) >= 2:
+        words += f"; the host's clock is {view.skew_s:+.0f} s from this machine's"
+    return words
+
+
 def when(at: float, skew_s: float, now: float) -> str:
     """A moment of the host's clock: how far off, UTC and local, and the skew where it shows."""
     here = at - skew_s
     left = here - now
     away = f"in {span(left)}" if left >= 0 else f"{span(-left)} ago"
-    local = time.strftime("%H:%M:%S %Z", time.localtime(here))
+    local = _local(here)
     skew = f"; the host's clock is {skew_s:+.0f} s from this machine's" if abs(skew_s) >= 2 else ""
     return f"{away} ({utc(at)} UTC by the host, {local} here{skew})"
+
+
+def _local(at: float) -> str:
+    try:
+        return time.strftime("%H:%M:%S %Z", time.localtime(at))
+    except (ValueError, OverflowError, OSError):
+        return "--:--:--"
 
 
 def request_lines(view: RequestView, now: float) -> Iterator[str]:
@@ -100,11 +135,12 @@ def request_lines(view: RequestView, now: float) -> Iterator[str]:
     yield from (f"  {line}" for line in view.effect or ("not reckoned: it is not verified",))
     if view.host_says:
         yield "the host says (nothing here can check it):"
-        yield from pairs(view.host_says)
+        yield from claims(view.host, view.host_says)
     approved = ", ".join(view.approved_by) or "nobody yet"
     yield from pairs(
         [
             ("state", f"{view.state}, {view.mode}"),
+            ("asked", asked(view, now)),
             ("expires", when(view.expires_at, view.skew_s, now)),
             ("asked by", f"{view.requester} at {view.workstation or 'an unnamed workstation'}"),
             ("approved by", f"{approved} ({view.people_needed} people are needed)"),
@@ -144,7 +180,7 @@ def preview_lines(made: Preview, now: float) -> Iterator[str]:
         yield from (f"  {line}" for line in target.effect)
         if target.host_says:
             yield f"{target.host} says (nothing here can check it):"
-            yield from pairs(target.host_says)
+            yield from claims(target.host, target.host_says)
     usable = made.usable
     if usable:
         yield f"expires {when(made.expires, usable[0].skew_s, now)}"

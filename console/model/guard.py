@@ -158,8 +158,10 @@ class RequestView(msgspec.Struct, frozen=True, kw_only=True):
     may_be_approved_by: tuple[str, ...] = ()
     people_needed: int = 2
     state: str = "PENDING"
+    asked_at: float = 0.0  # by the signed request itself, on the clock of its hosts
     received_at: float = 0.0
     expires_at: float = 0.0
+    confirm_s: int = 0  # of the plan; 0: nothing is confirmed
     skew_s: float = 0.0
     workstation: str = ""  # where it was signed, by the requester's own word
     same_console: bool = False

@@ -134,9 +134,13 @@ class ActingEngine(StillEngine):
         return await self._answer("submit", hosts, ask, preview.action, mode, reason) + left
 
     async def decide(
-        self, hosts: Sequence[str], request: str, approve: bool, comment: str, ask: Ask
-    ) -> list[Outcome]:
-        return await self._answer("approve" if approve else "deny", hosts, ask, request, comment)
+        self, hosts: Sequence[str], request: str, approve: bool, comment: str, ask: Ask,
+        unseen: Sequence[str] = (),
+    ) -> list[Outcome]:  # fmt: skip
+        more = [f"unseen {name}" for name in unseen]
+        return await self._answer(
+            "approve" if approve else "deny", hosts, ask, request, comment, *more
+        )
 
     async def cancel(
         self, hosts: Sequence[str], request: str, comment: str, ask: Ask

@@ -6,11 +6,13 @@ import msgspec
 
 from console.model.guard import TWO_BEFORE, About, ActiveView, Pair, RequestView
 from console.model.view import FleetSnapshot
-from console.model.words import span
+from console.model.words import span, utc
 from console.tui.meaning.guards import HURRY_S, ends, left
 from console.tui.style.look import Cell, Look
 
 LABEL = 18
+SKEW_S = 5.0
+"""Clocks that differ by less are not told of."""
 GROUPS = ("wants you", "waiting", "applied", "standing", "closed")
 """Order of rows: what this person can do something about first."""
 
@@ -149,6 +151,12 @@ def _people(request: RequestView, look: Look, now: float) -> Iterator[Cell]:
     if request.state in ("PENDING", "APPROVED"):
         yield fact("runs out in", left(until, now), hurry(until, now))
     yield fact("requested by", request.requester)
+    if request.asked_at:
+        date = utc(request.asked_at, "%Y-%m-%d %H:%M:%S")
+        yield fact("asked", f"{span(max(0.0, now - request.asked_at))} ago, {date} UTC as signed")
+    if abs(request.skew_s) >= SKEW_S:
+        words = f"{request.skew_s:+.0f} s from this machine's; times are the host's"
+        yield fact("host's clock", words, "warn")
     yield fact("from", f"{request.workstation} (by their own word)" if request.workstation else "")
     yield fact("approved by", ", ".join(request.approved_by), "ok")
     if request.denied_by:
@@ -213,7 +221,8 @@ def active_page(active: ActiveView, look: Look, now: float) -> Iterator[Cell]:
     if not active.holds:
         yield [(f"  {look.mark('bad')} what was done no longer holds on the host", "bad")]
     if active.progress_total:
-        percent = 100 * active.progress_done / active.progress_total
+        done = min(active.progress_done, active.progress_total)
+        percent = 100 * done / active.progress_total
         yield fact("progress", f"{look.bar(percent, 20)} {percent:.0f}% {active.progress}")
     elif active.progress:
         yield fact("progress", active.progress)

@@ -4,12 +4,19 @@ from collections.abc import Iterator, Sequence
 
 from console.model.guard import BREAK_GLASS, TWO_BEFORE, Draft, Outcome, Preview, TargetPreview
 from console.model.words import utc
-from console.tui.meaning.guarded import claims, dead_man, effect_lines, fact, head, undone, whole_id
+from console.tui.meaning.guarded import (
+    SKEW_S,
+    claims,
+    dead_man,
+    effect_lines,
+    fact,
+    head,
+    undone,
+    whole_id,
+)
 from console.tui.meaning.guards import HURRY_S, left
 from console.tui.style.look import Cell, Look
 
-SKEW_S = 5.0
-"""Clocks that differ by less are not told of."""
 MODES = {
     TWO_BEFORE: "two people before anything happens",
     "one_then_ratify": "it is applied at once, and undone unless another person ratifies it",
