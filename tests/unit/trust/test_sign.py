@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
+import socket
 import stat
+import sys
 from pathlib import Path
 
 import pytest
@@ -177,3 +180,89 @@ async def test_the_helper_passes_one_question_and_one_answer() -> None:
         answer(taken[1], None)
         await refused.communicate()
         assert refused.returncode == 1
+
+
+def helper_in_use() -> Path:
+    """The helper that ssh-keygen, a grandchild of this process, was told to ask by."""
+    todo = [os.getpid()]
+    while todo:
+        folder = Path(f"/proc/{todo.pop()}")
+        for word in (folder / "environ").read_bytes().split(b"\0"):
+            if word.startswith(b"SSH_ASKPASS=") and b"/watchfloor-ask-" in word:
+                return Path(os.fsdecode(word.partition(b"=")[2]))
+        for task in (folder / "task").iterdir():
+            todo += map(int, (task / "children").read_text().split())
+    raise AssertionError("nobody asks")
+
+
+async def test_a_stranger_at_the_socket_is_asked_nothing_and_told_nothing(tmp_path: Path) -> None:
+    """Another process of this user, even one that runs our own helper. Threats: 92."""
+    key = make_key(tmp_path / "key", passphrase="correct horse")
+    prompts: list[Prompt] = []
+    spy = socket.socket(socket.AF_UNIX)
+    spy.settimeout(20)
+    runs: list[asyncio.subprocess.Process] = []
+
+    async def ask(prompt: Prompt) -> str | None:
+        prompts.append(prompt)
+        if len(prompts) == 1:
+            helper = helper_in_use()
+            spy.connect(str(helper.with_name("s")))
+            spy.sendall(b"Enter PIN for ED25519-SK key: ")
+            spy.shutdown(socket.SHUT_WR)
+            runs.append(await asyncio.create_subprocess_exec(
+                helper, "Enter PIN: ", env={}, stdout=-1, stderr=-1
+            ))  # fmt: skip
+        return "correct horse"
+
+    with spy:
+        signing = KeyFileSigning(str(key.path))
+        assert sshsig.parse(await signing.sign(NAMESPACE, DOCUMENT, ask)).blob == signing.blob
+        with contextlib.suppress(ConnectionError):
+            assert spy.recv(4096) == b""
+    out, _ = await runs[0].communicate()
+    assert (out, runs[0].returncode) == (b"", 1)
+    assert len(prompts) == 1, "only ssh-keygen's question reached the person"
+
+
+_GREEDY = """\
+#!{python} -ISB
+import socket
+for _ in range(2):
+    with socket.socket(socket.AF_UNIX) as line:
+        line.connect({path!r})
+        try:
+            line.sendall(b"PIN")
+            line.shutdown(socket.SHUT_WR)
+            print(line.recv(99), flush=True)
+        except ConnectionError:
+            print("refused", flush=True)
+"""
+
+
+def make_greedy(helper: Path) -> None:
+    """One that asks twice in place of the helper."""
+    text = _GREEDY.format(python=os.path.realpath(sys.executable), path=f"{helper.parent}/s")
+    helper.write_text(text)
+
+
+async def test_a_child_is_answered_once_and_nobody_else_s_child_is() -> None:
+    """Threats: 92."""
+    with Askpass() as askpass:
+        helper = Path(askpass.program)
+        other = await asyncio.create_subprocess_exec("/bin/sleep", "100")
+        asks = await asyncio.create_subprocess_exec(helper, "PIN", env={}, stdout=-1, stderr=-1)
+        assert await asyncio.to_thread(askpass.take, other.pid) is None
+        assert (await asks.communicate())[0] == b""
+        assert asks.returncode == 1
+        other.kill()
+        await other.wait()
+        make_greedy(helper)
+        greedy = await asyncio.create_subprocess_exec(helper, env={}, stdout=-1)
+        taken = await asyncio.to_thread(askpass.take, os.getpid())
+        assert taken is not None
+        answer(taken[1], "1234")
+        assert await asyncio.to_thread(askpass.take, os.getpid()) is None
+        out, _ = await greedy.communicate()
+        assert out.splitlines()[0] == b"b'+1234'"
+        assert out.splitlines()[1] in (b"b''", b"refused")
