@@ -10,6 +10,8 @@ import pytest
 
 from console.demo.fido import FidoKey
 from console.hostside import bundle
+from console.hostside.guard.steps.base import StepFailed
+from console.hostside.guard.steps.trust import Install
 from console.hostside.guard.trust import canonical
 from console.hostside.guard.trust.documents import NAMESPACES
 from tests.support.guardfile import FileHost
@@ -82,6 +84,40 @@ def test_a_payload_that_was_changed_on_the_host(host: Host) -> None:
     path.write_text(json.dumps(kept))
     assert host.decide(rid["id"])["rule"] == "spool-corrupted"
     assert json.loads(Path(host.place.etc, "roster.json").read_bytes())["serial"] == 1
+
+
+def test_the_end_of_one_request_takes_nothing_from_another(host: Host) -> None:
+    data = next_roster(host)
+    given = payload(data, "roster", key_of("alice"), key_of("bob"))
+    one = ask(host, "install-roster", data, given)["id"]
+    host.clock.go(1)
+    two = ask(host, "install-roster", data, given)["id"]
+    assert one != two
+    doc = {"by": "alice", "comment": "", "request_sha256": two}
+    text, signature = host.signed("cancel", "alice", doc)
+    assert host.call("cancel", cancel=text, signature=signature)["state"] == "CLOSED"
+    assert host.decide(one)["state"] == "DONE"
+    assert list(Path(host.place.state, "payload").iterdir()) == []
+
+
+def test_a_later_roster_is_not_taken_back(host: Host) -> None:
+    """The undoing of an install looks first and writes then."""
+    step, world = Install(), host.guard().world
+    one = Path(host.place.etc, "roster.json").read_bytes()
+    sigs = Path(host.place.etc, "roster.sigs")
+    sigs.write_text('{"signatures":["of a later one"]}')
+    sigs.chmod(0o644)
+    args = {"what": "roster", "sha256": "ab" * 32, "former": "cd" * 32}
+    with pytest.raises(StepFailed, match="another one by now"):
+        step.undo(args, {"sigs": ""}, world)
+    args["sha256"] = hashlib.sha256(one).hexdigest()
+    former = Path(host.place.etc, "roster.json.former")
+    former.write_bytes(b"changed")
+    former.chmod(0o644)
+    with pytest.raises(StepFailed, match="was changed meanwhile"):
+        step.undo(args, {"sigs": ""}, world)
+    assert "of a later one" in sigs.read_text()
+    assert Path(host.place.etc, "roster.json").read_bytes() == one
 
 
 def test_a_policy_is_followed_by_the_next(host: Host) -> None:

@@ -26,7 +26,7 @@ from tests.support.guardkit import policy_doc
 
 PEOPLE = st.sampled_from(("alice", "bob", "carol"))
 RULE = {"mode": "one_then_ratify", "people": 2, "require_uv": True, "ttl_s": 0, "ratify_s": 300}
-CONFIRM_S, RATIFY_S, REQUEST_S = 60, 300, 900
+CONFIRM_S, RATIFY_S, REQUEST_S, DAY_S = 60, 300, 900, 86400
 
 
 class Entry:
@@ -66,6 +66,9 @@ class Machine(RuleBasedStateMachine):
         policy = policy_doc(actions={"isolate": RULE}, pending_person=10)
         self.host = Host(self.base, policy=policy)
         self.known: dict[str, Entry] = {}
+        self.alone: dict[str, tuple[str, int]] = {}  # by request: who, and when
+        self.said_no: dict[str, tuple[str, int]] = {}
+        self.reviewed: set[str] = set()
 
     def teardown(self) -> None:
         if hasattr(self, "base"):
@@ -97,10 +100,36 @@ class Machine(RuleBasedStateMachine):
         if self.in_state("APPLIED", "STANDING"):
             assert answer["rule"] == "stands-already", answer
             return
+        if self.of_today(self.alone, by) or self.of_today(self.said_no, by):
+            assert answer["rule"] in ("solo-again", "solo-denied"), answer
+            assert self.of_today(self.said_no, by) or answer["rule"] == "solo-again"
+            return
         assert answer["state"] == "APPLIED", answer
         entry = Entry(by, "APPLIED", self.now, alone=True)
         entry.answer = answer
         self.known[answer["id"]] = entry
+        self.alone[answer["id"]] = (by, self.now)
+
+    def of_today(self, what: dict[str, tuple[str, int]], by: str) -> bool:
+        return any(
+            who == by and self.now < at + DAY_S
+            for rid, (who, at) in what.items()
+            if what is self.said_no or rid not in self.reviewed
+        )
+
+    @rule(by=PEOPLE, data=st.data())
+    def look_at_it(self, by: str, data: st.DataObject) -> None:
+        if not self.alone:
+            return
+        rid = data.draw(st.sampled_from(sorted(self.alone)))
+        who, at = self.alone[rid]
+        doc = {"by": by, "comment": "seen", "request_sha256": rid}
+        text, signature = self.host.signed("review", by, doc)
+        answer = self.host.call("review", review=text, signature=signature)
+        kept = self.now < at + DAY_S or self.now < self.said_no.get(rid, ("", 0))[1] + DAY_S
+        assert answer["ok"] == (by != who and kept), answer
+        if answer["ok"]:
+            self.reviewed.add(rid)  # it may be looked at again, and no longer counts
 
     @rule(by=PEOPLE, data=st.data())
     def ask_for_release(self, by: str, data: st.DataObject) -> None:
@@ -136,8 +165,13 @@ class Machine(RuleBasedStateMachine):
             return
         if verdict == "deny":
             entry.state = "CLOSED" if entry.state == "PENDING" else "REVERTED"
+            if not entry.releases:
+                self.said_no[rid] = (entry.by, self.now)
+            if rid in self.alone:
+                self.alone[rid] = (entry.by, self.now)
         elif ratifies:
             entry.met("ratify")
+            self.alone.pop(rid)
         elif entry.releases:
             entry.state = "DONE"
             self.known[entry.releases].state = "RELEASED"
@@ -162,7 +196,7 @@ class Machine(RuleBasedStateMachine):
         elif entry.state == "REVERTED":
             assert answer["rule"] in ("already-reverted", "no-request")
 
-    @rule(seconds=st.sampled_from((1, 59, 60, 61, 299, 301, 900)))
+    @rule(seconds=st.sampled_from((1, 59, 60, 61, 299, 301, 900, 86_400)))
     def wait(self, seconds: int) -> None:
         self.host.clock.go(seconds)
         for entry in self.known.values():

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from console.hostside.guard import call, commands
 from console.hostside.guard.caller import Caller
 from console.hostside.guard.trust import canonical
 from console.hostside.guard.trust.documents import NAMESPACES
@@ -309,3 +310,38 @@ def test_the_log_and_the_chain_are_told(host: Host) -> None:
     chain = host.call("chain")
     assert [json.loads(each["text"])["serial"] for each in chain["roster"]] == [1]
     assert host.call("status", id=rid)["entry"]["state"] == "STANDING"
+
+
+@pytest.mark.parametrize("op", [[], {}, None, 7, "", "sweep"])
+def test_a_verb_that_is_none(host: Host, op: Any) -> None:
+    """Refused, whatever it is, and no defect."""
+    assert call.answer(host.guard(), {"op": op})["rule"] == "op"
+
+
+def test_a_used_nonce_is_kept_longer_than_the_clock_may_go_back(host: Host) -> None:
+    """Threats: 57, 60."""
+    made = host.request()
+    issued = host.clock.time
+    assert host.call("submit", **made)["ok"]
+    nonce = json.loads(made["binding"])["nonce"]
+    host.clock.go(3600 + 125)
+    g = host.guard()
+    g.nonces.use(f"{host.clock.time:010x}" + "0" * 48, host.clock.time)  # others are forgotten
+
+    host.clock.go(-125)
+    assert host.clock.time - issued == 3600
+    assert Path(host.place.state, "nonces", nonce).exists()
+
+
+def test_a_reset_of_the_clock_lets_no_nonce_of_before_count(host: Host) -> None:
+    """Used ones may be forgotten by then. Threats: 60."""
+    used, waits = host.request(), host.request("bob")
+    assert host.call("submit", **used)["ok"]
+    host.clock.go(7200)
+    assert host.submit("carol")["ok"]  # forgets the used one
+    host.clock.go(-7190)
+    assert host.call("submit", **used)["rule"] == "clock-back"
+    assert call.locked(host.guard(), commands._clock_reset)["ok"]
+    for made in (used, waits):
+        assert host.call("submit", **made)["rule"] == "nonce"
+    assert host.submit("bob")["ok"]

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from console.hostside.guard import actions
 from console.hostside.guard.actions.base import CONTAIN, DESTROY, NEUTRAL, OPEN, Action
 from console.hostside.guard.trust import canonical, floors, policy
 from console.hostside.guard.trust.policy import Policy
@@ -188,6 +189,24 @@ def test_user_verification_is_a_floor_for_what_opens_destroys_or_changes_trust()
     for serious in (RELEASE, DELETE, ROSTER):
         assert found.rule(serious).require_uv
         assert found.rule(serious).modes == ("two_before",)
+
+
+@pytest.mark.parametrize(
+    "name", ["release", "install-roster", "install-guard", "kill-process", "promote-model",
+             "start-service", "restore-firewall"],
+)  # fmt: skip
+def test_only_what_stands_has_a_time_to_end(name: str) -> None:
+    """A release that ends would bring back what was released."""
+    found = guardkit.policy(actions={name: {**RULE, "ttl_s": 600}})
+    assert refused(found.check, [actions.action(name)]).rule == "floor"
+    assert found.rule(actions.action(name)).ttl_s == 0  # one that is in force already
+    guardkit.policy(actions={name: RULE}).check([actions.action(name)])
+
+
+def test_a_containment_may_have_a_time_to_end() -> None:
+    found = guardkit.policy(actions={"isolate": {**RULE, "ttl_s": 600}})
+    found.check([actions.action("isolate")])
+    assert found.rule(actions.action("isolate")).ttl_s == 600
 
 
 def test_people_are_never_fewer_than_the_floor() -> None:

@@ -67,7 +67,8 @@ class Gateway(Step):
         """Write both files and have the gateway read them."""
         if args["key"] not in nginx.declared(args, world):
             raise StepFailed(f"the gateway knows no client {args['key']}: see docs/gateway.md")
-        blocked, rate = before["blocked"], before["per_minute"]
+        stands = nginx.read(args["keys_file"], world)  # the other of block and limit stays
+        blocked, rate = args["key"] in stands.blocked, stands.limited.get(args["key"], 0)
         if args["op"] == "block":
             blocked = True
         else:
