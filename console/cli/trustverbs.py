@@ -61,6 +61,10 @@ def add(sub: Any, kind: str, help_: str, about: str) -> tuple[Any, Any]:
                 help="also ask for it on these hosts, where a second person has to approve it",
             )  # fmt: skip
             each.add_argument("--reason", default="", help="with --on: read by whoever approves")
+            each.add_argument(
+                "--confirm", default="", metavar="TEXT",
+                help="with --on, what would be typed at a terminal",
+            )  # fmt: skip
     check = verb("verify", verify, "verify every link of this console's chain")
     check.add_argument(
         "--host", action="append", default=[], metavar="HOST",
@@ -106,9 +110,8 @@ def begin(args: argparse.Namespace) -> int:
 def show(args: argparse.Namespace) -> int:
     """``show``: a document in words."""
     from console.trust import roster as docs
-    from console.trust.chain import Chain
 
-    found = _document(args.kind, args.file) if args.file else _own(Chain.own(), args.kind)
+    found = _document(args.kind, args.file) if args.file else _own(_chain(args), args.kind)
     if args.document:
         doc = {key: value for key, value in found.doc.items()
                if key not in ("kind", "v", "serial", "prev")}  # fmt: skip
@@ -228,7 +231,7 @@ def _request(args: argparse.Namespace) -> int:
     config = ["--config", str(args.config)] if args.config else []
     asked = parser().parse_args([
         *config, "--hosts", args.on, "actions", "request", f"install-{args.kind}",
-        "--file", str(args.file), "--reason", args.reason,
+        "--file", str(args.file), f"--reason={args.reason}", f"--confirm={args.confirm}",
     ])  # fmt: skip
     run: Any = asked.run
     return int(run(asked))
@@ -236,11 +239,8 @@ def _request(args: argparse.Namespace) -> int:
 
 def verify(args: argparse.Namespace) -> int:
     """``verify``: the whole chain, and what hosts have."""
-    from console.trust.chain import Chain
-
-    chain = Chain.own()
-    trusted = chain.load()
-    current = trusted.roster if args.kind == "roster" else trusted.policy
+    chain = _chain(args)
+    current = _own(chain, args.kind)
     links = chain.links(args.kind)
     told = f"{len(links)} in the chain, all verified"
     _print([f"{args.kind} {current.serial} is in force here, {told}", f"  {current.sha256}"])
@@ -279,9 +279,19 @@ def attest(args: argparse.Namespace) -> int:
     return 0 if verdict.proven else 1
 
 
+def _chain(args: argparse.Namespace) -> "Chain":
+    """This console's own, or that of the demo at which somebody sits."""
+    from console.trust.chain import Chain
+
+    seat = getattr(args, "seat", None)
+    found: Chain = Chain.own() if seat is None else seat.chain
+    return found
+
+
 def _own(chain: "Chain", kind: str) -> "Roster | Policy":
-    trusted = chain.load()
-    return trusted.roster if kind == "roster" else trusted.policy
+    """The one in force, every link verified. A roster stands without a policy."""
+    rosters = chain.rosters()
+    return rosters[-1] if kind == "roster" else chain.policies(rosters)[-1]
 
 
 def _document(kind: str, path: Path) -> "Roster | Policy":
