@@ -1,6 +1,6 @@
 """Real hosts with a guard, enrolled the way an administrator does, and people who sign.
 
-    with GuardLab.booted(tmp, numbers=(21, 22, 23)) as lab:
+    with GuardLab.booted(folder, (24, 25, 26)) as lab:
         answer = lab.call(lab.hosts[0], {"op": "status"}, person="alice")
 
 The people's signing keys are throw-away FIDO keys made in software (``guardkit.key_of``), their
@@ -26,7 +26,6 @@ from tests.support.sshd import KeyPair, make_key
 
 ROOT = Path(__file__).resolve().parents[2]
 PEOPLE = ("alice", "bob", "carol")
-NUMBERS = (21, 22, 23)
 
 
 class GuardLab:
@@ -36,7 +35,8 @@ class GuardLab:
         self, hosts: Sequence[LabHost], folder: Path, *,
         keys: Mapping[str, Mapping[str, Any]] | None = None, **policy: Any,
     ) -> None:  # fmt: skip
-        """``keys`` has further signing keys of people, as a roster lists them."""
+        """``keys`` has further signing keys of people, as a roster lists them; ``policy`` what
+        differs from ``guardkit.policy_doc``."""
         self.hosts = list(hosts)
         self.folder = folder
         self.home = folder / "home"
@@ -58,13 +58,14 @@ class GuardLab:
 
     @classmethod
     @contextlib.contextmanager
-    def booted(
-        cls, folder: Path, numbers: Sequence[int] = NUMBERS, **policy: Any
-    ) -> Iterator[GuardLab]:
-        """Boot and enrol so many hosts. Raises LabUnavailable where there can be none."""
+    def booted(cls, folder: Path, numbers: Sequence[int], **about: Any) -> Iterator[GuardLab]:
+        """Boot and enrol the lab's hosts of these numbers; ``about`` as ``__init__`` takes it.
+
+        Raises LabUnavailable where there can be none.
+        """
         with contextlib.ExitStack() as stack:
             hosts = [stack.enter_context(LabHost(number)) for number in numbers]
-            lab = cls(hosts, folder, **policy)
+            lab = cls(hosts, folder, **about)
             for host in hosts:
                 lab.enroll(host)
             lab.write_config()
@@ -72,15 +73,13 @@ class GuardLab:
 
     # ---- enrolment
 
-    def watchfloor(
-        self, *argv: str, check: bool = False, stdin: str | None = None
-    ) -> subprocess.CompletedProcess[str]:
+    def watchfloor(self, *argv: str) -> subprocess.CompletedProcess[str]:
         """Run the command the way a person would, with nothing of this user."""
         env = {"PATH": os.environ["PATH"], "HOME": str(self.home), "LANG": "C.UTF-8",
                "PYTHONPATH": str(ROOT), "XDG_CONFIG_HOME": str(self.home / "config")}  # fmt: skip
         return subprocess.run(
-            [sys.executable, "-m", "console", *argv], cwd=self.folder, env=env, check=check,
-            capture_output=True, text=True, timeout=300, input=stdin,
+            [sys.executable, "-m", "console", *argv], cwd=self.folder, env=env, check=False,
+            capture_output=True, text=True, timeout=300,
         )  # fmt: skip
 
     def options(self, tier: int = 2) -> list[str]:
@@ -117,11 +116,11 @@ class GuardLab:
         identity = json.loads((host.root / "etc/watchfloor/identity.json").read_text())
         return str(identity["host_id"])
 
-    def write_config(self, person: str = "alice") -> None:
-        """Write the inventory, with ``person`` as the operator, and the list of host keys."""
-        lines = ["workstation = false", f'state_dir = "{self.folder}/state-{person}"', "",
-                 "[operator]", f'person = "{person}"', f'login_key = "{self.logins[person].path}"',
-                 ""]  # fmt: skip
+    def write_config(self) -> None:
+        """Write the inventory, with Alice as the operator."""
+        login = self.logins["alice"].path
+        lines = ["workstation = false", f'state_dir = "{self.folder}/state-alice"', "",
+                 "[operator]", 'person = "alice"', f'login_key = "{login}"', ""]  # fmt: skip
         for host in self.hosts:
             lines += [
                 "[[hosts]]", f'name = "{host.name}"', f'address = "{host.address}"',
@@ -173,11 +172,10 @@ class GuardLab:
         return key_of(person).sign(data, NAMESPACES[kind])
 
     def request(
-        self, host: LabHost, action: str, params: dict[str, Any], person: str = "alice",
-        mode: str = "two_before", reason: str = "a drill in the lab, nothing is wrong",
-    ) -> dict[str, str]:  # fmt: skip
-        """An envelope ``submit`` for one host: challenge asked, bound and signed."""
-        told = self.call(host, {"op": "challenge", "action": action, "params": params}, person)
+        self, host: LabHost, action: str, params: dict[str, Any], mode: str = "two_before"
+    ) -> dict[str, str]:
+        """An envelope ``submit`` of Alice's for one host: challenge asked, bound and signed."""
+        told = self.call(host, {"op": "challenge", "action": action, "params": params})
         assert told["ok"], told
         plan = self._plan(action, params, told)
         binding = canonical.write({
@@ -188,12 +186,13 @@ class GuardLab:
         request = canonical.write({
             "kind": "request", "v": 1, "action": action, "params": params, "mode": mode,
             "context": {"workstation": "lab"}, "not_before": told["now"],
-            "expires": told["now"] + 600, "reason": reason, "requester": person,
-            "requester_key": key_of(person).fingerprint,
+            "expires": told["now"] + 600,
+            "reason": "a drill in the lab, nothing is wrong", "requester": "alice",
+            "requester_key": key_of("alice").fingerprint,
             "targets": [{"host_id": told["host_id"], "bind": canonical.sha256(binding)}],
         })  # fmt: skip
         return {"op": "submit", "request": request.decode(), "binding": binding.decode(),
-                "signature": self.sign(person, "request", request)}  # fmt: skip
+                "signature": self.sign("alice", "request", request)}  # fmt: skip
 
     def _plan(self, action: str, params: dict[str, Any], told: dict[str, Any]) -> str:
         from console.hostside.guard.actions import action as named
