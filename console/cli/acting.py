@@ -7,7 +7,6 @@ import getpass
 import hashlib
 import os
 import sys
-import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ from console.cli.common import ask_on_terminal, configured
 from console.config.loader import Config
 from console.engine.build import local_engine
 from console.engine.session import LocalEngine
-from console.errors import ActionError, UsageError
+from console.errors import UsageError
 from console.headless import actions as lines
 from console.model.guard import Draft, Outcome, Preview, Prompt, RequestView
 from console.text import clean
@@ -51,7 +50,8 @@ def run(args: argparse.Namespace, verb: Verb | None = None) -> int:
 LONGEST = 4096  # characters of a printed line; what a terminal obeys is never printed
 
 
-def _say(text: Iterable[str]) -> None:
+def say(text: Iterable[str]) -> None:
+    """Print these lines as narration."""
     sys.stderr.write("".join(f"{clean(line, LONGEST)}\n" for line in text))
 
 
@@ -64,7 +64,7 @@ async def ask(prompt: Prompt) -> str | None:
     """Answer what ssh-keygen asks for, at the terminal."""
     if prompt.kind in ("pin", "passphrase"):
         return await asyncio.to_thread(_secret, prompt.text)
-    _say([clean(prompt.text, 300)])
+    say([clean(prompt.text, 300)])
     if prompt.kind == "touch":
         await asyncio.Event().wait()  # until the key was touched, which ends this call
     return None
@@ -78,7 +78,7 @@ def _secret(text: str) -> str | None:
         return None
 
 
-def _typed(wanted: str, given: str, what: str, flag: str) -> None:
+def typed(wanted: str, given: str, what: str, flag: str) -> None:
     """Raise UsageError unless ``wanted`` was given by a flag, or is typed at a terminal."""
     if not given:
         if not sys.stdin.isatty():
@@ -92,20 +92,21 @@ def _typed(wanted: str, given: str, what: str, flag: str) -> None:
         raise UsageError(f"nothing was signed: that is not {what}")
 
 
-async def _connect(engine: LocalEngine, hosts: Sequence[str]) -> None:
+async def connect(engine: LocalEngine, hosts: Sequence[str]) -> None:
     """Connect while somebody reads; a terminal that waits for a line lets nothing else go on."""
     if (begun := engine.acting.prepare(hosts)) and sys.stdin.isatty():
         await asyncio.wait(begun, timeout=CONNECT_S)
 
 
-def _target(hosts: Sequence[str]) -> str:
+def target(hosts: Sequence[str]) -> str:
+    """What is typed for these hosts where the risk is high."""
     return hosts[0] if len(hosts) == 1 else f"{len(hosts)} hosts"
 
 
 # -- what waits
 
 
-def _found(engine: LocalEngine, text: str) -> list[RequestView]:
+def found(engine: LocalEngine, text: str) -> list[RequestView]:
     """The request of that id on every host that shows it. Raises UsageError."""
     waits = engine.requests()
     ids = {view.id for view in waits if view.id.startswith(text.lower())}
@@ -144,12 +145,12 @@ async def _list(args: argparse.Namespace, config: Config, engine: LocalEngine) -
     else:
         out(lines.list_lines(hosts, engine.now()))
         if why := engine.may_act():
-            _say([f"nothing can be signed here: {why}"])
+            say([f"nothing can be signed here: {why}"])
     return 0
 
 
 async def _show(args: argparse.Namespace, config: Config, engine: LocalEngine) -> int:
-    views = _found(engine, args.id)
+    views = found(engine, args.id)
     if args.json:
         sys.stdout.write(lines.encode(views))
     else:
@@ -200,11 +201,26 @@ def _payload(file: Path | None) -> tuple[dict[str, Any], object]:
     signatures = {*file.parent.glob(f"{file.name}.*sig"), *([plain] if plain.exists() else [])}
     texts = [read(path).decode("utf-8", "replace") for path in sorted(signatures)]
     if not texts and (about := file.with_suffix(".sigs")).exists():
-        import json
-
-        texts = list(json.loads(read(about)).get("signatures", ()))
+        texts = _signatures(about, read(about))
     payload = {"data": base64.b64encode(data).decode(), "signatures": texts}
     return {"sha256": hashlib.sha256(data).hexdigest()}, payload
+
+
+def _signatures(file: Path, data: bytes) -> list[str]:
+    """What stands in ``FILE.sigs``: ``{"signatures": [texts]}``. Raises UsageError."""
+    import json
+
+    try:
+        texts = json.loads(data)["signatures"]
+        if not all(isinstance(text, str) for text in texts):
+            raise TypeError
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise UsageError(
+            "is no file of signatures",
+            where=str(file),
+            hint="Sign it anew: see docs/guard-enrol.md.",
+        ) from None
+    return list(texts)
 
 
 async def _request(args: argparse.Namespace, config: Config, engine: LocalEngine) -> int:
@@ -214,12 +230,12 @@ async def _request(args: argparse.Namespace, config: Config, engine: LocalEngine
         raise UsageError("no action is named", hint="See `watchfloor actions list --all`.")
     more, payload = _payload(args.file)
     made = await _preview_made(args, config, engine, more)
-    _say(lines.preview_lines(made, engine.now()))
+    say(lines.preview_lines(made, engine.now()))
     draft = engine.draft(made, args.reason, args.mode)
-    _say(lines.draft_lines(draft, args.reason))
-    await _connect(engine, draft.hosts)
-    wanted = _target(draft.hosts)
-    _typed(wanted, args.confirm, f"{wanted!r}", f'--confirm "{wanted}"')
+    say(lines.draft_lines(draft, args.reason))
+    await connect(engine, draft.hosts)
+    wanted = target(draft.hosts)
+    typed(wanted, args.confirm, f"{wanted!r}", f'--confirm "{wanted}"')
     draft, signature = await engine.acting.sign(made, args.reason, args.mode, ask)
     return await _send(args, engine, made, draft, signature, payload)
 
@@ -242,7 +258,7 @@ async def _send(
         import msgspec
 
         save(args.save, msgspec.structs.replace(unfinished, outcomes=tuple(outcomes)))
-    return await _done(args, engine, outcomes)
+    return await done(args, engine, outcomes)
 
 
 async def _resume(args: argparse.Namespace, engine: LocalEngine) -> int:
@@ -251,7 +267,7 @@ async def _resume(args: argparse.Namespace, engine: LocalEngine) -> int:
     before = load(args.resume)
     rest = before.rest
     if not rest.usable:
-        _say(["every host has answered already"])
+        say(["every host has answered already"])
         return lines.code(before.outcomes)
     data = before.request.encode()
     rid = hashlib.sha256(data).hexdigest()
@@ -263,10 +279,11 @@ async def _resume(args: argparse.Namespace, engine: LocalEngine) -> int:
 
     old = [each for each in before.outcomes if each.host not in new]
     save(args.resume, msgspec.structs.replace(before, outcomes=(*old, *outcomes)))
-    return await _done(args, engine, outcomes)
+    return await done(args, engine, outcomes)
 
 
-async def _done(args: argparse.Namespace, engine: LocalEngine, outcomes: Sequence[Outcome]) -> int:
+async def done(args: argparse.Namespace, engine: LocalEngine, outcomes: Sequence[Outcome]) -> int:
+    """Print what came of it, wait for confirmations, and say which exit status that is."""
     if not args.json:
         out(lines.outcome_lines(outcomes))
     before = engine.events(limit=100_000)
@@ -287,99 +304,31 @@ async def _done(args: argparse.Namespace, engine: LocalEngine, outcomes: Sequenc
 # -- deciding
 
 
-async def _chosen(engine: LocalEngine, views: Sequence[RequestView]) -> list[str]:
-    hosts = [view.host for view in views]
-    for view in views:
-        _say(lines.request_lines(view, time.time()))
-    await _connect(engine, hosts)
-    return hosts
-
-
-def _judged(args: argparse.Namespace, views: Sequence[RequestView]) -> None:
-    """A person has compared the words, or types what cannot be typed by habit."""
-    view = views[0]
-    if args.words or not sys.stdin.isatty():
-        _typed(view.words, args.words, "the six words of the request", '--words "..."')
-        return
-    wanted = (
-        _target([each.host for each in views]) if view.about.high_risk else view.words.split()[0]
-    )
-    what = repr(wanted) if view.about.high_risk else "the first of the six words"
-    _typed(wanted, "", what, "--words")
-
-
-async def _decide(args: argparse.Namespace, config: Config, engine: LocalEngine) -> int:
-    views = _found(engine, args.id)
-    hosts = await _chosen(engine, views)
-    if why := next((view.why_not for view in views if view.why_not), ""):
-        raise ActionError(f"nothing was signed: {why}", where=views[0].id[:12], rule="view")
-    _judged(args, views)
-    approve = args.verb == "approve"
-    outcomes = await engine.decide(hosts, views[0].id, approve, args.comment, ask)
-    return await _done(args, engine, outcomes)
-
-
-async def _cancel(args: argparse.Namespace, config: Config, engine: LocalEngine) -> int:
-    views = _found(engine, args.id)
-    hosts = await _chosen(engine, views)
-    return await _done(args, engine, await engine.cancel(hosts, views[0].id, args.comment, ask))
-
-
-async def _start(args: argparse.Namespace, config: Config, engine: LocalEngine) -> int:
-    views = _found(engine, args.id)
-    hosts = await _chosen(engine, views)
-    _judged(args, views)
-    return await _done(args, engine, await engine.begin(hosts, views[0].id, ask))
-
-
 async def _release(args: argparse.Namespace, config: Config, engine: LocalEngine) -> int:
     rid, hosts = known(engine, args.id)
     made = await engine.preview(hosts, "release", {"id": rid})
-    _say(lines.preview_lines(made, engine.now()))
-    await _connect(engine, hosts)
-    wanted = _target([item.host for item in made.usable] or hosts)
-    _typed(wanted, args.confirm, f"{wanted!r}", f'--confirm "{wanted}"')
+    say(lines.preview_lines(made, engine.now()))
+    await connect(engine, hosts)
+    wanted = target([item.host for item in made.usable] or hosts)
+    typed(wanted, args.confirm, f"{wanted!r}", f'--confirm "{wanted}"')
     outcomes = await engine.submit(made, args.comment, "two_before", ask)
-    return await _done(args, engine, outcomes)
+    return await done(args, engine, outcomes)
 
 
 async def _review(args: argparse.Namespace, config: Config, engine: LocalEngine) -> int:
     rid, hosts = known(engine, args.id)
-    await _connect(engine, hosts)
-    return await _done(args, engine, await engine.review(hosts, rid, args.comment, ask))
+    await connect(engine, hosts)
+    return await done(args, engine, await engine.review(hosts, rid, args.comment, ask))
 
 
 # -- files
-
-
-async def _export(args: argparse.Namespace, config: Config, engine: LocalEngine) -> int:
-    from console.actions.files import export
-
-    views = _found(engine, args.id)
-    _say(lines.request_lines(views[0], engine.now()))
-    if not views[0].verified:
-        raise ActionError(f"not exported: {views[0].why_not_verified}", rule="view")
-    person = args.by or config.operator.person
-    if not person:
-        raise UsageError("nobody is named who will sign", hint="Give --by PERSON.")
-    expires = engine.acting.approval_until(views)
-    verdict = "deny" if args.deny else "approve"
-    envelope = engine.acting.envelope(views[0].id)
-    path = export(args.folder, envelope, person, verdict, args.comment, expires)
-    out([
-        f"written: {path}, with request.json, its signature and binding.json to judge it by",
-        f"{person} signs it so, which makes {path.name}.sig:",
-        f"  ssh-keygen -Y sign -n approval-v1@watchfloor -f KEY {path.name}",
-        f"and it is sent by: watchfloor actions import {args.folder}",
-    ])  # fmt: skip
-    return 0
 
 
 async def _import(args: argparse.Namespace, config: Config, engine: LocalEngine) -> int:
     from console.actions.files import decision, kind_of
 
     data, signature = decision(args.file)
-    return await _done(
+    return await done(
         args, engine, await engine.acting.send_decision([], kind_of(data), data, signature)
     )
 
@@ -389,12 +338,7 @@ _VERBS: dict[str, Verb] = {
     "preview": _preview,
     "request": _request,
     "show": _show,
-    "approve": _decide,
-    "deny": _decide,
-    "cancel": _cancel,
-    "start": _start,
     "release": _release,
     "review": _review,
-    "export": _export,
     "import": _import,
 }

@@ -47,13 +47,17 @@ def add(sub: Any) -> None:
         ("release", "ask for the end of what stands; another person approves that"),
         ("review", "sign that you have looked at somebody's break-glass (needs --hosts)"),
     ):
-        _named(verb(name, said), signs=True)
+        named = verb(name, said)
+        _named(named, signs=True)
+        if name == "approve":
+            _unseen(named)
     export = verb("export", "write a request and the decision to be signed elsewhere as files")
     export.add_argument("id", help="id of the request, or its first digits")
     export.add_argument("folder", type=Path, metavar="FOLDER")
     export.add_argument("--by", default="", metavar="PERSON", help="who will sign, else [operator]")
     export.add_argument("--deny", action="store_true", help="a denial instead of an approval")
     export.add_argument("--comment", default="", help="kept in the audit")
+    _unseen(export)
     fetching = verb("fetch", "take the evidence that collect-evidence made, by your signature")
     fetching.add_argument("host", metavar="HOST")
     fetching.add_argument("id", help="id of the request that collected it, or its first digits")
@@ -99,6 +103,13 @@ def _asking(parser: argparse.ArgumentParser, *, signs: bool) -> None:
     )
 
 
+def _unseen(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--also-unseen", action="store_true",
+        help="accept that it counts on targets, too, that do not show the request here",
+    )  # fmt: skip
+
+
 def _named(parser: argparse.ArgumentParser, *, signs: bool) -> None:
     parser.add_argument("id", help="id of the request, or its first digits")
     if not signs:
@@ -122,4 +133,6 @@ def run(args: argparse.Namespace) -> int:
         from console.cli.evidence import fetch
 
         return act(args, fetch)
-    return act(args)
+    from console.cli.deciding import VERBS
+
+    return act(args, VERBS.get(args.verb))

@@ -22,9 +22,9 @@ from console.hostside.guard.trust import canonical
 from console.model.guard import GuardDocs, GuardView, RequestView
 from console.model.host import Host
 from console.ssh.guardcall import Answer
+from console.trust import verify
 from console.tui.meaning.guarded import active_page, request_page
 from console.tui.style.look import Look
-from console.trust import verify
 from tests.support.actionhosts import ISOLATE, Fleet, changed
 from tests.support.guardkit import key_of
 
@@ -72,7 +72,10 @@ def test_numbers_of_a_state_document_are_bounded_where_it_is_read(fleet: Fleet) 
     odd = {
         "deadline": ("1e308", "-1e308", MANY, "1e11"), "since": ("1e300", TOO_MANY),
         "ttl_until": ("1e300", "1e999"), "lost": (MANY,), "result": ('{"a":@}'.replace("@", MANY),),
-        "progress": ('{"done":@,"total":1}'.replace("@", MANY), '{"done":1,"total":@}'.replace("@", TOO_MANY)),
+        "progress": (
+            '{"done":@,"total":1}'.replace("@", MANY),
+            '{"done":1,"total":@}'.replace("@", TOO_MANY),
+        ),
         "params": ('{"mgmt":@}'.replace("@", MANY), '{"mgmt":{"a":1},"confirm_s":[1]}'),
     }  # fmt: skip
     for key, values in odd.items():
@@ -194,7 +197,7 @@ async def test_a_far_deadline_of_a_host_ends_with_the_plan(
     "answer",
     [
         '{"ok":true,"state":@,"id":@,"confirm":{"token":"t","until":@}}'.replace("@", MANY),
-        '{"ok":true,"state":"@","id":{},"confirm":{"token":"t","until":0}}'.replace("@", "A" * 9999),
+        '{"ok":true,"state":"@","id":{},"confirm":{"token":"t","until":0}}'.replace("@", "A" * 999),
         '{"ok":false,"rule":{},"words":[@]}'.replace("@", MANY),
     ],
 )  # fmt: skip

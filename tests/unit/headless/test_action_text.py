@@ -48,7 +48,7 @@ def test_hostile_text_is_printed_as_text(stream: str, monkeypatch: pytest.Monkey
     """
     written = io.StringIO()
     monkeypatch.setattr(f"sys.{stream}", written)
-    (acting.out if stream == "stdout" else acting._say)(told())
+    (acting.out if stream == "stdout" else acting.say)(told())
     shown = written.getvalue()
     assert shown.count(MARKUP) > 20
     assert not hidden(shown)
