@@ -2,7 +2,7 @@
 
 import binascii
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import msgspec
@@ -13,6 +13,10 @@ from console.hostside.guard.audit.log import parse, write
 MAX_LINES = 5_000_000
 MAX_BYTES = 1 << 30
 MAX_FOUND = 50
+MAX_LINE = 400 << 10  # as the guard writes them
+MAX_NUMBER = 2**53
+OWN = frozenset(("boot", "ev", "prev", "rid", "seq", "t"))
+"""Names of fields that every record has."""
 PLAIN = frozenset(("refused", "boot"))
 """Events that change nothing which other records speak of."""
 
@@ -42,7 +46,7 @@ class Walked(msgspec.Struct):
     size: int = 0
     root: bytes = tlog.EMPTY
     roots: dict[int, bytes] = {}
-    records: list[Record] = []  # all but plain ones
+    records: list[Record] = []  # all but plain ones, where nobody takes them as they come
     plain: int = 0
     broken: list[tuple[int, str]] = []  # number of the line, what is wrong with it
     repaired: list[tuple[int, str]] = []  # number of the repairing record, what it closed
@@ -64,6 +68,8 @@ def as_line(text: str) -> bytes:
 
 def read_line(line: bytes) -> dict[str, Any] | None:
     """A line as its record, or None where it is not exactly what a guard writes."""
+    if len(line) > MAX_LINE:
+        return None
     try:
         record = _decode(line)
         if _encode(record) != line:
@@ -73,16 +79,28 @@ def read_line(line: bytes) -> dict[str, Any] | None:
     if type(record) is not dict or not line.isascii():
         return None
     get = record.get
-    if type(get("seq")) is not int or type(get("t")) is not int or type(get("boot")) is not str:
+    seq, t = get("seq"), get("t")
+    if type(seq) is not int or type(t) is not int or type(get("boot")) is not str:
+        return None
+    if not (-1 < seq < MAX_NUMBER and -MAX_NUMBER < t < MAX_NUMBER):
         return None
     if type(get("ev")) is not str or type(get("prev")) is not str or type(get("rid")) is not str:
         return None
     return record
 
 
-def walk(lines: Iterable[bytes], sizes: Iterable[int] = ()) -> Walked:
-    """Check chain and numbers of all lines, and reckon the tree at each of ``sizes``."""
+def walk(
+    lines: Iterable[bytes],
+    sizes: Iterable[int] = (),
+    take: Callable[[Record], None] | None = None,
+) -> Walked:
+    """Check chain and numbers of all lines, and reckon the tree at each of ``sizes``.
+
+    ``take`` is given each record that is not plain as it comes, so that a log need not fit into the
+    memory a second time; without it they are kept in ``records``.
+    """
     found = Walked()
+    take = take or found.records.append
     wanted = set(sizes)
     if 0 in wanted:
         found.roots[0] = tlog.EMPTY
@@ -116,7 +134,7 @@ def walk(lines: Iterable[bytes], sizes: Iterable[int] = ()) -> Walked:
         if record["ev"] in PLAIN:
             found.plain += 1
         else:
-            found.records.append(_record(record))
+            take(_record(record))
     for number, _ in torn:
         _bad(found, number, "is no record: torn by a loss of power, or written by something else")
     found.size, found.root, found.last_t = len(hashes), root(edge), t
@@ -147,5 +165,5 @@ def _closed(
 
 
 __all__ = [
-    "MAX_BYTES", "MAX_LINES", "Record", "Walked", "as_line", "read_line", "walk", "write",
+    "MAX_BYTES", "MAX_LINES", "OWN", "Record", "Walked", "as_line", "read_line", "walk", "write",
 ]  # fmt: skip

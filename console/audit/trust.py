@@ -13,7 +13,7 @@ from console.hostside.guard.actions import action
 from console.hostside.guard.refused import Refused
 from console.hostside.guard.trust import documents
 from console.hostside.guard.trust.people import Roster, usable
-from console.hostside.guard.trust.policy import Policy
+from console.hostside.guard.trust.policy import Policy, Rule
 
 INSTALL = {"roster": "install-roster", "policy": "install-policy"}
 MAX_CHAIN = 512
@@ -35,9 +35,9 @@ class Unproved(Exception):
 class Trust:
     """Roster and policy in force while a log is read.
 
-    ``known`` are digests of rosters and policies that this console accepts by itself; they may
-    stand without the signatures that a successor needs. ``chain`` has what the host or this console
-    keeps of older ones by digest, for a log that does not hold them itself.
+    ``known`` are digests of rosters and policies that this console accepts by itself as the first
+    of a log; each later one needs the signatures of a successor all the same. ``chain`` has what
+    the host or this console keeps of older ones by digest, for a log that does not hold them.
     """
 
     def __init__(
@@ -100,19 +100,30 @@ class Trust:
         signatures = _texts(record.facts.get("signatures"))
         self._install(record.ev, record.text(record.ev), signatures, record.seq, record.t)
 
-    def root_installed(self, kind: str, digest: str, seq: int) -> None:
-        """Root put a roster or policy in place on the host, without signatures. Raises Unproved."""
+    def rule(self, name: str) -> Rule | None:
+        """What the policy in force asks for an action; None where it has no word on it."""
+        try:
+            return self.policy.rule(action(name)) if self.policy is not None else None
+        except Refused:
+            return None
+
+    def root_installed(self, kind: str, digest: str, seq: int) -> bool:
+        """Root put a roster or policy in place on the host, without signatures: whether it took the
+        place of another. Raises Unproved where nobody has it."""
         link = self.chain.get(digest)
         if link is None:
             raise Unproved(
                 f"root installed a {kind} ({digest[:12]}) that neither host nor console has"
             )
-        if digest != self._now(kind):
-            if kind == "roster":
-                self.roster = None
-            else:
-                self.policy = None
-            self._install(kind, link.text, link.signatures, seq, 0)
+        before = self._now(kind)
+        if digest == before:
+            return False
+        if kind == "roster":
+            self.roster = None
+        else:
+            self.policy = None
+        self._install(kind, link.text, link.signatures, seq, 0)
+        return bool(before)
 
     def signed_under(self, both: str, seq: int, at: int) -> None:
         """A request was signed under that roster and policy (128 hex digits). Raises Unproved where
@@ -149,13 +160,12 @@ class Trust:
             new = Roster(data) if kind == "roster" else Policy(data)
         except Refused as refused:
             raise Unproved(f"it is no {kind}: {refused.words}") from None
-        if digest not in self.known:
-            old = self.roster if kind == "roster" else self.policy
-            if old is None:
-                what = f"{kind} of serial {new.serial} ({digest[:12]}): root's own act on the host"
-                self.first.append((seq, what))
-            else:
-                self._follows(old, new, signatures, at)
+        old = self.roster if kind == "roster" else self.policy
+        if old is not None:
+            self._follows(old, new, signatures, at)
+        elif digest not in self.known:
+            what = f"{kind} of serial {new.serial} ({digest[:12]}): root's own act on the host"
+            self.first.append((seq, what))
         if isinstance(new, Roster):
             self.roster = new
         else:

@@ -9,16 +9,19 @@ import msgspec
 
 from console.audit.checkpoint import BadCheckpoint, Checkpoint, read
 from console.audit.compare import sent_and_seen
-from console.audit.lives import Lives
-from console.audit.records import Walked, walk
+from console.audit.lives import CLOCK_BACK, Lives
+from console.audit.records import Record, Walked, walk
 from console.audit.report import Report
 from console.audit.trust import Link
 from console.hostside.guard.trust.sshsig import fingerprint
 from console.store.witness import Seen, Sent
 from console.text import clean
 
-CLOCK_BACK = 120
-"""Seconds that a clock may be set back before the guard locks itself."""
+ORIGIN = "watchfloor/"
+JUDGE_S = 300.0
+"""Seconds of judging one log, far above what an honest one takes."""
+CLOCKS_DIFFER = 3600
+"""Seconds by which the clocks of host and console may differ before it matters here."""
 
 
 class Material(msgspec.Struct, frozen=True):
@@ -32,6 +35,7 @@ class Material(msgspec.Struct, frozen=True):
     checkpoint: bytes = b""
     state: Mapping[str, Any] | None = None
     chain: Mapping[str, Link] = {}  # rosters and policies by sha256
+    fetched: int = 0  # when it came from the host itself; 0: out of a file
 
 
 class Remembered(msgspec.Struct, frozen=True):
@@ -45,6 +49,8 @@ class Remembered(msgspec.Struct, frozen=True):
     requests: Sequence[Seen] = ()
     records: Sequence[Seen] = ()
     rosters: Collection[str] = ()  # digests of rosters and policies that are our own
+    host_id: str = ""  # as the host said at its enrolment
+    replaced: Sequence[str] = ()  # words on each replacement of the pinned key by a person
 
 
 def verify(material: Material, kept: Remembered) -> Report:
@@ -55,21 +61,46 @@ def verify(material: Material, kept: Remembered) -> Report:
     sizes = {c.size for c in kept.checkpoints} | {c.size for _, c in kept.peers}
     if newest is not None:
         sizes.add(newest.size)
-    walked = walk(material.lines, sizes)
+    lives = Lives(kept.rosters, material.chain, _host_id(report, newest, kept))
+    late: list[int] = []  # the first record that came when the time for judging was over
+
+    def take(record: Record) -> None:
+        if late or time.perf_counter() - began > JUDGE_S:
+            late[:] = late or [record.seq]
+        else:
+            lives.take(record)
+
+    walked = walk(material.lines, sizes, take)
+    if late:
+        report.lack(f"records from number {late[0]:,} on are not judged: {JUDGE_S:.0f} s are over")
     report.records = walked.size
+    _pins(report, kept)
     _chain(report, walked)
     _root(report, walked, newest)
     _remembered(report, walked, newest, kept)
-    lives = Lives(kept.rosters, material.chain)
-    for record in walked.records:
-        lives.take(record)
-    lives.end(walked.boots[-1][1] if walked.boots else "")
+    now = max(walked.last_t, material.fetched - CLOCKS_DIFFER)
+    lives.end(walked.boots[-1][1] if walked.boots else "", now)
     _signatures(report, lives, kept)
     sent_and_seen(report, walked, lives, kept.sent, kept.requests, kept.records)
     _time(report, walked)
     _state(report, lives, material.state)
     report.seconds = time.perf_counter() - began
     return report
+
+
+def _host_id(report: Report, newest: Checkpoint | None, kept: Remembered) -> str:
+    """Whose log it has to be: as said at the enrolment, else as in what the host's key signed."""
+    every = [*kept.checkpoints, *([newest] if newest is not None else [])]
+    signed = [c for c in every if c.key == kept.key]
+    names = {c.origin for c in signed or every[-1:]}
+    if kept.host_id:
+        names.add(ORIGIN + kept.host_id)
+    if len(names) > 1:
+        said = ", ".join(sorted(clean(name, 80) for name in names))
+        report.fail(f"the host's key signed logs of different hosts: {said}")
+    if kept.host_id:
+        return kept.host_id
+    return min(names).removeprefix(ORIGIN) if names else ""
 
 
 def _newest(report: Report, material: Material, kept: Remembered) -> Checkpoint | None:
@@ -164,6 +195,11 @@ def _remembered(
         report.lack("no checkpoint of this host was remembered before: nothing to compare with")
     elif good == len(every):
         report.prove(f"{good:,} remembered checkpoints are prefixes of this log")
+
+
+def _pins(report: Report, kept: Remembered) -> None:
+    for words in kept.replaced:
+        report.note(words)
 
 
 def _signatures(report: Report, lives: Lives, kept: Remembered) -> None:

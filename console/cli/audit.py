@@ -1,6 +1,7 @@
-"""``watchfloor audit verify|show|export|checkpoints``: what was done on hosts, and the proof."""
+"""``watchfloor audit verify|show|export|checkpoints|pin``: what was done on hosts, and proof."""
 
 import argparse
+import asyncio
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,11 +11,15 @@ from console.text import clean
 
 if TYPE_CHECKING:
     from console.audit.checkpoint import Checkpoint
+    from console.audit.fetch import Call
     from console.audit.report import Report
     from console.audit.trust import Link
     from console.audit.verify import Material
     from console.config.loader import Config
     from console.store.witness import Witness
+
+READ_IT = "on the host: ssh-keygen -lf FILE, FILE being the public audit key"
+AT_ONCE = 4  # hosts whose logs are read at a time
 
 ABOUT = """\
 Reads the audit log of a host's guard and proves it: that it is whole, that two different people
@@ -66,6 +71,20 @@ def add(sub: Any) -> None:
     )  # fmt: skip
     checkpoints.add_argument("-o", "--output", type=Path, required=True, metavar="FILE")
     checkpoints.set_defaults(run=run_checkpoints)
+    pin = verbs.add_parser(
+        "pin", help="show or set the audit key that is believed of a host",
+        description="Without --fingerprint: what is pinned here, and what the host signs with. "
+        "Exit status 0 where they are one, 1 where not, 3 where none is pinned.",
+    )  # fmt: skip
+    pin.add_argument("host", help="name of the host")
+    pin.add_argument(
+        "--fingerprint", metavar="SHA256:…",
+        help="of the key, as read on the host itself: pin it, if the host signs with it",
+    )  # fmt: skip
+    pin.add_argument(
+        "--replace", action="store_true", help="in the place of another; a trace of it stays"
+    )
+    pin.set_defaults(run=run_pin)
 
 
 def run_verify(args: argparse.Namespace) -> int:
@@ -80,20 +99,54 @@ def run_verify(args: argparse.Namespace) -> int:
     if not names:
         raise UsageError("there are no hosts", hint="`watchfloor config init` writes a beginning")
     peers = [(path.name, seen) for path in args.peers for seen in read_peer(path)]
-    worst = 0
-    for name in names:
-        code = _verify(config, name, args.source, peers, getattr(args, "seat", None))
-        worst = 1 if 1 in (worst, code) else max(worst, code)
-    return worst
+    codes = asyncio.run(_verify_all(config, names, args.source, peers, getattr(args, "seat", None)))
+    return 1 if 1 in codes else max(codes)
 
 
-def _verify(
+async def _verify_all(
     config: "Config",
-    name: str,
+    names: list[str],
     source: Path | None,
     peers: "list[tuple[str, Checkpoint]]",
     seat: Any,
-) -> int:
+) -> list[int]:
+    """The exit status of each. A host that is slow or sends too much keeps no other one waiting."""
+    own = _own_chain(seat)
+    logs = None if source is not None else _Logs(config, names)
+    places, judging = asyncio.Semaphore(AT_ONCE), asyncio.Lock()
+
+    async def one(name: str) -> int:
+        async with places:
+            try:
+                material = await _material(name, source, logs)
+            except UsageError:
+                raise
+            except WatchfloorError as error:
+                return _unread(name, error)
+            async with judging:  # one at a time: it takes a processor and memory
+                report = await asyncio.to_thread(_judged, config, material, peers, own)
+        sys.stdout.write(_said(report))
+        sys.stdout.flush()
+        return report.code
+
+    return await asyncio.gather(*map(one, names))
+
+
+def _unread(name: str, error: WatchfloorError) -> int:
+    # A guard that finds its own log torn or shorter than it was has found something wrong.
+    bad = isinstance(error, ActionError) and error.rule in ("audit-torn", "audit-short")
+    verdict = "SOMETHING IS WRONG" if bad else "NOT PROVED"
+    sys.stdout.write(f"{clean(name)}: {verdict}: its log could not be had\n")
+    sys.stdout.write(f"  {'WRONG' if bad else 'missing':8} {clean(str(error), 400)}\n")
+    return 1 if bad else 3
+
+
+def _judged(
+    config: "Config",
+    material: "Material",
+    peers: "list[tuple[str, Checkpoint]]",
+    own: "dict[str, Link]",
+) -> "Report":
     from contextlib import closing
 
     import msgspec
@@ -101,25 +154,15 @@ def _verify(
     from console.audit.recall import recall, remember
     from console.audit.verify import verify
 
-    try:
-        material = _material(config, name, source)
-    except UsageError:
-        raise
-    except WatchfloorError as error:
-        # A guard that finds its own log torn or shorter than it was has found something wrong.
-        bad = isinstance(error, ActionError) and error.rule in ("audit-torn", "audit-short")
-        verdict = "SOMETHING IS WRONG" if bad else "NOT PROVED"
-        sys.stdout.write(f"{clean(name)}: {verdict}: its log could not be had\n")
-        sys.stdout.write(f"  {'WRONG' if bad else 'missing':8} {clean(str(error), 400)}\n")
-        return 1 if bad else 3
+    host = config.known.get(material.host)
     with closing(_witness(config)) as witness:
-        own = _own_chain(seat)
-        kept = recall(witness, name, peers, own)
+        kept = recall(witness, material.host, peers, own)
+        if host is not None and host.guard_id:
+            kept = msgspec.structs.replace(kept, host_id=host.guard_id)
         material = msgspec.structs.replace(material, chain={**material.chain, **own})
         report = verify(material, kept)
         remember(witness, material, kept, report)
-    sys.stdout.write(_said(report))
-    return report.code
+    return report
 
 
 def _said(report: "Report") -> str:
@@ -144,7 +187,7 @@ def run_show(args: argparse.Namespace) -> int:
     from console.audit.show import lines
     from console.cli.common import configured
 
-    material = _material(configured(args), args.host, args.source)
+    material = _one(configured(args), args.host, args.source)
     count = 0
     for line in lines(material.lines, args.request):
         sys.stdout.write(line + "\n")
@@ -160,7 +203,7 @@ def run_export(args: argparse.Namespace) -> int:
     from console.audit.exchange import write_log
     from console.cli.common import configured, counted
 
-    material = _material(configured(args), args.host, None)
+    material = _one(configured(args), args.host, None)
     write_log(args.output, material)
     sys.stderr.write(
         f"watchfloor: {counted(len(material.lines), 'record')} of {clean(args.host)} in "
@@ -184,6 +227,42 @@ def run_checkpoints(args: argparse.Namespace) -> int:
     count = write_peer(args.output, cosigner(config.state_dir), found)
     sys.stderr.write(f"watchfloor: {counted(count, 'checkpoint')} in {args.output}\n")
     return 0
+
+
+def run_pin(args: argparse.Namespace) -> int:
+    """Show the pinned audit key of a host, or pin the one that a person has read on it."""
+    from contextlib import closing
+
+    from console.audit.fetch import newest
+    from console.cli.common import configured
+    from console.hostside.guard.trust.sshsig import fingerprint
+
+    if args.replace and not args.fingerprint:
+        raise UsageError("--replace needs the fingerprint that you read on the host", hint=READ_IT)
+    config = configured(args)
+    key = asyncio.run(newest(args.host, _Logs(config, [args.host]).call(args.host))).key
+    shown = fingerprint(key)
+    with closing(_witness(config)) as witness:
+        pinned = witness.pinned(args.host)
+        known = fingerprint(pinned[0]) if pinned else ""
+        lines = [
+            f"{clean(args.host)}: signs its audit log with {shown}",
+            f"pinned here: {known} ({pinned[1]})" if pinned else "pinned here: none",
+        ]
+        code = 3 if not pinned else 0 if known == shown else 1
+        if args.fingerprint and args.fingerprint != shown:
+            lines.append(f"not pinned: the host does not sign with {clean(args.fingerprint, 80)}")
+            code = 1
+        elif args.fingerprint and pinned and known != shown and not args.replace:
+            lines.append("not pinned: another key is; --replace puts this one in its place")
+        elif args.fingerprint and known != shown:
+            witness.repin(args.host, key, "person")
+            lines.append(f"pinned now: {shown} (person)")
+            code = 0
+    sys.stdout.write("\n".join(lines) + "\n")
+    if code and not args.fingerprint:
+        sys.stderr.write(f"watchfloor: {READ_IT}, then: audit pin HOST --fingerprint SHA256:…\n")
+    return code
 
 
 def _witness(config: "Config") -> "Witness":
@@ -211,36 +290,62 @@ def _own_chain(seat: Any) -> "dict[str, Link]":
     )
 
 
-def _material(config: "Config", name: str, source: Path | None) -> "Material":
+async def _material(name: str, source: Path | None, logs: "_Logs | None") -> "Material":
     """The log of a host, from a file or from the host itself."""
-    if source is not None:
+    if source is not None or logs is None:
         from console.audit.exchange import read_log
 
-        return read_log(source, name)
-    import asyncio
-
-    from console.actions.ask import ask
+        return read_log(source or Path(), name)
     from console.audit.fetch import fetch
-    from console.cli.common import ask_on_terminal
-    from console.config.layer import nearest
-    from console.ssh.guardcall import GuardCaller
 
-    host = config.known.get(name)
-    if host is None:
-        hint = nearest(name, config.known) or "`watchfloor hosts list` shows all hosts."
-        raise UsageError(f"no host is called {clean(name, 80)!r}", hint=hint)
-    who = config.operator
-    if not who.login_key:
-        raise UsageError(
-            "no login to the guards is set, so their logs cannot be fetched",
-            hint="Set `login_key` in [operator], or name a file: --from FILE.",
+    return await fetch(name, logs.call(name))
+
+
+def _one(config: "Config", name: str, source: Path | None) -> "Material":
+    logs = None if source is not None else _Logs(config, [name])
+    return asyncio.run(_material(name, source, logs))
+
+
+class _Logs:
+    """Asks guards for their logs with the operator's login. Raises UsageError where there is none,
+    or a name is no host's."""
+
+    def __init__(self, config: "Config", names: list[str]) -> None:
+        from console.config.layer import nearest
+        from console.ssh.guardcall import GuardCaller
+
+        for name in names:
+            if name not in config.known:
+                hint = nearest(name, config.known) or "`watchfloor hosts list` shows all hosts."
+                raise UsageError(f"no host is called {clean(name, 80)!r}", hint=hint)
+        who = config.operator
+        if not who.login_key:
+            raise UsageError(
+                "no login to the guards is set, so their logs cannot be fetched",
+                hint="Set `login_key` in [operator], or name a file: --from FILE.",
+            )
+        self._hosts = config.known
+        self._asking = asyncio.Lock()
+        self._said: dict[str, str | None] = {}
+        self._caller = GuardCaller(
+            config.known, user=who.login_user, key=who.login_key, ask_passphrase=self._ask
         )
-    caller = GuardCaller(
-        config.known, user=who.login_user, key=who.login_key, ask_passphrase=ask_on_terminal
-    )
 
-    async def call(envelope: dict[str, Any]) -> dict[str, Any]:
-        fields = {key: value for key, value in envelope.items() if key != "op"}
-        return (await ask(caller, host, envelope["op"], **fields))[0]
+    async def _ask(self, path: str) -> str | None:
+        """One question at a time on the terminal, and each once."""
+        from console.cli.common import ask_on_terminal
 
-    return asyncio.run(fetch(name, call))
+        async with self._asking:
+            if path not in self._said:
+                self._said[path] = await ask_on_terminal(path)
+            return self._said[path]
+
+    def call(self, name: str) -> "Call":
+        """What ``fetch`` calls the guard of a host by."""
+        from console.actions.ask import ask
+
+        async def call(envelope: dict[str, Any]) -> dict[str, Any]:
+            fields = {key: value for key, value in envelope.items() if key != "op"}
+            return (await ask(self._caller, self._hosts[name], envelope["op"], **fields))[0]
+
+        return call

@@ -51,13 +51,36 @@ CREATE TABLE answer (
 CREATE TABLE pin (host TEXT PRIMARY KEY, key BLOB NOT NULL, at REAL NOT NULL, how TEXT NOT NULL);
 CREATE TABLE size (host TEXT PRIMARY KEY, bytes INTEGER NOT NULL);
 """
-_KEEP = "".join(
-    f"CREATE TRIGGER {table}_{verb.lower()} BEFORE {verb} ON {table} "
-    "BEGIN SELECT raise(ABORT, 'evidence is not changed'); END;\n"
-    for table in ("seen", "sent", "answer", "pin")
-    for verb in ("UPDATE", "DELETE")
+_REPIN = """
+CREATE TABLE repin (
+    id INTEGER PRIMARY KEY,
+    host TEXT NOT NULL,
+    key BLOB NOT NULL,
+    at REAL NOT NULL,
+    how TEXT NOT NULL,
+    before BLOB NOT NULL
+);
+"""
+
+
+def _keep(*tables: str) -> str:
+    return "".join(
+        f"CREATE TRIGGER {table}_{verb.lower()} BEFORE {verb} ON {table} "
+        "BEGIN SELECT raise(ABORT, 'evidence is not changed'); END;\n"
+        for table in tables
+        for verb in ("UPDATE", "DELETE")
+    )
+
+
+_STEPS = (_SCHEMA + _keep("seen", "sent", "answer", "pin"), _REPIN + _keep("repin"))
+"""What makes each version of the database out of the one before."""
+_VERSION = len(_STEPS)
+
+
+_PINNED = (
+    "SELECT key, how FROM (SELECT key, how, id FROM repin WHERE host=? "
+    "UNION ALL SELECT key, how, 0 FROM pin WHERE host=?) ORDER BY id DESC LIMIT 1"
 )
-_VERSION = 1
 
 
 class Seen(msgspec.Struct, frozen=True):
@@ -120,8 +143,8 @@ class Witness:
                     where=str(self._path),
                     hint="run the newer version; nothing was changed",
                 )
-            if version == 0:
-                for statement in _statements(_SCHEMA + _KEEP):
+            if version < _VERSION:
+                for statement in _statements("".join(_STEPS[version:])):
                     db.execute(statement)
                 db.execute(f"PRAGMA user_version={_VERSION}")
 
@@ -215,10 +238,10 @@ class Witness:
 
     def pin(self, host: str, key: bytes, how: str) -> bytes:
         """The host's audit key (as an SSH key blob): the one that is pinned, else ``key`` from now
-        on. ``how``: ``first-sight`` or ``enrolled``. Raises StoreError."""
+        on. ``how``: ``first-sight``, ``enrolled`` or ``person``. Raises StoreError."""
         try:
             with self._change() as db:
-                found = db.execute("SELECT key FROM pin WHERE host=?", (host,)).fetchone()
+                found = db.execute(_PINNED, (host, host)).fetchone()
                 if found:
                     return bytes(found[0])
                 db.execute("INSERT INTO pin VALUES (?, ?, ?, ?)", (host, key, time.time(), how))
@@ -228,8 +251,31 @@ class Witness:
 
     def pinned(self, host: str) -> tuple[bytes, str] | None:
         """The pinned audit key and how it came here."""
-        rows = self._read("SELECT key, how FROM pin WHERE host=?", host)
+        rows = self._read(_PINNED, host, host)
         return (bytes(rows[0][0]), str(rows[0][1])) if rows else None
+
+    def repin(self, host: str, key: bytes, how: str) -> None:
+        """Put ``key`` in the place of the pinned one; who pinned what, and when, stays here.
+
+        Raises StoreError.
+        """
+        try:
+            with self._change() as db:
+                found = db.execute(_PINNED, (host, host)).fetchone()
+                if found is None:
+                    db.execute("INSERT INTO pin VALUES (?, ?, ?, ?)", (host, key, time.time(), how))
+                elif bytes(found[0]) != key:
+                    db.execute(
+                        "INSERT INTO repin (host, key, at, how, before) VALUES (?, ?, ?, ?, ?)",
+                        (host, key, time.time(), how, bytes(found[0])),
+                    )
+        except sqlite3.Error as error:
+            raise self._error("cannot be written", error) from None
+
+    def repinned(self, host: str) -> list[tuple[float, bytes, bytes]]:
+        """Every replacement of the pinned key, oldest first: when, key before, key since."""
+        rows = self._read("SELECT at, before, key FROM repin WHERE host=? ORDER BY id", host)
+        return [(float(at), bytes(before), bytes(key)) for at, before, key in rows]
 
     # ---- what this console sends
 

@@ -65,13 +65,14 @@ class Host:
         self.log.append("roster", "", {"roster": self.roster.decode(), "signatures": []})
         self.log.append("policy", "", {"policy": self.policy.decode(), "signatures": []})
 
-    def plan(self, action: str = "isolate", ttl_s: int = 0) -> dict[str, Any]:
-        """A plan as the guard would have rendered it."""
+    def plan(self, action: str = "isolate", ttl_s: int = 0, ends: str = "") -> dict[str, Any]:
+        """A plan as the guard would have rendered it; ``ends`` is the request that it releases."""
+        undo = {"kind": "undo", "args": {"action": "isolate", "id": ends, "kinds": ["nft"]}}
         return {
             "action": action,
             "confirm_s": 120,
             "params": {},
-            "steps": [],
+            "steps": [undo] if ends else [],
             "ttl_s": ttl_s,
             "v": 1,
         }
@@ -83,13 +84,14 @@ class Host:
         mode: str = "two_before",
         ttl_s: int = 0,
         number: int = 0,
+        ends: str = "",
     ) -> tuple[str, str, str]:
         """A signed request, its signature and its binding."""  # fmt: skip
         digest = hashlib.sha256
         binding = canonical.write({
             "kind": "binding", "v": 1, "boot_id": BOOT, "facts": {}, "guard": "a" * 64,
             "host_id": HOST_ID, "host_key": "SHA256:" + "A" * 43, "nonce": f"{number:032x}",
-            "plan": digest(canonical.write(self.plan(action, ttl_s))).hexdigest(),
+            "plan": digest(canonical.write(self.plan(action, ttl_s, ends))).hexdigest(),
             "policy": digest(self.roster).hexdigest() + digest(self.policy).hexdigest(),
         })  # fmt: skip
         text = canonical.write({
@@ -126,9 +128,10 @@ class Host:
         return text
 
     def begin(self, rid: str, action: str = "isolate", ttl_s: int = 0, state: str = "APPLIED",
-              **facts: Any) -> None:  # fmt: skip
+              releases: str = "", **facts: Any) -> None:  # fmt: skip
         """Record an execution."""
-        self.log.append("exec_start", rid, {"plan": self.plan(action, ttl_s), "people": []})
+        plan = self.plan(action, ttl_s, releases)
+        self.log.append("exec_start", rid, {"plan": plan, "people": []})
         self.log.append("exec_end", rid, {"state": state, **facts})
 
     def isolate(self, number: int = 0) -> str:
@@ -142,9 +145,9 @@ class Host:
 
     def release(self, rid: str, number: int = 0) -> str:
         """Carol and Alice end it."""
-        own = self.submit(by="carol", action="release", number=number)
+        own = self.submit(by="carol", action="release", number=number, ends=rid)
         self.decide(own, by="alice")
-        self.begin(own, "release", state="DONE", ends=[rid])
+        self.begin(own, "release", state="DONE", releases=rid, ends=[rid])
         return own
 
     def checkpoint(self) -> bytes:

@@ -176,6 +176,7 @@ def test_an_isolation_with_an_end_may_end(host: Host) -> None:
     rid = host.submit(ttl_s=600)
     host.decide(rid)
     host.begin(rid, ttl_s=600, state="STANDING")
+    host.now += 600
     host.log.append("revert", rid, {"why": "its time is over"})
     host.log.append("undone", rid, {"state": "REVERTED"})
     assert wrong(host) == ""

@@ -254,13 +254,14 @@ def test_only_what_was_proved_is_cosigned_and_the_line_is_the_standards(
 
 def test_nothing_is_cosigned_where_something_was_wrong(host: Host, state: Path) -> None:
     witness = Witness(state)
+    Watch(witness).saw("gpu01", "checkpoint", host.checkpoint())
     host.begin("c" * 64)
     material = host.material()
     kept = recall(witness, "gpu01")
     report = verify(material, kept)
     remember(witness, material, kept, report)
     assert report.code == 1
-    assert [at for _, _, at in provable(witness, "gpu01")] == [0]
+    assert [at for _, _, at in provable(witness, "gpu01")] == [0, 0]
 
 
 def test_the_witness_key_is_made_once_and_private(state: Path) -> None:
