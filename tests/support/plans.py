@@ -33,7 +33,7 @@ POLICY = policy_doc(
 )  # fmt: skip
 SERVED = {
     "files": 12, "from": "1.1", "image": "ghcr.io/x/llama@sha256:" + NEW, "manifest": OLD,
-    "root": "/srv/models", "served": True, "signer": "alice", "size": 140_000_000_000,
+    "root": "/srv/models", "served": True, "signer": "alice", "size": 140_000_000_000, "than": "",
 }  # fmt: skip
 _NET = {"destroy": True, "sshd_port": 22}
 _PATH = "/srv/models/llama/versions/1.0"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .actions.base import Action
+from .refused import Refused
 from .steps.simulated import load
 from .world import Ran, World
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 _SERVED = {
     "files": 4, "from": "2026-09-01", "image": "", "manifest": "5e" * 32, "root": "/srv/models",
     "served": True, "signer": "modelops", "size": 16_060_522_496,
+    "than": "2026-09-01",
 }  # fmt: skip
 _DEFAULT: dict[str, dict[str, Any]] = {
     "isolate": {
@@ -71,9 +73,53 @@ class SimulatedWorld(World):
 
 
 def facts(act: Action, params: dict[str, Any], world: World) -> dict[str, Any]:
-    """From the table of the simulation, else what a plain host would say."""
-    found = load(world).get("facts", {}).get(act.name, _DEFAULT.get(act.name, {}))
-    return dict(found)
+    """From the table of the simulation, else what a plain host would say. Raises Refused where the
+    table tells of ``processes`` or ``models`` and has another one, or none."""
+    table = load(world)
+    if act.name == "kill-process" and "processes" in table:
+        return _process(params, table["processes"])
+    found = dict(table.get("facts", {}).get(act.name, _DEFAULT.get(act.name, {})))
+    if "model" in params and "models" in table:
+        told = _version(params, table["models"])
+        found.update({name: value for name, value in told.items() if name in found})
+    return found
+
+
+def _process(params: dict[str, Any], rows: dict[str, Any]) -> dict[str, Any]:
+    """As the real action judges it. ``rows``: by process id its start in clock ticks since boot,
+    its program, and why it is never ended, empty where it may be."""
+    start, exe, why = rows.get(str(params["pid"]), (-1, "", ""))
+    if start != params["start_time"]:
+        raise Refused(
+            "no-process", f"the process {params['pid']} with that start is not there",
+            f"process {params['pid']} began {start} ticks after the boot" if start >= 0 else
+            "look at the process table again",
+        )  # fmt: skip
+    if why:
+        raise Refused("floor", f"the process {params['pid']} is never ended: {why}")
+    return {} if params["exe"] == exe else {"exe": exe}
+
+
+def _version(params: dict[str, Any], models: dict[str, Any]) -> dict[str, Any]:
+    """What is known of that version. ``models``: by name, ``current`` and the ``versions``, each
+    with its number of files and bytes."""
+    model, version = params["model"], params.get("to", params.get("version"))
+    about = models.get(model)
+    if about is None:
+        raise Refused(
+            "model", f"no model on this host is called {model}",
+            f"there are: {', '.join(sorted(models)) or 'none'}",
+        )  # fmt: skip
+    if version not in about["versions"]:
+        raise Refused(
+            "model", f"the model {model} has no version {version} here",
+            f"there are: {', '.join(sorted(about['versions']))}",
+        )  # fmt: skip
+    files, size = about["versions"][version]
+    served = about["current"]
+    told = {"files": files, "size": size, "from": served, "than": served}
+    # What is taken away may be in use; what is switched to was in use once.
+    return {**told, "served": version == served} if "version" in params else told
 
 
 def preview(

@@ -55,7 +55,7 @@ SHAPES: dict[str, list[dict[str, tuple[Any, ...]]]] = {
     "unit": [
         {"name": ("vllm.service", "triton.service"), "op": ("stop", "start", "restart")},
         {"name": ("vllm.service", "triton.service"), "op": ("harden",),
-         "lines": (["PrivateTmp=yes"], ["ProtectSystem=full"], ["ProtectSystem=strict"])},
+         "lines": (["PrivateTmp=yes"], ["ProtectSystem=strict"], ["ProtectSystem=strict"])},
     ],
     "file": [{"path": (_PLACE.format("vllm"), _PLACE.format("triton")),
               "lines": (["[Service]"], ["[Unit]"])}],

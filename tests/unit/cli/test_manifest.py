@@ -33,7 +33,7 @@ class Keys:
         self.roster = self.etc / "roster.json"
         self.roster.write_bytes(canonical.write(doc))
         self.roster.chmod(0o600)
-        (self.etc / "policy.json").write_bytes(guardkit.policy().data)
+        (self.etc / "policy.json").write_bytes(guardkit.policy(require_uv=False).data)
         self.world = World(Place(str(folder / "base")))
 
 
@@ -61,7 +61,7 @@ def test_the_printed_command_makes_a_signature_that_a_host_believes(
     argv = shlex.split(command.replace("-f KEY", f"-f {keys.file}"))
     subprocess.run(argv, check=True, capture_output=True, cwd="/")
     with Folder(str(version)) as at:
-        found = manifest.trusted(at, "llama", "7", keys.world)
+        found = manifest.trusted(at, "llama", "7", manifest.PROMOTE, keys.world)
         manifest.check(at, found.doc, keys.world.progress)
     assert found.by == "erin"
     assert run(["manifest", "verify", str(version), "--roster", str(keys.roster)]) == 0
@@ -82,7 +82,7 @@ def test_signed_here_with_its_evaluation(
     assert "accuracy_e4 9120 (0.912)\n" in out
     assert "loss -7\n" in out
     with Folder(str(version)) as at:
-        known = manifest.trusted(at, "llama", "7", keys.world)
+        known = manifest.trusted(at, "llama", "7", manifest.PROMOTE, keys.world)
         report = manifest.trusted_evaluation(at, known, keys.world)
     assert report.doc["metrics"] == {"accuracy_e4": 9120, "loss": -7}
 

@@ -107,25 +107,47 @@ def test_no_other_file_is_written(path: str) -> None:
      "ProtectSystem=no", "ProtectHome=false", "NoNewPrivileges=yes\nExecStart=/bin/sh", "[Service]",
      "ReadWritePaths=/a;b", "Environment=LD_PRELOAD=/x", "CapabilityBoundingSet=~CAP_KILL",
      "NoNewPrivileges = yes", "NoNewPrivileges", "", 1, None, "RootDirectory=/x", "PrivateTmp=no",
-     "SystemCallFilter=@system-service\\", "MemoryMax=infinity", "IPAddressDeny="],
+     "SystemCallFilter=@system-service\\", "MemoryMax=infinity", "IPAddressDeny=",
+     "ReadWritePaths=/", "ReadWritePaths=/etc", "ReadWritePaths=/run/systemd", "UMask=0000",
+     "ReadWritePaths=/srv", "ReadWritePaths=/srv/../etc/x", "ReadWritePaths=/run/dbus/x",
+     "ReadWritePaths=/srv/a /etc", "ProtectSystem=yes", "ProtectHome=read-only",
+     "CapabilityBoundingSet=CAP_SYS_ADMIN", "CapabilityBoundingSet=CAP_IPC_LOCK CAP_SYS_PTRACE",
+     "DeviceAllow=/dev/sda rwm", "DeviceAllow=/dev/nvidia0 rwm", "SystemCallFilter=@mount",
+     "RestrictAddressFamilies=AF_PACKET AF_NETLINK", "IPAddressAllow=0.0.0.0/0", "ExecPaths=/",
+     "IPAddressAllow=::/0", "IPAddressAllow=0.0.0.0/1", "UMask=0022"],
 )  # fmt: skip
 def test_a_profile_only_takes_away(line: object) -> None:
-    with pytest.raises(Refused) as refused:
-        sandbox.check([line])
-    assert refused.value.rule == "profile"
+    """Beside everything that an opening line would need, too."""
+    for lines in ([line], [*CLOSED, line]):
+        with pytest.raises(Refused) as refused:
+            sandbox.check(lines)
+        assert refused.value.rule == "profile"
+
+
+CLOSED = [
+    "ProtectSystem=strict", "NoExecPaths=/", "IPAddressDeny=any", "DevicePolicy=closed",
+    "SocketBindDeny=any",
+]  # fmt: skip
+OPENS = [
+    "ReadWritePaths=/srv/models -/run/vllm", "DeviceAllow=/dev/nvidia0 rw", "ExecPaths=/usr /srv/x",
+    "DeviceAllow=char-nvidia rw", "IPAddressAllow=localhost 10.0.0.0/8", "SocketBindAllow=tcp:8000",
+]  # fmt: skip
 
 
 @pytest.mark.parametrize(
     "line",
-    ["NoNewPrivileges=yes", "ProtectSystem=strict", "CapabilityBoundingSet=",
-     "CapabilityBoundingSet=CAP_IPC_LOCK CAP_SYS_NICE", "ReadWritePaths=/srv/models -/run/vllm",
+    [*CLOSED, *OPENS, "NoNewPrivileges=yes", "CapabilityBoundingSet=",
+     "CapabilityBoundingSet=CAP_IPC_LOCK CAP_SYS_NICE",
      "RestrictAddressFamilies=AF_INET AF_UNIX", "SystemCallFilter=~@mount @clock",
-     "DeviceAllow=/dev/nvidia0 rw", "DeviceAllow=char-nvidia rw", "MemoryMax=64G", "UMask=0077",
-     "IPAddressDeny=any", "IPAddressAllow=localhost 10.0.0.0/8", "LimitCORE=0"],
+     "SystemCallFilter=@system-service", "MemoryMax=64G", "UMask=0077", "LimitCORE=0"],
 )  # fmt: skip
 def test_what_a_profile_may_say(line: str) -> None:
-    sandbox.check([line])
+    """What opens a part again is taken beside the line that closes the whole alone."""
+    sandbox.check([*CLOSED, line] if line in OPENS else [line])
     assert sandbox.render([line]).endswith(f"[Service]\n{line}\n".encode())
+    if line in OPENS:
+        with pytest.raises(Refused, match="only taken beside"):
+            sandbox.check([line])
 
 
 KEYS = st.from_regex(r"[a-z0-9][a-z0-9._-]{0,20}", fullmatch=True)

@@ -34,7 +34,7 @@ def quiet(done: int, total: int, words: str) -> None:
 def check(host: Models, version: str) -> str:
     """Verify a version as a step does; who signed."""
     with Folder(str(host.folder(version))) as at:
-        found = manifest.trusted(at, MODEL, version, host.world)
+        found = manifest.trusted(at, MODEL, version, manifest.ROLLBACK, host.world)
         manifest.check(at, found.doc, host.world.progress)
         return found.by
 

@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from console.hostside.guard.actions import quarantine
+from console.hostside.guard.model.folders import Folder
 from console.hostside.guard.steps.base import StepFailed
 from tests.support import modelkit
 from tests.support.guardkit import refused
@@ -145,3 +147,29 @@ def test_a_model_that_is_a_path_is_refused(host: Models, model: str) -> None:
 def test_a_version_that_is_a_link_is_refused(host: Models) -> None:
     host.folder("9").symlink_to("1")
     assert refused(plan, host, "9").rule == "path"
+
+
+def test_a_tree_too_deep_to_look_at_is_put_away_all_the_same(host: Models) -> None:
+    """Its own account may make it as deep as it likes; what was not looked at is said."""
+    at = os.open(host.folder("1"), os.O_RDONLY)
+    for _ in range(1200):
+        os.mkdir("d", dir_fd=at)
+        inner = os.open("d", os.O_RDONLY, dir_fd=at)
+        os.close(at)
+        at = inner
+    os.close(at)
+    told = host.preview("quarantine-model", model=MODEL, version="1")
+    assert any("folders lie more than 32 deep" in line for line in told["residual"])
+    assert Run(plan(host, "1"), host.world).go() == ""
+    subprocess.run(["rm", "-rf", host.base / "srv/models/.quarantine"], check=True)
+
+
+def test_a_file_that_vanishes_meanwhile_stops_no_preview(
+    host: Models, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = os.listdir
+    monkeypatch.setattr(os, "listdir", lambda at: [*real(at), "gone"])
+    with Folder(str(host.folder("1"))) as at:
+        found, lines = quarantine.inodes_below(at)
+    assert len(found) > 4
+    assert "2 entries changed while they were looked at" in lines[0]

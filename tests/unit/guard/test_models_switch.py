@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from console.hostside.guard.actions import action
+from console.hostside.guard.model import models
 from console.hostside.guard.refused import Refused
 from console.hostside.guard.steps import step
 from tests.support import guardkit, modelkit
@@ -132,7 +133,7 @@ def test_no_room_stops_it_before_anything(serving: Models) -> None:
 def test_the_room_that_is_asked_for_grows_with_the_model(serving: Models) -> None:
     facts = {
         "root": "/srv/models", "from": "2", "manifest": "0" * 64, "size": 140 << 30, "files": 9,
-        "image": "", "served": True, "signer": "carol",
+        "image": "", "served": True, "signer": "carol", "than": "2",
     }  # fmt: skip
     plan = action("rollback-model").render({"model": MODEL, "to": "1"}, facts, serving.policy)
     assert plan["steps"][0]["args"]["bytes"] == (140 << 30) // 100
@@ -331,7 +332,7 @@ GOOD: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 SERVED: dict[str, Any] = {
     "files": 1, "from": "2", "image": "", "manifest": "0" * 64, "root": "/srv/models",
-    "served": True, "signer": "carol", "size": 1,
+    "served": True, "signer": "carol", "size": 1, "than": "",
 }  # fmt: skip
 REPORT = {"metrics": {"accuracy": 950_000, "toxicity": 1}, "sha256": "0" * 64, "signer": "bob"}
 TRUE: dict[str, dict[str, Any]] = {
@@ -367,3 +368,64 @@ def test_facts_that_a_host_invents_give_a_plan_or_a_refusal(name: str, data: st.
             step(item["kind"]).check(item["args"])
     except Refused:
         pass
+
+
+class TestWhatWasServedIsTheGuardsOwnRecord:
+    """The account of the model owns its folder, and may let ``current`` lead anywhere."""
+
+    def given_away(self, host: Models, version: str) -> None:
+        """The account lets ``current`` lead to ``version``, in a folder that is its own."""
+        folder = host.base / f"srv/models/{MODEL}"
+        (folder / "current").unlink()
+        (host.folder(version)).mkdir(exist_ok=True)
+        host.link(version)
+        folder.chmod(0o777)
+
+    def test_a_link_that_others_may_change_makes_no_version_an_earlier_one(
+        self, serving: Models
+    ) -> None:
+        serving.version("3", b"never evaluated")
+        self.given_away(serving, "9")
+        found = refused(serving.plan, "rollback-model", model=MODEL, to="3")
+        assert found.rule == "not-earlier"
+
+    def test_nor_after_the_guard_has_served_one(self, serving: Models) -> None:
+        assert Run(serving.plan("rollback-model", model=MODEL, to="1"), serving.world).go() == ""
+        serving.version("3", b"never evaluated")
+        self.given_away(serving, "9")
+        for version in ("3", "2.5"):
+            if version != "3":
+                serving.version(version, b"never evaluated")
+            found = refused(serving.plan, "rollback-model", model=MODEL, to=version)
+            assert found.rule == "not-earlier"
+        # What root had set before the first switch, and what the guard has set, is known.
+        assert serving.plan("rollback-model", model=MODEL, to="2")["steps"]
+
+    def test_a_switch_that_was_undone_leaves_no_record(self, host: Models) -> None:
+        host.version("1", b"one BROKEN")
+        host.version("2", b"two")
+        host.link("2")
+        host.serve(timeout_s=1)
+        plan = host.plan("rollback-model", model=MODEL, to="1")
+        assert Run(plan, host.world).go()
+        assert models.served("/srv/models", MODEL, host.world) == ["2"]
+
+
+def test_documents_of_a_model_are_signed_by_somebody_who_may_approve_them(serving: Models) -> None:
+    """A person who may only ask for an isolation vouches for no version."""
+    serving.sign("1", "dave")
+    found = refused(serving.plan, "rollback-model", model=MODEL, to="1")
+    assert found.rule == "role"
+    assert "dave" in found.words
+
+
+def test_documents_of_a_model_are_signed_with_a_pin_where_the_policy_asks(serving: Models) -> None:
+    """As the rule of the action asks of its approvals."""
+    data = (serving.folder("1") / "MANIFEST.json").read_bytes()
+    signature = guardkit.key_of("carol").sign(data, "manifest-v1@watchfloor", flags=1)
+    (serving.folder("1") / "MANIFEST.json.sig").write_text(signature)
+    found = refused(serving.plan, "rollback-model", model=MODEL, to="1")
+    assert found.rule == "user-verification"
+    rule = {"mode": "two_before", "people": 2, "require_uv": False, "ttl_s": 0, "ratify_s": 300}
+    serving.write(actions={"rollback-model": rule}, require_uv=False)
+    assert serving.plan("rollback-model", model=MODEL, to="1")["steps"]

@@ -35,11 +35,11 @@ class PromoteModel(Action):
     def facts(self, params: dict[str, Any], world: World) -> dict[str, Any]:
         """As for a rollback, and the evaluation report: its digest, signer and metrics."""
         model, version = params["model"], params["version"]
-        found = serving.facts_of(model, version, world)
+        found = serving.facts_of(model, version, self.name, world)
         limits = models.policy_of(world).get("evaluation")
         names = set(limits) if type(limits) is dict else set()
         with Folder(world.path(models.version_folder(found["root"], model, version))) as at:
-            known = manifest.trusted(at, model, version, world)
+            known = manifest.trusted(at, model, version, self.name, world)
             report = manifest.trusted_evaluation(at, known, world)
         found["evaluation"] = {
             "metrics": {

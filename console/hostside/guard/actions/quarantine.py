@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import os
+import stat
 
 from ..model import holders, manifest, models
-from ..model.folders import Folder
+from ..model.folders import Folder, entry
 from ..refused import Refused
 from .base import CONTAIN, Action, exactly
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from ..world import World
 
 MAX_LOOKED_AT = 20_000
+MAX_DEEP = 32
 
 
 class QuarantineModel(Action):
@@ -99,7 +101,7 @@ class QuarantineModel(Action):
         stopped = [step["args"]["name"] for step in plan["steps"] if step["kind"] == "unit"]
         path = world.path(rename["from"])
         with Folder(path) as at:
-            inodes = inodes_below(at)
+            inodes, unseen = inodes_below(at)
             held = holders.holders(inodes, path, world) + holders.mounted(at, path, world)
         effect = [f"{name} is stopped and stays stopped until release" for name in stopped]
         effect += [
@@ -111,7 +113,7 @@ class QuarantineModel(Action):
             residual.append("who has files of it open goes on reading them until it ends")
         return {
             "effect": effect,
-            "residual": residual,
+            "residual": residual + unseen,
             "cut_off": [f"everybody who uses {name}" for name in stopped] + holders.say(held),
             "remains": ["nothing is deleted"],
         }
@@ -121,14 +123,40 @@ class QuarantineModel(Action):
         return [("model", params["model"]), ("version", params["version"])]
 
 
-def inodes_below(at: int) -> set[tuple[int, int]]:
-    """Device and inode of the folder and of what is in it, as far as ``MAX_LOOKED_AT``."""
+def inodes_below(at: int) -> tuple[set[tuple[int, int]], list[str]]:
+    """Device and inode of the folder and of what is in it, as far as ``MAX_LOOKED_AT`` and
+    ``MAX_DEEP``; and lines that say what was not looked at. Nothing in it stops a quarantine."""
     top = os.fstat(at)
     found = {(top.st_dev, top.st_ino)}
-    for _, folders, files, handle in os.fwalk(".", dir_fd=at, follow_symlinks=False):
-        for name in (*folders, *files):
-            about = os.stat(name, dir_fd=handle, follow_symlinks=False)
-            found.add((about.st_dev, about.st_ino))
-        if len(found) > MAX_LOOKED_AT:
-            break
-    return found
+    lost = deep = 0
+    waiting: list[str] = ["."]
+    while waiting and len(found) <= MAX_LOOKED_AT:
+        where = waiting.pop()
+        try:
+            with Folder(where, at) as handle:
+                for name in os.listdir(handle):
+                    about = entry(name, handle)
+                    if about is None:
+                        lost += 1
+                        continue
+                    found.add((about.st_dev, about.st_ino))
+                    if not stat.S_ISDIR(about.st_mode):
+                        continue
+                    if where.count("/") < MAX_DEEP:
+                        waiting.append(f"{where}/{name}")
+                    else:
+                        deep += 1
+                    if len(found) > MAX_LOOKED_AT:
+                        break
+        except (OSError, Refused):
+            lost += 1
+    lines = []
+    if deep:
+        lines.append(
+            f"{deep} folders lie more than {MAX_DEEP} deep: who has those open is not told"
+        )
+    if lost:
+        lines.append(f"{lost} entries changed while they were looked at: who has them is not told")
+    if len(found) > MAX_LOOKED_AT:
+        lines.append(f"more than {MAX_LOOKED_AT} entries: who has the rest open is not told")
+    return found, lines

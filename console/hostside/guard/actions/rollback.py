@@ -15,8 +15,9 @@ if TYPE_CHECKING:
 
 
 class RollbackModel(Action):
-    """``{"model", "to"}``. The version must have been served before, or come before the present
-    one by its number: a newer one needs an evaluation report (``promote-model``)."""
+    """``{"model", "to"}``. The version must have been served by the guard before, or come before
+    the one that it served last, by its number: a newer one needs an evaluation report
+    (``promote-model``)."""
 
     name = "rollback-model"
     words = "Serve an earlier version of a model, checked before and after"
@@ -32,7 +33,7 @@ class RollbackModel(Action):
 
     def facts(self, params: dict[str, Any], world: World) -> dict[str, Any]:
         """Where it lies, what is served, whose manifest the version has."""
-        return serving.facts_of(params["model"], params["to"], world)
+        return serving.facts_of(params["model"], params["to"], self.name, world)
 
     def render(
         self, params: dict[str, Any], facts: dict[str, Any], policy: dict[str, Any]
@@ -40,10 +41,18 @@ class RollbackModel(Action):
         """The switch, to an earlier version only."""
         models.check_facts(facts, **serving.FACTS)
         plan = serving.switch(params["model"], params["to"], facts, policy)
-        if not facts["served"] and not models.earlier(params["to"], facts["from"]):
+        than = facts["than"]
+        if not facts["served"] and not than:
             raise Refused(
                 "not-earlier",
-                f"version {params['to']} was never served here and is not before {facts['from']}",
+                f"the guard has served no version of {params['model']} yet, and others than root "
+                f"may change what current leads to: nothing says that {params['to']} is earlier",
+                "make the model's folder root's own (docs/models.md), or use promote-model",
+            )
+        if not facts["served"] and not models.earlier(params["to"], than):
+            raise Refused(
+                "not-earlier",
+                f"version {params['to']} was never served here and is not before {than}",
                 "promote-model takes a new version, with its evaluation report",
             )
         return plan

@@ -16,16 +16,17 @@ LEAST_FREE = 64 << 20
 FILES_FREE = 16
 FACTS = {
     "files": int, "from": str, "image": str, "manifest": str, "root": str, "served": bool,
-    "signer": str, "size": int,
+    "signer": str, "size": int, "than": str,
 }  # fmt: skip
 
 
-def facts_of(model: str, version: str, world: World) -> dict[str, Any]:
-    """Where the model lies, what is served, and the version's signed manifest. Raises Refused."""
+def facts_of(model: str, version: str, purpose: str, world: World) -> dict[str, Any]:
+    """Where the model lies, what is served, and the version's signed manifest; ``than`` is the
+    version that was served last by the guard, or by root, empty: nobody can say. Raises Refused."""
     root = models.find(model, world)
     try:
         with Folder(world.path(models.version_folder(root, model, version))) as at:
-            found = manifest.trusted(at, model, version, world)
+            found = manifest.trusted(at, model, version, purpose, world)
             line = read_small(models.IMAGE_FILE, at, 4096)
     except FileNotFoundError:
         raise Refused("model", f"the model {model} has no version {version} here") from None
@@ -41,6 +42,7 @@ def facts_of(model: str, version: str, world: World) -> dict[str, Any]:
         "served": version in models.served(root, model, world),
         "signer": found.by,
         "size": found.doc["size"],
+        "than": models.last(root, model, world),
     }
 
 

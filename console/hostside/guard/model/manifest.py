@@ -34,6 +34,7 @@ else:
 
     Trusted = namedtuple("Trusted", "doc digest by")
 
+ROLLBACK, PROMOTE = SERVING = ("rollback-model", "promote-model")
 NAME, EVALUATION = "MANIFEST.json", "EVALUATION.json"
 ASIDE = (NAME, NAME + ".sig", EVALUATION, EVALUATION + ".sig")
 MAX_BYTES = documents.limit("manifest")
@@ -145,10 +146,10 @@ def read(at: int, name: str = NAME) -> tuple[bytes, bytes]:
     return data or b"", read_small(name + ".sig", at, 4096) or b""
 
 
-def trusted(at: int, model: str, version: str, world: World) -> Trusted:
-    """The manifest in the folder ``at``, signed by a person of this host's roster. No file is
-    looked at yet. Raises Refused."""
-    data, by = _signed("manifest", NAME, at, world)
+def trusted(at: int, model: str, version: str, purpose: str, world: World) -> Trusted:
+    """The manifest in the folder ``at``, signed by a person who may approve one of ``SERVING``, as
+    the action ``purpose`` asks for it here. No file is looked at yet. Raises Refused."""
+    data, by = _signed("manifest", NAME, at, purpose, world)
     doc = documents.manifest(data)
     if (doc["model"], doc["version"]) != (model, version):
         raise Refused("manifest", f"the manifest is not of version {version} of {model}")
@@ -157,7 +158,7 @@ def trusted(at: int, model: str, version: str, world: World) -> Trusted:
 
 def trusted_evaluation(at: int, manifest: Trusted, world: World) -> Trusted:
     """The evaluation report in the folder ``at``, of that manifest and signed. Raises Refused."""
-    data, by = _signed("evaluation", EVALUATION, at, world)
+    data, by = _signed("evaluation", EVALUATION, at, PROMOTE, world)
     doc = documents.evaluation(data)
     if any(doc[key] != manifest.doc[key] for key in ("model", "version")):
         raise Refused("evaluation", "the evaluation is of another model or version")
@@ -166,12 +167,14 @@ def trusted_evaluation(at: int, manifest: Trusted, world: World) -> Trusted:
     return Trusted(doc, canonical.sha256(data), by)
 
 
-def _signed(kind: str, name: str, at: int, world: World) -> tuple[bytes, str]:
+def _signed(kind: str, name: str, at: int, purpose: str, world: World) -> tuple[bytes, str]:
     import time
 
+    from ..actions import action
     from ..state.files import Files
     from ..trust import signed
     from ..trust.people import Roster
+    from ..trust.policy import Policy
 
     data, signature = read(at, name)
     if not data or not signature:
@@ -179,11 +182,17 @@ def _signed(kind: str, name: str, at: int, world: World) -> tuple[bytes, str]:
         raise Refused(kind, f"{missing} is not there", "docs/models.md shows how to make and sign")
     files = Files(world.place, world.mark)
     roster = Roster(files.read(world.place.etc + "/roster.json"))
-    allowed = files.read_json(world.place.etc + "/policy.json").get("key_types", [])
+    policy = Policy(files.read(world.place.etc + "/policy.json"))
     by = signed.check(
-        data, signature.decode("ascii", "replace"), kind, roster, False, int(time.time()), world,
-        tuple(allowed),
+        data, signature.decode("ascii", "replace"), kind, roster,
+        policy.rule(action(purpose)).require_uv, int(time.time()), world, policy.key_types,
     )  # fmt: skip
+    if not any(roster.may(by.person, "approve", each) for each in SERVING):
+        raise Refused(
+            "role",
+            f"{by.person}, who signed {name}, may approve neither {' nor '.join(SERVING)}",
+            "have somebody sign it who may",
+        )
     return data, by.person
 
 

@@ -169,7 +169,9 @@ def _parts(version: str) -> list[tuple[int, int, str]]:
 
 
 def served(root: str, model: str, world: World) -> list[str]:
-    """Versions that the guard knows to have been served before, the newest last."""
+    """Versions that the guard itself has switched to, or away from when root alone could have set
+    them, the newest last. What ``current`` leads to proves nothing: the account that owns its
+    folder may change it."""
     try:
         data = Files(world.place, world.mark).read(_record(root, model, world), 1 << 13)
     except FileNotFoundError:
@@ -177,13 +179,32 @@ def served(root: str, model: str, world: World) -> list[str]:
     return [line for line in data.decode("ascii", "replace").split() if NAME.match(line)]
 
 
-def remember_served(root: str, model: str, version: str, world: World) -> None:
-    """Note that ``version`` was served, so that a way back to it is known."""
-    lines = [name for name in served(root, model, world) if name != version] + [version]
+def last(root: str, model: str, world: World) -> str:
+    """The version that was served last by the guard, else by root; empty: nobody can say."""
+    known = served(root, model, world)
+    if known:
+        return known[-1]
+    return current(root, model, world) if roots_own(root, model, world) else ""
+
+
+def roots_own(root: str, model: str, world: World) -> bool:
+    """Whether root alone may change what ``current`` leads to."""
+    with Folder(world.path(root)) as above, Folder(model, above) as at:
+        link = entry(CURRENT, at)
+        found = [os.fstat(above), os.fstat(at)]
+    own = os.geteuid()  # the guard is root
+    if link is None or link.st_uid != own:
+        return False
+    return all(each.st_uid == own and not each.st_mode & 0o022 for each in found)
+
+
+def remember_served(root: str, model: str, versions: list[str], world: World) -> None:
+    """Note which versions were served, in that order, so that a way back to them is known."""
     path = _record(root, model, world)
     files = Files(world.place, world.mark)
     files.folder(os.path.dirname(path))
-    files.write(path, ("\n".join(lines[-_SERVED_MOST:]) + "\n").encode("ascii"))
+    lines = list(dict.fromkeys(reversed(versions)))[:_SERVED_MOST][::-1]
+    files.write(path, ("\n".join(lines) + "\n").encode("ascii"))
 
 
 def _record(root: str, model: str, world: World) -> str:

@@ -55,11 +55,18 @@ class Switch(Step):
         ]
 
     def look(self, args: dict[str, Any], world: World) -> dict[str, Any]:
-        """The version that is served, and whether the service runs."""
+        """The version that is served, whether the service runs, and which versions were served."""
         with Folder(_folder(args, world)) as at:
             version = models.read_current(at)
         units.loaded(args["service"], world)
-        return {"version": version, "active": units.active(args["service"], world)}
+        known = models.served(args["root"], args["model"], world)
+        if version and not known and models.roots_own(args["root"], args["model"], world):
+            known = [version]
+        return {
+            "version": version,
+            "active": units.active(args["service"], world),
+            "served": known,
+        }
 
     def do(self, args: dict[str, Any], before: dict[str, Any], world: World) -> dict[str, Any]:
         """Switch atomically, then start the service anew."""
@@ -77,8 +84,8 @@ class Switch(Step):
             if now != args["to"]:
                 _switch(args["to"], at, world)
             world.mark("link.switched")
-            if args["from"]:
-                models.remember_served(args["root"], args["model"], args["from"], world)
+            after = [*before["served"], args["to"]]
+            models.remember_served(args["root"], args["model"], after, world)
             _restart(args["service"], world)
             world.mark("link.restarted")
             _forget(at)
@@ -101,6 +108,7 @@ class Switch(Step):
                     os.unlink(models.CURRENT, dir_fd=at)
                     os.fsync(at)
                 world.mark("link.switched back")
+            models.remember_served(args["root"], args["model"], before["served"], world)
             if entry(NOTE, at) is None:
                 return
             if before["active"]:

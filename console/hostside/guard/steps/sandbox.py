@@ -17,6 +17,24 @@ if TYPE_CHECKING:
 MAX = 60
 # Only values that take something away: a profile never opens what the unit itself closes.
 _PATHS = r"([+-]{0,2}/[A-Za-z0-9/._+@:-]{0,200})( [+-]{0,2}/[A-Za-z0-9/._+@:-]{0,200}){0,40}"
+_CAPABILITY = r"CAP_(IPC_LOCK|SYS_NICE|NET_BIND_SERVICE)"
+# Where services keep their own data, and not where the system, its units or the guard do.
+_DATA = (
+    r"[+-]{0,2}/(srv|opt|mnt|data|scratch|run|var/(lib|cache|log|tmp))"
+    r"/(?!(systemd|dbus|watchfloor|udev|user|lock|sudo)(/| |\Z))"
+    r"[A-Za-z0-9_][A-Za-z0-9/._+@:-]{0,200}"
+)
+_BELOW = r"[+-]{0,2}/[A-Za-z0-9_][A-Za-z0-9/._+@:-]{0,200}"
+# No prefix that is shorter than 8 bits: half of all addresses are no restriction.
+_ADDRESS = r"(localhost|link-local|[0-9a-f.:]{2,39}(/([89]|[1-9][0-9]{1,2}))?)"
+# What opens again a part of what another line of the same profile closes, and nothing else.
+_NEEDS = {
+    "ReadWritePaths": ("ProtectSystem=strict",),
+    "ExecPaths": ("NoExecPaths=/",),
+    "IPAddressAllow": ("IPAddressDeny=any",),
+    "DeviceAllow": ("DevicePolicy=closed", "DevicePolicy=strict"),
+    "SocketBindAllow": ("SocketBindDeny=any",),
+}
 _YES = (
     "NoNewPrivileges", "PrivateTmp", "PrivateDevices", "PrivateIPC", "PrivateNetwork",
     "PrivateUsers", "ProtectKernelTunables", "ProtectKernelModules", "ProtectKernelLogs",
@@ -25,33 +43,34 @@ _YES = (
     "RemoveIPC", "PrivateMounts",
 )  # fmt: skip
 _WORDS = {
-    "ProtectSystem": r"yes|full|strict",
-    "ProtectHome": r"yes|read-only|tmpfs",
-    "ProtectProc": r"noaccess|invisible|ptraceable",
+    "ProtectSystem": r"strict",
+    "ProtectHome": r"yes|tmpfs",
+    "ProtectProc": r"invisible|ptraceable",
     "ProcSubset": r"pid",
     "DevicePolicy": r"closed|strict",
     "SystemCallArchitectures": r"native",
     "KeyringMode": r"private",
-    "UMask": r"0[0-7]{3}",
+    "UMask": r"0027|0077",
     "TasksMax": r"[1-9][0-9]{0,6}",
     "OOMPolicy": r"stop|kill",
 }
 _SETS = {
-    "CapabilityBoundingSet": r"|CAP_[A-Z_]{1,30}( CAP_[A-Z_]{1,30}){0,40}",
-    "RestrictAddressFamilies": r"none|AF_[A-Z0-9]{1,16}( AF_[A-Z0-9]{1,16}){0,20}",
+    # Systemd adds what a drop-in names to what the unit has: only what is harmless to have.
+    "CapabilityBoundingSet": rf"|{_CAPABILITY}( {_CAPABILITY}){{0,2}}",
+    "RestrictAddressFamilies": r"none|AF_(UNIX|INET6?)( AF_(UNIX|INET6?)){0,2}",
     "ReadOnlyPaths": _PATHS,
-    "ReadWritePaths": _PATHS,
+    "ReadWritePaths": rf"{_DATA}( {_DATA}){{0,40}}",
     "InaccessiblePaths": _PATHS,
     "NoExecPaths": _PATHS,
-    "ExecPaths": _PATHS,
+    "ExecPaths": rf"{_BELOW}( {_BELOW}){{0,40}}",
 }
 # What systemd shows in another form than it is written: that it is there is all that is compared.
 _SHOWN = {
-    "SystemCallFilter": r"~?@?[a-z0-9_-]{1,40}( @?[a-z0-9_-]{1,40}){0,60}",
+    "SystemCallFilter": r"@system-service|~@?[a-z0-9_-]{1,40}( @?[a-z0-9_-]{1,40}){0,60}",
     "IPAddressDeny": r"any",
-    "IPAddressAllow": r"(localhost|link-local|[0-9a-f.:]{2,39}(/[0-9]{1,3})?)"
-    r"( (localhost|link-local|[0-9a-f.:]{2,39}(/[0-9]{1,3})?)){0,40}",
-    "DeviceAllow": r"(/dev/[A-Za-z0-9/._-]{1,80}|char-[a-z0-9*-]{1,40}) [rwm]{1,3}",
+    "IPAddressAllow": rf"{_ADDRESS}( {_ADDRESS}){{0,40}}",
+    "DeviceAllow": r"(/dev/(nvidia[A-Za-z0-9/_-]{0,40}|dri/[A-Za-z0-9]{1,20}|kfd|null|zero|full"
+    r"|u?random|infiniband/[a-z0-9_]{1,20})|char-(nvidia[a-z0-9*-]{0,20}|drm|kfd)) [rw]{1,2}",
     "TemporaryFileSystem": r"/[A-Za-z0-9/._+@-]{0,200}(:ro)?",
     "SystemCallErrorNumber": r"E[A-Z0-9]{2,15}",
     "SocketBindDeny": r"any",
@@ -76,6 +95,11 @@ def check(lines: Any) -> None:
             raise Refused("profile", "a directive of the profile is not in the guard's list")
         if re.fullmatch(form, value) is None:
             raise Refused("profile", f"{name} may not have that value in a profile")
+        if "/../" in value + "/":
+            raise Refused("profile", f"{name} has a path with .. in a profile")
+        needs = _NEEDS.get(name)
+        if needs and not any(each in lines for each in needs):
+            raise Refused("profile", f"{name} is only taken beside {' or '.join(needs)}")
 
 
 def render(lines: list[str]) -> bytes:
@@ -112,6 +136,13 @@ def verify(name: str, lines: list[str], world: World) -> None:
     lost = missing(name, lines, world)
     if lost:
         raise StepFailed(f"{name} runs without {', '.join(lost)}: another drop-in stands above it")
+    if "SystemCallFilter=@system-service" in lines:
+        shown = units.show(name, world, ("SystemCallFilter",)).get("SystemCallFilter", "")
+        if shown.startswith("~"):
+            raise StepFailed(
+                f"{name} names system calls that it may not make: a list of those that it may "
+                "would open some of them"
+            )
     pid = units.show(name, world, ("MainPID",)).get("MainPID", "0")
     if "NoNewPrivileges=yes" not in lines or pid in ("", "0"):
         return

@@ -55,7 +55,8 @@ class VerifyManifest(Step):
         name = f"version {args['version']} of {args['model']}"
         path = models.version_folder(args["root"], args["model"], args["version"])
         with Failing(name), Folder(world.path(path)) as at:
-            found = manifest.trusted(at, args["model"], args["version"], world)
+            purpose = manifest.PROMOTE if args["evaluation"] else manifest.ROLLBACK
+            found = manifest.trusted(at, args["model"], args["version"], purpose, world)
             if found.digest != args["manifest"]:
                 raise StepFailed(f"the manifest of {name} is not the one that was signed for")
             if args["evaluation"]:
