@@ -10,8 +10,13 @@ from console.cli.status import number, record_flag
 from console.text import clean
 
 SECOND = "bob"
-VERBS = ("actions", "audit", "hosts", "status", "watch")
-"""What can be run against a demo; other verbs are about this user's own configuration."""
+LOOKS = ("show", "verify")
+VERBS: dict[str, tuple[str, ...]] = {
+    "actions": (), "audit": (), "hosts": ("list",), "policy": LOOKS, "roster": LOOKS,
+    "status": (), "watch": (),
+}  # fmt: skip
+"""What can be run against a demo, and which parts of it where not all; other verbs are about this
+user's own configuration."""
 
 HELP = "watch an embedded fleet of eight hosts on this machine"
 ABOUT = """\
@@ -23,6 +28,9 @@ You are alice. An action needs a second person: bob, at a second terminal by `wa
 --join`, or here by `:operator bob`. Verbs go with a demo too, as either of them:
   watchfloor demo --join alice -- actions list
   watchfloor demo --join -- audit verify store-fra-1
+  watchfloor demo --join -- policy show
+
+--set read_only=true or WATCHFLOOR_READ_ONLY=1: nothing is signed from that console.
 
 exit status: 0 at least seven hosts were LIVE, 1 they were not, 2 usage
 """
@@ -61,7 +69,7 @@ def add(sub: Any) -> None:
     )  # fmt: skip
     parser.add_argument(
         "verb", nargs=argparse.REMAINDER, metavar="-- VERB",
-        help=f"with --join: run another verb as that person: {', '.join(VERBS)}",
+        help=f"with --join: run another verb as that person: {_known()}",
     )  # fmt: skip
     record_flag(parser)
     parser.set_defaults(run=run)
@@ -82,6 +90,7 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError("--seconds goes with --plain", hint="The screens end with `q`.")
     if args.wall and args.plain:
         raise UsageError("--wall needs the screens", hint="Leave --plain out.")
+    read_only = _read_only(args)
     with_screens = not args.plain
     demo = Demo(
         speed=args.speed,
@@ -90,6 +99,7 @@ def run(args: argparse.Namespace) -> int:
         workstation=with_screens,
         plugins=with_screens,
         announced=True,
+        read_only=read_only,
     )
     if args.plain:
         return plain(demo, args.speed, args.seconds, args.record)
@@ -103,21 +113,35 @@ def _join(args: argparse.Namespace, rest: Sequence[str]) -> int:
 
     if args.plain or args.wall or args.keep or args.record:
         raise UsageError("--join takes --pid, --print-config and a verb only")
-    here = Seat(find(args.pid), args.join)
+    here = Seat(find(args.pid), args.join, read_only=_read_only(args))
     if args.print_config:
         sys.stdout.write(here.toml())
         return 0
     if not rest:
         return screens(here)
-    if rest[0] not in VERBS:
-        known = ", ".join(VERBS)
-        raise UsageError(f"{clean(rest[0], 40)!r} does not go with a demo", hint=f"Known: {known}.")
+    parts = VERBS.get(rest[0], ())
+    if rest[0] not in VERBS or (parts and not {*parts, "-h", "--help"} & {*rest[1:2]}):
+        said = " ".join(rest[:2])
+        raise UsageError(f"{clean(said, 60)!r} does not go with a demo", hint=f"Known: {_known()}.")
     from console.cli.main import parser
 
     inner = parser().parse_args(list(rest))
+    here.read_only = here.read_only or _read_only(inner)
     inner.seat = here
     here.trusted()
     return int(inner.run(inner))
+
+
+def _known() -> str:
+    return ", ".join(f"{verb} {'|'.join(parts)}".strip() for verb, parts in VERBS.items())
+
+
+def _read_only(args: argparse.Namespace) -> bool:
+    """As a variable or a flag says it: no configuration file is read here."""
+    from console.cli.common import flags
+    from console.config.loader import without_files
+
+    return bool(without_files(flags(args))["read_only"])
 
 
 def _seconds(text: str) -> float:

@@ -17,10 +17,10 @@ async def compare(
     args: argparse.Namespace, kind: str, own: str, links: "list[Link]"
 ) -> list[tuple[str, bool]]:
     """A line for each of the hosts that ``args.host`` names, and whether it has the same."""
-    from console.config.loader import load
+    from console.cli.common import configured
     from console.ssh.guardcall import GuardCaller
 
-    config = load(only_file=args.config)
+    config = configured(args)
     if not config.operator.login_key:
         raise UsageError("[operator] names no login_key", hint="See docs/configuration.md.")
     caller = GuardCaller(

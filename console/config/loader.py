@@ -130,6 +130,12 @@ def load(
     )
 
 
+def without_files(flags: Mapping[str, str]) -> Mapping[str, Any]:
+    """Every setting by path as variables and ``flags`` have it, else its default: for what reads no
+    configuration file. Raises ConfigError, and UsageError for a flag."""
+    return _settings([], os.environ, flags)[0]
+
+
 def user_file() -> Path:
     """The user's own configuration file."""
     from platformdirs import user_config_path

@@ -51,6 +51,20 @@ def api_ports(hosts: Sequence[SimHost]) -> list[int]:
     return sorted(found)
 
 
+def health(hosts: Sequence[SimHost]) -> dict[str, Any]:
+    """Of each model that is served (not only stored) the service, and where it says that it is
+    well: such a model's version can be changed."""
+    return {
+        service.model.source: {
+            "service": service.unit, "kind": "link", "timeout_s": 60, "expect": 200,
+            "url": f"http://127.0.0.1:{port_of(service.listen[0])}/health",
+        }
+        for host in hosts
+        for service in host.services
+        if service.model is not None and service.listen and host.role != "model-store"
+    }  # fmt: skip
+
+
 def roster(keys: dict[str, str]) -> dict[str, Any]:
     """The first roster. ``keys`` has the public key line (``kind base64``) of each person."""
     people = {
@@ -93,7 +107,7 @@ def policy(hosts: Sequence[SimHost]) -> dict[str, Any]:
             "kind": "nginx", "keys_file": "/etc/nginx/keys.map",
             "limits_file": "/etc/nginx/limits.map", "unit": "nginx.service",
         },
-        "health": {}, "profiles": dict.fromkeys(services, _HARDENED), "evaluation": {},
+        "health": health(hosts), "profiles": dict.fromkeys(services, _HARDENED), "evaluation": {},
         "firewall": "", "packages": ["*"], "dhcp": "none",
     }  # fmt: skip
 

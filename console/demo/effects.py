@@ -9,8 +9,10 @@ import ipaddress
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+import msgspec
+
 from console.demo.simulate import SimState
-from console.model.tables import Flow
+from console.model.tables import Flow, Process
 
 HOLDING = ("EXECUTING", "APPLIED", "STANDING")
 """States of an entry in which its steps are done; while it reverts, they are being undone."""
@@ -86,7 +88,8 @@ class Effects:
                 self._state.isolated.add(rid)
             return self._take("flows", bar)
         if action == "kill-process":
-            return self._end(lambda row: row.pid == params["pid"])
+            pid, start = params["pid"], params["start_time"]
+            return self._end(lambda row: row.pid == pid and ticks(self._state, row) == start)
         if action == "stop-service":
             unit = "/" + params["service"]
             return self._end(lambda row: row.cgroup.endswith(unit))
@@ -94,7 +97,23 @@ class Effects:
             user = params["user"]
             gone = self._end(lambda row: row.user == user)
             return gone | self._take("sessions", lambda row: bool(row.user == user))
+        if action == "quarantine-model":
+            return self._away(params["model"], params["version"])
+        if action == "rollback-model":
+            self._serve(params["model"], params["to"])
         return {}
+
+    def _serve(self, model: str, version: str) -> None:
+        rows = self._state.tables["models"]
+        for key, row in list(rows.items()):
+            if row.source == model:
+                rows[key] = msgspec.structs.replace(row, current=row.version == version)
+
+    def _away(self, model: str, version: str) -> Rows:
+        """A version, and the service that serves it."""
+        gone = self._take("models", lambda row: row.source == model and row.version == version)
+        units = tuple(f"/{row.unit}" for row in gone["models"].values() if row.current)
+        return gone | self._end(lambda row: bool(row.cgroup.endswith(units))) if units else gone
 
     def _take(self, table: str, which: Callable[[Any], bool]) -> Rows:
         rows = self._state.tables[table]
@@ -128,6 +147,43 @@ class Effects:
     def _share(self, gpu: int) -> float:
         found = (s.gpu_util for s in self._state.host.services if gpu in s.gpus)
         return next(found, 0.0)
+
+
+TICKS = 100
+"""Clock ticks of a second, as Linux counts the start of a process."""
+
+
+def ticks(state: SimState, process: Process) -> int:
+    """When it began, in clock ticks since boot."""
+    return round((process.started - state.booted) * TICKS)
+
+
+def judged(state: SimState) -> dict[str, tuple[int, str, str]]:
+    """Processes by id, as the simulated guard knows them: start in ticks, program, and why it is
+    never ended."""
+    return {
+        str(row.pid): (ticks(state, row), row.exe or f"[{row.name}]", _never(row))
+        for row in state.tables["procs"].values()
+    }
+
+
+def _never(row: Process) -> str:
+    if not row.exe:
+        return "it is a thread of the kernel"
+    if row.pid == 1 or row.name in ("systemd", "sshd"):
+        return "the host, or the way into it, would be gone"
+    return ""
+
+
+def versions(state: SimState) -> dict[str, Any]:
+    """Models by name: which version is served, and of each version its files and bytes."""
+    out: dict[str, Any] = {}
+    for row in state.tables["models"].values():
+        about = out.setdefault(row.source, {"current": "", "versions": {}})
+        about["versions"][row.version] = (row.files, row.size_bytes)
+        if row.current:
+            about["current"] = row.version
+    return out
 
 
 def leaves(state: SimState, mgmt: Iterable[str] | None = None) -> tuple[list[str], list[str]]:

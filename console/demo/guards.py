@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from console.demo.drill import Drill, write
-from console.demo.effects import Effects, leaves
+from console.demo.effects import Effects, judged, leaves, versions
 from console.demo.simulate import SimState
 from console.hostside import bundle
 from console.hostside.guard.place import Place
@@ -119,7 +119,10 @@ class HostGuard:
         handle = lock(f"{path}.lock")
         try:
             table: dict[str, Any] = json.loads(path.read_bytes()) if path.exists() else {}
-            table |= {"facts": self._facts(), "preview": self._previews(), "pace_s": 0.5}
+            table |= {
+                "facts": self._facts(), "preview": self._previews(), "pace_s": 0.5,
+                "processes": judged(self.state), "models": versions(self.state),
+            }  # fmt: skip
             fresh = path.with_suffix(".fresh")
             write(fresh, json.dumps(table).encode())
             fresh.rename(path)

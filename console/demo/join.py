@@ -22,13 +22,14 @@ from console.trust.chain import Chain
 class Seat:
     """One person's place at a running demo; what verbs take instead of a configuration."""
 
-    def __init__(self, note: running.Note, person: str) -> None:
-        """Raises UsageError."""
+    def __init__(self, note: running.Note, person: str, *, read_only: bool = False) -> None:
+        """``read_only``: nothing is signed from here. Raises UsageError."""
         if person not in PEOPLE:
             raise UsageError(
                 f"nobody in the demo is called {person!r}", hint=f"There are {', '.join(PEOPLE)}."
             )
         self.person = person
+        self.read_only = read_only
         self.folder = Path(note.folder)
         self.hosts = running.hosts(note)
 
@@ -48,7 +49,7 @@ class Seat:
 
     def parts(self) -> Parts:
         """How this person signs."""
-        return seat.parts(self.folder, self.person, self.known)
+        return seat.parts(self.folder, self.person, self.known, read_only=self.read_only)
 
     def config(self) -> Config:
         """As if it had been read from a file."""
@@ -56,6 +57,7 @@ class Seat:
             hosts=self.hosts,
             known=self.known,
             workstation=False,
+            read_only=self.read_only,
             state_dir=seat.state_dir(self.folder, self.person),
             operator=seat.operator(self.folder, self.person),
         )
@@ -107,7 +109,7 @@ def screens(here: Seat) -> int:
         Settings(
             title=f"demo, {here.person}",
             state=default_state_dir() / "demo",
-            mode=Mode.FULL,
+            mode=Mode.READ_ONLY if here.read_only else Mode.FULL,
             own_themes=user_file().parent / "themes",
         ),
     )

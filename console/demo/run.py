@@ -66,6 +66,7 @@ class Demo:
     ``speed`` lets simulated time run faster, ``count`` asks for many small hosts instead of the
     fleet with its incident, ``bad`` for hosts that misbehave among them (kinds of misbehave.py).
     ``announced`` lets other consoles of this user join it (``running.py``).
+    ``read_only`` signs nothing from the first person's console.
     ``plugins`` shows what the demo's model servers say of themselves, by the plugin that ships.
     """
 
@@ -82,8 +83,10 @@ class Demo:
         count: int = 0,
         bad: tuple[str, ...] = (),
         announced: bool = False,
+        read_only: bool = False,
     ) -> None:
         self._announce = announced
+        self._read_only = read_only
         self._note: Path | None = None
         self.alone = ""  # why no other console can join
         self.hosts: tuple[Host, ...] = ()
@@ -239,6 +242,7 @@ class Demo:
             hosts=self.hosts,
             workstation=self._workstation,
             state_dir=state,
+            read_only=self._read_only,
             plugins=self._plugins() if self._with_plugins and self.metrics else {},
         )
 

@@ -112,7 +112,12 @@ def chain(folder: Path) -> Chain:
 
 
 def parts(
-    folder: Path, name: str, known: Mapping[str, Host], *, touch_s: float | None = None
+    folder: Path,
+    name: str,
+    known: Mapping[str, Host],
+    *,
+    touch_s: float | None = None,
+    read_only: bool = False,
 ) -> Parts:
     """The parts of guarded actions for that person of the demo.
 
@@ -131,7 +136,11 @@ def parts(
         builds=DemoBuilds(folder),
         load_trusted=Waiting(chain(folder)),
         situation=Situation(
-            person=name, signing_key=here.signing_key, login_key=here.login_key, allow_ssh=True
+            read_only=read_only,
+            person=name,
+            signing_key=here.signing_key,
+            login_key=here.login_key,
+            allow_ssh=True,
         ),
         environ={},
         workstation=workstation(),

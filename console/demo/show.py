@@ -61,8 +61,9 @@ def screens(demo: Demo, speed: float, record: Path | None = None, *, wall: bool 
     def engine(ask: AskPassphrase) -> Engine:
         return watched(demo, record, ask)
 
-    mode = Mode.WALL if wall else Mode.FULL
     with demo:
+        full = Mode.READ_ONLY if demo.config().read_only else Mode.FULL
+        mode = Mode.WALL if wall else full
         # Below the screens until they close: then it says what there was to see.
         _say(hint(stages(), speed))
         if demo.keep:
@@ -89,7 +90,7 @@ def watched(demo: Demo, record: Path | None, ask: AskPassphrase | None = None) -
             config,
             ask_passphrase=ask,
             others=lambda: [*told(), *more()],
-            acting=parts(demo.folder, FIRST, config.known),
+            acting=parts(demo.folder, FIRST, config.known, read_only=config.read_only),
         ),
         record,
         title="demo",
@@ -123,12 +124,14 @@ async def _plain(demo: Demo, seconds: float | None, record: Path | None) -> int:
         loop.add_signal_handler(number, stopped.set)
     config = demo.config()
     # A recorded engine only shows; so the first person acts at one of their own.
-    alice = local_engine(config, acting=parts(demo.folder, FIRST, config.known))
+    seat = parts(demo.folder, FIRST, config.known, read_only=config.read_only)
+    alice = local_engine(config, acting=seat)
     engine: Engine = watched(demo, record) if record else alice
     log = PlainLog(engine, stages())
     await engine.start()
     drill = Rehearsal(demo, alice)
-    drilling = None if record else asyncio.create_task(drill.run(), name="drill")
+    only_looks = bool(record) or config.read_only
+    drilling = None if only_looks else asyncio.create_task(drill.run(), name="drill")
     end = None if seconds is None else loop.time() + seconds
     try:
         while not stopped.is_set():

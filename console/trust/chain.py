@@ -78,11 +78,12 @@ class Chain:
         """The file of the newest document. Raises ConfigError where there is none."""
         serials = self._serials(kind)
         if not serials:
+            how = "--person NAME=FILE.pub" if kind == "roster" else "--mgmt NETWORK"
             raise ConfigError(
                 f"this console has no {kind} of its own",
                 where=str(self.folder),
-                hint="Begin with `watchfloor roster init`, or take over a colleague's by "
-                f"`watchfloor {kind} adopt FILE`.",
+                hint=f"Begin with `watchfloor {kind} init {how}`, or with a colleague's by "
+                f"`watchfloor {kind} init FILE`.",
             )
         return self.folder / f"{kind}-{serials[-1]}.json"
 

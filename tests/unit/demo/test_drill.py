@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from console.demo.drill import PEOPLE, Drill, api_ports, policy, roster
-from console.demo.effects import Effects, inside, leaves
+from console.demo.effects import Effects, inside, judged, leaves, ticks, versions
 from console.demo.fido import FidoKey
 from console.demo.fleet import fleet
 from console.demo.running import HOSTS, Note, RunningError, announce, find, hosts, running
@@ -21,6 +21,9 @@ from console.demo.stages import KINDS
 from console.demo.timeline import Stage, Timeline, stages
 from console.errors import ActionError, UsageError
 from console.hostside.guard.actions import NAMES, action
+from console.hostside.guard.place import Place
+from console.hostside.guard.refused import Refused
+from console.hostside.guard.simulation import SimulatedWorld, facts
 from console.hostside.guard.trust import canonical, sshsig
 from console.hostside.guard.trust.people import Roster
 from console.hostside.guard.trust.policy import Policy
@@ -187,11 +190,82 @@ def test_a_stopped_service_is_gone_with_all_it_holds_and_comes_back() -> None:
 def test_a_killed_process_is_gone_for_good_and_killed_once(store: SimState) -> None:
     effects = Effects(store)
     pid = next(int(row.pid) for row in store.tables["procs"].values() if row.name == "minio")
-    ended = ((RID, "kill-process", {"pid": pid, "start_time": 1, "exe": "/usr/bin/minio"}),)
+    start, exe, why = judged(store)[str(pid)]
+    assert (start, why) == (6_100, "")
+    other = ((OTHER, "kill-process", {"pid": pid, "start_time": start + 1, "exe": exe}),)
+    effects.follow(doc(closed=other))
+    assert pid in store.tables["procs"]  # another that had its number
+    ended = ((RID, "kill-process", {"pid": pid, "start_time": start, "exe": exe}),)
     assert effects.follow(doc(closed=ended))
     assert pid not in store.tables["procs"]
     assert all(row.pid != pid for row in store.tables["listen"].values())
     assert not effects.follow(doc(closed=ended))
+
+
+def simulated(state: SimState, folder: Path) -> SimulatedWorld:
+    """A guard's view of that host, as the demo tells it."""
+    world = SimulatedWorld(Place(str(folder)))
+    path = Path(f"{world.place.state}/simulated.json")
+    path.parent.mkdir(parents=True, mode=0o700)
+    path.write_text(json.dumps({"processes": judged(state), "models": versions(state)}))
+    path.chmod(0o600)
+    return world
+
+
+def test_a_simulated_guard_ends_no_other_process_than_the_named_one(
+    store: SimState, tmp_path: Path
+) -> None:
+    world = simulated(store, tmp_path)
+    row = next(row for row in store.tables["procs"].values() if row.name == "minio")
+    wanted = {"pid": row.pid, "start_time": ticks(store, row), "exe": row.exe}
+    kill = action("kill-process")
+    assert facts(kill, wanted, world) == {}
+    with pytest.raises(Refused, match="not there") as refused:
+        facts(kill, {**wanted, "start_time": 100}, world)
+    assert "6100 ticks" in refused.value.hint
+    with pytest.raises(Refused, match="not there"):
+        facts(kill, {**wanted, "pid": 4_000_000}, world)
+    # As on a host: what it runs now is said to whoever signs.
+    assert facts(kill, {**wanted, "exe": "/bin/other"}, world) == {"exe": row.exe}
+    door = next(row for row in store.tables["procs"].values() if row.name == "sshd")
+    with pytest.raises(Refused, match="never ended"):
+        facts(kill, {"pid": door.pid, "start_time": ticks(store, door), "exe": door.exe}, world)
+
+
+@pytest.mark.parametrize(
+    ("name", "model", "version"),
+    [
+        ("h100-fra-1", "llama-3.1-70b-instruct", "2024-11-02"),
+        ("l40s-fra-1", "bge-m3", "2024-07-03"),
+    ],
+)
+def test_a_model_is_rolled_back_and_is_another_one_after_that(
+    name: str, model: str, version: str, tmp_path: Path
+) -> None:
+    host = next(host for host in fleet() if host.name == name)
+    state = SimState(host, 1, lambda: 1_000.0)
+    world = simulated(state, tmp_path)
+    back = action("rollback-model")
+    wanted = {"model": model, "to": f"{version}-rc1"}
+    found = facts(back, wanted, world)
+    assert (found["from"], found["served"]) == (version, True)
+    plan = back.render(wanted, found, policy(fleet()))
+    kinds = [step["kind"] for step in plan["steps"]]
+    assert kinds == ["space", "verify", "link", "health", "verify"]
+    for wrong in ({"model": "gpt", "to": "1"}, {"model": model, "to": "1"}):
+        with pytest.raises(Refused, match=r"no model|no version"):
+            facts(back, wrong, world)
+    assert Effects(state).follow(doc(closed=((RID, "rollback-model", wanted),)))
+    assert versions(state)[model]["current"] == f"{version}-rc1"
+    # It can be taken away, with its service, and comes back as it was.
+    away = {"model": model, "version": f"{version}-rc1"}
+    before = {name: set(rows) for name, rows in state.tables.items()}
+    effects = Effects(state)
+    assert effects.follow(doc((OTHER, "quarantine-model", away)))
+    assert set(versions(state)[model]["versions"]) == {version}
+    assert len(state.tables["procs"]) < len(before["procs"])
+    assert effects.follow(doc())
+    assert {name: set(rows) for name, rows in state.tables.items()} == before
 
 
 @pytest.mark.parametrize(
