@@ -55,7 +55,7 @@ SHAPES: dict[str, list[dict[str, tuple[Any, ...]]]] = {
     "unit": [
         {"name": ("vllm.service", "triton.service"), "op": ("stop", "start", "restart")},
         {"name": ("vllm.service", "triton.service"), "op": ("harden",),
-         "lines": (["PrivateTmp=yes"], ["ProtectSystem=strict"], ["ProtectSystem=strict"])},
+         "lines": (["PrivateTmp=yes"], ["ProtectHome=yes"], ["ProtectSystem=strict"])},
     ],
     "file": [{"path": (_PLACE.format("vllm"), _PLACE.format("triton")),
               "lines": (["[Service]"], ["[Unit]"])}],
@@ -77,7 +77,7 @@ SHAPES: dict[str, list[dict[str, tuple[Any, ...]]]] = {
                 "version": ("1.0", "0.9"), "manifest": (OLD, NEW), "evaluation": ("", OLD, NEW),
                 "image": ("", "x@sha256:" + OLD, "x@sha256:" + NEW)}],
     "health": [{"url": ("http://127.0.0.1:8000/health", "http://127.0.0.1:8001/health"),
-                "expect": (200, 204), "seconds": (60, 61)}],
+                "expect": (200, 204), "seconds": (60, 61), "service": ("a.service", "b.service")}],
     "space": [{"path": ("/srv/a", "/srv/b"), "bytes": (100, 101), "files": (16, 17)}],
     "destroy": [
         {**_GONE, "how": ("overwrite",), "kind": ("file", "tree"), "files": (1, 2),

@@ -16,7 +16,7 @@ import pytest
 
 from console.hostside.guard import say
 from console.hostside.guard.actions import action
-from console.hostside.guard.host import evidence, procs
+from console.hostside.guard.host import evidence, procs, sessions
 from console.hostside.guard.model import holders
 from console.hostside.guard.place import Place
 from console.hostside.guard.refused import Refused
@@ -267,3 +267,24 @@ def test_a_program_shields_no_user_who_can_load_his_own_code_into_it(
     found = procs.find(4711, world)
     assert found is not None
     assert procs.why_never(found, world) == ""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="another user's processes need root")
+def test_processes_of_the_users_that_are_given_to_an_account_are_its_own(tmp_path: Path) -> None:
+    """A container of its own runs under these, and outlived its block."""
+    for folder in ("proc", "sys"):
+        (tmp_path / folder).symlink_to(f"/{folder}")
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "etc/passwd").write_text("mallory:x:54711:54711::/home/m:/bin/sh\n")
+    (tmp_path / "etc/subuid").write_text(
+        "mallory:654321000:10\nother:654321500:10\nmallory:0:70000\nmallory:x:1\n"
+    )
+    world = World(Place(str(tmp_path)))
+    assert sessions.subordinate(54711, world) == [(654321000, 654321010)]
+    argv = ["setpriv", "--reuid", "654321007", "--clear-groups", "sleep", "900"]
+    with subprocess.Popen(argv) as started:
+        while procs.find(started.pid, world).uids[0] == 0:  # type: ignore[union-attr]
+            pass
+        assert [one.pid for one in sessions.running(54711, world).ended] == [started.pid]
+        assert sessions.end("nobody-here", 54711, world, 5.0) == []
+        assert started.wait() == -signal.SIGKILL

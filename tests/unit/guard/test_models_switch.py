@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from console.hostside.guard.actions import action
+from console.hostside.guard.host import procs
 from console.hostside.guard.model import models
 from console.hostside.guard.refused import Refused
 from console.hostside.guard.steps import step
+from console.hostside.guard.steps.base import StepFailed
+from console.hostside.guard.world import Ran
 from tests.support import guardkit, modelkit
 from tests.support.guardkit import refused
 from tests.support.modelkit import MODEL, Killed, Models, Run
@@ -429,3 +432,44 @@ def test_documents_of_a_model_are_signed_with_a_pin_where_the_policy_asks(servin
     rule = {"mode": "two_before", "people": 2, "require_uv": False, "ttl_s": 0, "ratify_s": 300}
     serving.write(actions={"rollback-model": rule}, require_uv=False)
     assert serving.plan("rollback-model", model=MODEL, to="1")["steps"]
+
+
+class TestWhoAnswersTheHealthCheck:
+    """Any process of the host may listen where the unit does not yet."""
+
+    def say_group(self, host: Models, group: str) -> dict[str, Any]:
+        """Let systemd tell of a control group; the arguments of the step."""
+        real = host.world.run
+
+        def run(argv: Sequence[str], *args: Any, **named: Any) -> Ran:
+            if argv[0] == "systemctl" and "show" in argv:
+                return Ran(0, f"Id={modelkit.SERVICE}\nControlGroup={group}\n".encode(), b"")
+            return real(argv, *args, **named)
+
+        host.world.run = run  # type: ignore[method-assign]
+        url = f"http://127.0.0.1:{host.world.port}/"
+        return {"url": url, "expect": 200, "seconds": 1, "service": modelkit.SERVICE}
+
+    def test_a_process_of_the_unit_may(self, serving: Models) -> None:
+        assert serving.world.server is not None
+        found = procs.find(serving.world.server.pid, serving.world)
+        assert found is not None
+        args = self.say_group(serving, found.cgroup)
+        assert "healthy_after_ms" in step("health").do(args, {}, serving.world)
+
+    def test_another_process_may_not(self, serving: Models) -> None:
+        args = self.say_group(serving, "/system.slice/not-this.service")
+        with pytest.raises(StepFailed, match=r"listens there, and it is none of model\.service"):
+            step("health").do(args, {}, serving.world)
+        assert "healthy_after_ms" in step("health").do({**args, "service": ""}, {}, serving.world)
+
+    def test_the_plan_names_the_unit_of_a_link_alone(self, serving: Models) -> None:
+        for kind, name in (("link", modelkit.SERVICE), ("image", "")):
+            facts = {
+                "files": 1, "from": "2", "image": "r/x@sha256:" + "a" * 64, "manifest": "0" * 64,
+                "root": "/srv/models", "served": True, "signer": "carol", "size": 1, "than": "2",
+            }  # fmt: skip
+            health = {MODEL: {**serving.policy["health"][MODEL], "kind": kind}}
+            policy = {**serving.policy, "health": health}
+            plan = action("rollback-model").render({"model": MODEL, "to": "1"}, facts, policy)
+            assert plan["steps"][3]["args"]["service"] == name

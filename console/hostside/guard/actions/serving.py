@@ -96,6 +96,8 @@ def switch(
             "kind": "health",
             "args": {
                 "expect": adapter["expect"], "seconds": adapter["timeout_s"],
+                # A container may answer by a process of its engine's.
+                "service": adapter["service"] if adapter["kind"] == "link" else "",
                 "url": adapter["url"],
             },
         },

@@ -28,21 +28,47 @@ else:
 _CONTAINER = re.compile(r"(/machine\.slice/|/kubepods|/docker|/libpod|/lxc|/cri-containerd)")
 # These start programs for accounts, in their own group.
 _FOR_ACCOUNTS = re.compile(r"(cron|crond|atd|ssh|sshd|sshd?@.*)\.service\Z")
+LEAST_SUBORDINATE = 65_536
 PAUSE = 0.02
 
 
 def running(uid: int, world: World) -> Running:
-    """Processes of that user id, by whether a session or a job started them."""
+    """Processes of that user id, and of those that are given to it (``/etc/subuid``), by whether a
+    session or a job started them."""
     own = f"/user.slice/user-{uid}.slice/"
+    given = subordinate(uid, world)
     found = Running([], [])
     for process in procs.processes(world):
         if process.dead or process.kernel or process.pid <= 1:
             continue
         if (process.cgroup + "/").startswith(own):
             found.ended.append(process)
+        elif any(first <= each < end for first, end in given for each in process.uids):
+            # In a user namespace of the account's own, wherever it was started.
+            (found.left if _declared(process.cgroup) else found.ended).append(process)
         elif uid in process.uids and 0 not in process.uids[1:2]:
             (found.left if _declared(process.cgroup) else found.ended).append(process)
     return found
+
+
+def subordinate(uid: int, world: World) -> list[tuple[int, int]]:
+    """Ranges of user ids that the account may use in its own namespaces: first, and one beyond."""
+    known = {row[0] for row in procs.accounts(world) if row[2] == str(uid)} | {str(uid)}
+    try:
+        with open(world.path("/etc/subuid"), encoding="utf-8", errors="replace") as file:
+            rows = [line.strip().split(":") for line in file.read(1 << 20).splitlines()]
+    except OSError:
+        return []
+    return [
+        (int(row[1]), int(row[1]) + int(row[2]))
+        for row in rows
+        if len(row) == 3
+        and row[0] in known
+        and row[1].isdigit()
+        and row[2].isdigit()
+        # Root, the system's accounts and people's are nobody's to give.
+        and int(row[1]) >= LEAST_SUBORDINATE
+    ]
 
 
 def _declared(cgroup: str) -> bool:
