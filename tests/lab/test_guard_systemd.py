@@ -22,6 +22,7 @@ WantedBy=multi-user.target
 """
 STOP = {"mode": "one_then_ratify", "people": 2, "require_uv": True, "ttl_s": 0, "ratify_s": 30}
 BOOT = "watchfloor-guard-boot.service"
+NAMED = "watchfloor-deadline"
 
 
 @pytest.fixture(scope="module")
@@ -48,6 +49,7 @@ def stopped(lab: GuardLab) -> dict[str, Any]:
     """The service, stopped by Alice alone."""
     host = lab.hosts[0]
     wait_until(lambda: active(host), 30, "the service to run")
+    (host.root / "var/lib/watchfloor/guard/solo.json").unlink(missing_ok=True)  # a day later
     envelope = lab.request(host, "stop-service", {"service": NAME}, mode="one_then_ratify")
     answer = lab.call(host, envelope)
     assert (answer["ok"], answer.get("state")) == (True, "APPLIED"), answer
@@ -70,13 +72,13 @@ def test_one_signature_ends_in_time_though_the_session_is_killed(lab: GuardLab, 
     host.run("systemctl", "stop", "watchfloor-tick.timer")  # which would come first
     try:
         rid = stopped(lab)["id"]
-        timers = "run-*.timer"
+        timers = f"{NAMED}-*.timer"
         wait_until(
-            lambda: "run-" in host.run("systemctl", "list-timers", "--no-legend", timers).stdout,
+            lambda: NAMED in host.run("systemctl", "list-timers", "--no-legend", timers).stdout,
             10, "systemd to have a timer of the deadline",
         )  # fmt: skip
-        host.run("loginctl", "terminate-user", "wfops", check=False)
         if left == "timer":
+            host.run("loginctl", "terminate-user", "wfops", check=False)
             host.run("pkill", "-KILL", "-f", "watchfloor/guar[d]", check=False)
         else:
             host.run("systemctl", "stop", timers)

@@ -206,46 +206,10 @@ def test_a_watcher_in_time(tmp_path: Path) -> None:
     assert 1.0 <= time.monotonic() - begun < 10.0
 
 
-def test_a_watcher_ends_when_it_is_told_to(tmp_path: Path) -> None:
-    """The guard ignores SIGTERM while it is at work; a watcher holds up no shutdown."""
-    from console.hostside.guard.place import Place
-    from console.hostside.guard.state import deadman
-    from console.hostside.guard.world import World
-
-    argv = ["/usr/bin/touch", str(tmp_path / "came")]
-    child = os.fork()
-    if not child:
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        deadman.apart(lambda: _pid_and_watch(tmp_path / "pid", argv, World(Place(str(tmp_path)))))
-        os._exit(0)
-    os.waitpid(child, 0)
-    until((tmp_path / "pid").exists)
-    until(lambda: bool((tmp_path / "pid").read_text()))
-    pid = int((tmp_path / "pid").read_text())
-    until(lambda: not _ignores(pid, signal.SIGTERM))
-    os.kill(pid, signal.SIGTERM)
-    until(lambda: not Path(f"/proc/{pid}").exists())
-    assert not (tmp_path / "came").exists()
-
-
-def _pid_and_watch(path: Path, argv: list[str], world: Any) -> None:
-    from console.hostside.guard.state import deadman
-
-    path.write_text(str(os.getpid()))
-    deadman._watch(argv, time.clock_gettime(time.CLOCK_BOOTTIME) + 600, 600, world, "b-1")
-
-
-def _ignores(pid: int, number: int) -> bool:
-    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith("SigIgn:"):
-            return bool(int(line.split()[1], 16) >> (number - 1) & 1)
-    return False
-
-
-def test_one_timer_of_systemd_for_one_deadline(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """It has the name of the deadline, so that systemd takes no second one."""
+@pytest.mark.parametrize("code", [0, 1])
+def test_one_timer_of_systemd_for_one_deadline(monkeypatch: pytest.MonkeyPatch, code: int) -> None:
+    """It has the name of the deadline, so that systemd takes no second one; beside it a watcher
+    holds up no shutdown, and where there is none it stays."""
     from console.hostside.guard.place import Place
     from console.hostside.guard.state import deadman
     from console.hostside.guard.world import Ran, World
@@ -255,16 +219,31 @@ def test_one_timer_of_systemd_for_one_deadline(
     class Systemd(World):
         def run(self, argv: Any, *given: Any, **how: Any) -> Ran:
             asked.append(list(argv))
-            raise InterruptedError
+            return Ran(code, b"", b"")
 
-    real = os.path.isdir
-    monkeypatch.setattr(os, "closerange", lambda low, high: None)
-    monkeypatch.setattr(signal, "signal", lambda number, what: None)
-    monkeypatch.setattr(os.path, "isdir", lambda path: path == "/run/systemd/system" or real(path))
-    with pytest.raises(InterruptedError):
+    def watch() -> None:
+        real = os.path.isdir
+        monkeypatch.setattr(
+            os.path, "isdir", lambda path: path == "/run/systemd/system" or real(path)
+        )
+        monkeypatch.setattr(os, "closerange", lambda low, high: None)
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
         deadman._watch(["/usr/libexec/guard", "tick"], 0.0, 61, Systemd(Place("")), "abc-ratify-7")
+
+    def told(*given: Any) -> None:
+        raise InterruptedError(signal.getsignal(signal.SIGTERM).name)  # type: ignore[union-attr]
+
+    before = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setattr(os, "execv", told)
+    try:
+        with pytest.raises(InterruptedError, match="SIG_IGN" if code else "SIG_DFL"):
+            watch()
+    finally:
+        for number in deadman.ENDING:
+            signal.signal(number, before if number == signal.SIGTERM else signal.SIG_DFL)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     assert "--unit=watchfloor-deadline-abc-ratify-7" in asked[0]
-    assert asked[0][-3:] == ["--", "/usr/libexec/guard", "tick"]
+    assert len(asked) == 1
 
 
 def test_killed_for_real(program: FileHost) -> None:

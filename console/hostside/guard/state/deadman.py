@@ -27,13 +27,13 @@ def arm(argv: list[str], seconds: int, world: World, name: str) -> None:
 
 
 def _watch(argv: list[str], until: float, seconds: int, world: World, name: str) -> None:
-    for number in ENDING:
-        signal.signal(number, signal.SIG_DFL)  # it holds up no end of a session
     os.closerange(3, MAX_HANDLES)  # above all the guard's lock
     if not world.place.base and os.path.isdir("/run/systemd/system"):
         timer = ["systemd-run", "--quiet", "--collect", f"--on-active={seconds}s"]
         timer.append(f"--unit=watchfloor-deadline-{name}")
-        world.run([*timer, "--timer-property=AccuracySec=500ms", "--", *argv], timeout=5.0)
+        ran = world.run([*timer, "--timer-property=AccuracySec=500ms", "--", *argv], timeout=5.0)
+        for number in ENDING if not ran.code else ():
+            signal.signal(number, signal.SIG_DFL)  # not the only one: it holds up no shutdown
     while True:
         left = until - time.clock_gettime(time.CLOCK_BOOTTIME)
         if left <= 0:
