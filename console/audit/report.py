@@ -1,6 +1,10 @@
 """What a verification found: proved, wrong, and what cannot be told."""
 
+from collections.abc import Sequence
+
 import msgspec
+
+from console.audit.told import Told
 
 LIMITS = (
     "records that root on the host wrote and removed again before any console saw them: the window "
@@ -35,6 +39,7 @@ class Report(msgspec.Struct):
     wrong: list[Found] = []
     missing: list[Found] = []  # what would have to be there for a whole proof
     notes: list[Found] = []
+    requests: list[Told] = []  # in the order of the log
 
     @property
     def code(self) -> int:
@@ -58,3 +63,16 @@ class Report(msgspec.Struct):
         """Worth knowing, and nothing wrong by itself."""
         if len(self.notes) < MAX_FOUND:
             self.notes.append(Found(words, record))
+
+
+VERDICTS = {0: "proved", 1: "wrong", 3: "not-proved"}
+
+
+def encoded(reports: Sequence[Report], code: int) -> str:
+    """All reports as one JSON document; ``code`` is the exit status."""
+    hosts = []
+    for report in reports:
+        fields = msgspec.structs.asdict(report)
+        hosts.append({"code": report.code, "verdict": VERDICTS[report.code], **fields})
+    whole = {"version": 1, "code": code, "hosts": hosts, "limits": LIMITS}
+    return msgspec.json.encode(whole).decode() + "\n"

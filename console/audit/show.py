@@ -46,6 +46,9 @@ def _words(record: dict[str, Any]) -> str:
     asked = _document(record.get("request"))
     if asked:
         said += [f"{clean(str(asked.get(key, '')), 60)}" for key in ("action", "requester")]
+        if asked.get("mode") != "two_before":
+            mode = clean(str(asked.get("mode", "")), 40)
+            said.append("BREAK-GLASS, alone" if mode == "break_glass" else mode)
         said.append(f"reason: {clean(str(asked.get('reason', '')), 120)}")
     else:
         said += [

@@ -12,6 +12,7 @@ from console.audit.compare import sent_and_seen
 from console.audit.lives import CLOCK_BACK, Lives
 from console.audit.records import Record, Walked, walk
 from console.audit.report import Report
+from console.audit.told import told
 from console.audit.trust import Link
 from console.hostside.guard.trust.sshsig import fingerprint
 from console.store.witness import Seen, Sent
@@ -62,18 +63,22 @@ def verify(material: Material, kept: Remembered) -> Report:
     if newest is not None:
         sizes.add(newest.size)
     lives = Lives(kept.rosters, material.chain, _host_id(report, newest, kept))
+    same: set[str] = set()  # ids of requests that were decided at the console that had asked
     late: list[int] = []  # the first record that came when the time for judging was over
 
     def take(record: Record) -> None:
         if late or time.perf_counter() - began > JUDGE_S:
             late[:] = late or [record.seq]
-        else:
-            lives.take(record)
+            return
+        lives.take(record)
+        if record.ev == "decide" and record.facts.get("same_console") is True:
+            same.add(record.rid)
 
     walked = walk(material.lines, sizes, take)
     if late:
         report.lack(f"records from number {late[0]:,} on are not judged: {JUDGE_S:.0f} s are over")
     report.records = walked.size
+    report.requests = list(told(lives.lives.values(), same))
     _pins(report, kept)
     _chain(report, walked)
     _root(report, walked, newest)

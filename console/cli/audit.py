@@ -10,6 +10,8 @@ from console.errors import ActionError, UsageError, WatchfloorError
 from console.text import clean
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from console.audit.checkpoint import Checkpoint
     from console.audit.fetch import Call
     from console.audit.report import Report
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 
 READ_IT = "on the host: ssh-keygen -lf FILE, FILE being the public audit key"
 AT_ONCE = 4  # hosts whose logs are read at a time
+SHOWN = 50  # requests of a host whose people are named in words, the newest
 
 ABOUT = """\
 Reads the audit log of a host's guard and proves it: that it is whole, that two different people
@@ -51,6 +54,7 @@ def add(sub: Any) -> None:
         "--with", dest="peers", type=Path, action="append", default=[], metavar="FILE",
         help="checkpoints of a colleague's console (audit checkpoints); may be repeated",
     )  # fmt: skip
+    verify.add_argument("--json", action="store_true", help="one JSON document")
     verify.set_defaults(run=run_verify)
     show = verbs.add_parser("show", help="print the records of a host")
     show.add_argument("host", help="name of the host")
@@ -99,8 +103,16 @@ def run_verify(args: argparse.Namespace) -> int:
     if not names:
         raise UsageError("there are no hosts", hint="`watchfloor config init` writes a beginning")
     peers = [(path.name, seen) for path in args.peers for seen in read_peer(path)]
-    codes = asyncio.run(_verify_all(config, names, args.source, peers, getattr(args, "seat", None)))
-    return 1 if 1 in codes else max(codes)
+    tell = None if args.json else sys.stdout.write
+    seat = getattr(args, "seat", None)
+    reports = asyncio.run(_verify_all(config, names, args.source, peers, seat, tell))
+    codes = [report.code for report in reports]
+    code = 1 if 1 in codes else max(codes)
+    if args.json:
+        from console.audit.report import encoded
+
+        sys.stdout.write(encoded(reports, code))
+    return code
 
 
 async def _verify_all(
@@ -109,36 +121,48 @@ async def _verify_all(
     source: Path | None,
     peers: "list[tuple[str, Checkpoint]]",
     seat: Any,
-) -> list[int]:
-    """The exit status of each. A host that is slow or sends too much keeps no other one waiting."""
+    tell: "Callable[[str], object] | None",
+) -> "list[Report]":
+    """What was found of each. A host that is slow or sends too much keeps no other one waiting.
+
+    ``tell`` takes what is said of a host as soon as it is known.
+    """
     own = _own_chain(seat)
     logs = None if source is not None else _Logs(config, names)
     places, judging = asyncio.Semaphore(AT_ONCE), asyncio.Lock()
 
-    async def one(name: str) -> int:
+    async def one(name: str) -> "Report":
         async with places:
             try:
                 material = await _material(name, source, logs)
             except UsageError:
                 raise
             except WatchfloorError as error:
-                return _unread(name, error)
+                report, text = _unread(name, error)
+                if tell is not None:
+                    tell(text)
+                return report
             async with judging:  # one at a time: it takes a processor and memory
                 report = await asyncio.to_thread(_judged, config, material, peers, own)
-        sys.stdout.write(_said(report))
-        sys.stdout.flush()
-        return report.code
+        if tell is not None:
+            tell(_said(report))
+            sys.stdout.flush()
+        return report
 
     return await asyncio.gather(*map(one, names))
 
 
-def _unread(name: str, error: WatchfloorError) -> int:
+def _unread(name: str, error: WatchfloorError) -> "tuple[Report, str]":
+    from console.audit.report import Report
+
+    report = Report(clean(name))
     # A guard that finds its own log torn or shorter than it was has found something wrong.
     bad = isinstance(error, ActionError) and error.rule in ("audit-torn", "audit-short")
     verdict = "SOMETHING IS WRONG" if bad else "NOT PROVED"
-    sys.stdout.write(f"{clean(name)}: {verdict}: its log could not be had\n")
-    sys.stdout.write(f"  {'WRONG' if bad else 'missing':8} {clean(str(error), 400)}\n")
-    return 1 if bad else 3
+    why = clean(str(error), 400)
+    (report.fail if bad else report.lack)(f"its log could not be had: {why}")
+    head = f"{report.host}: {verdict}: its log could not be had\n"
+    return report, f"{head}  {'WRONG' if bad else 'missing':8} {why}\n"
 
 
 def _judged(
@@ -178,6 +202,10 @@ def _said(report: "Report") -> str:
         ("proved", report.proved),
     ):  # fmt: skip
         lines += [f"  {mark:8} {each}" for each in found]
+    lines += [f"  {'people':8} {each}" for each in report.requests[-SHOWN:]]
+    if len(report.requests) > SHOWN:
+        earlier = len(report.requests) - SHOWN
+        lines.append(f"  {'people':8} {earlier:,} earlier requests: --json has all")
     lines += [f"  never    No log can show {limit}." for limit in LIMITS]
     return "\n".join(lines) + "\n"
 

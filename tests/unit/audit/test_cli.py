@@ -74,6 +74,26 @@ def test_a_proved_log_is_0_and_says_its_limits(run: Runner, host: Host) -> None:
     for limit in LIMITS:
         assert f"No log can show {limit}" in done.stdout
     assert "WRONG" not in done.stdout
+    assert f"  people   isolate by alice, approved by bob: STANDING [{rid[:12]}]" in done.stdout
+
+
+def test_people_are_named_to_programs_as_well(run: Runner, host: Host) -> None:
+    run.shown(host)
+    rid = host.isolate()
+    log = run.log(host.material([rid]))
+    done = run("verify", "gpu01", "--from", log, "--json")
+    found = json.loads(done.stdout)
+    assert (done.returncode, found["code"], found["limits"]) == (0, 0, list(LIMITS))
+    (one,) = found["hosts"]
+    assert (one["host"], one["verdict"]) == ("gpu01", "proved")
+    assert not one["wrong"] + one["missing"]
+    (asked,) = one["requests"]
+    assert (asked["id"], asked["requester"], asked["approvers"]) == (rid, "alice", ["bob"])
+    assert asked["same_console"] is False
+    (host.folder / "none.audit").write_bytes(b"{}\n")
+    lost = run("verify", "gpu01", "--from", str(host.folder / "none.audit"), "--json")
+    (one,) = json.loads(lost.stdout)["hosts"]
+    assert (lost.returncode, one["verdict"], one["requests"]) == (1, "wrong", [])
 
 
 def test_a_bare_log_cannot_be_proved_whole(run: Runner, host: Host) -> None:
