@@ -1,4 +1,4 @@
-"""One command run to its end, with bounds on its time and on what is kept or shown of its output.
+"""What goes to a command and comes from it, with bounds on time and on what is kept or shown.
 
 What comes is a host's: it is shown line by line, without anything that a terminal obeys, and with
 a mark at the beginning of each line, so that no line of it passes for one of ours.
@@ -7,7 +7,6 @@ a mark at the beginning of each line, so that no line of it passes for one of ou
 import os
 import selectors
 import signal
-import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -93,33 +92,20 @@ class Shown:
         self._where.flush()
 
 
-def exchange(argv: Sequence[str], data: bytes, seconds: float, out: Takes, err: Takes) -> int:
-    """Run ``argv`` with ``data`` as its input; its exit status.
-
-    However this ends, the process has ended too. Raises subprocess.TimeoutExpired after
-    ``seconds``, and what ``out`` and ``err`` raise.
-    """
-    with uninterrupted():  # what ends it is this process, not the terminal
-        process = subprocess.Popen(
-            argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-        )
-    try:
-        _pump(process, data, time.monotonic() + seconds, out, err)
-        return process.wait(10)
-    finally:
-        process.kill()
-        process.wait()
-        for pipe in (process.stdin, process.stdout, process.stderr):
-            if pipe is not None and not pipe.closed:
-                pipe.close()
-
-
-def _pump(
-    process: "subprocess.Popen[bytes]", data: bytes, until: float, out: Takes, err: Takes
+def pump(
+    pipes: tuple[IO[bytes], IO[bytes], IO[bytes]],
+    data: bytes,
+    seconds: float,
+    out: Takes,
+    err: Takes,
 ) -> None:
-    into, said, told = process.stdin, process.stdout, process.stderr
-    if into is None or said is None or told is None:
-        raise OSError("the command has no pipes")
+    """Write ``data`` to a command, and give on what it prints, until it prints no more.
+
+    ``pipes`` are its input, output and error output. Raises TimeoutError after ``seconds``, and
+    what ``out`` and ``err`` raise.
+    """
+    into, said, told = pipes
+    until = time.monotonic() + seconds
     takes: dict[IO[bytes], Takes] = {said: out, told: err}
     left = memoryview(data)
     os.set_blocking(into.fileno(), False)
@@ -130,7 +116,7 @@ def _pump(
         while any(pipe in waits.get_map() for pipe in takes):
             rest = until - time.monotonic()
             if rest <= 0:
-                raise subprocess.TimeoutExpired(process.args, rest)
+                raise TimeoutError
             for key, _ in waits.select(rest):
                 if key.data is None:
                     left = _written(into, left)

@@ -11,11 +11,11 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from console.enroll.exchange import MAX_KEPT, Kept, Shown, TooMuch, exchange, uninterrupted
+from console.enroll.exchange import MAX_KEPT, Kept, Shown, Takes, TooMuch, pump, uninterrupted
 from console.enroll.guardfiles import ETC
 from console.enroll.guardscript import undo_sshd
 from console.errors import ConnectError, UsageError
@@ -69,6 +69,31 @@ def destination(text: str) -> str:
     if not _DESTINATION.fullmatch(text):
         raise UsageError(f"{clean(text, 80)!r} is not ADMIN@HOST")
     return text
+
+
+def exchange(argv: Sequence[str], data: bytes, seconds: float, out: Takes, err: Takes) -> int:
+    """Run ``argv`` with ``data`` as its input; its exit status.
+
+    However this ends, the process has ended too. Raises TimeoutError after ``seconds``, and what
+    ``out`` and ``err`` raise.
+    """
+    with uninterrupted():  # what ends it is this process, not the terminal
+        process = subprocess.Popen(
+            argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
+    into, said, told = process.stdin, process.stdout, process.stderr
+    if into is None or said is None or told is None:
+        raise OSError(f"{argv[0]} has no pipes")
+    try:
+        pump((into, said, told), data, seconds, out, err)
+        return process.wait(10)
+    except subprocess.TimeoutExpired:
+        raise TimeoutError from None
+    finally:
+        process.kill()
+        process.wait()
+        for pipe in (into, said, told):
+            pipe.close()
 
 
 class Login:
@@ -132,7 +157,7 @@ class Login:
         try:
             argv = [*self._through("-T"), command]
             status = exchange(argv, b"", LOGIN_S, out.take, err.take)
-        except subprocess.TimeoutExpired:
+        except TimeoutError:
             raise ConnectError(f"{self.to} gave no answer in {LOGIN_S:.0f} s") from None
         except TooMuch:
             raise ConnectError(
@@ -160,7 +185,7 @@ class Login:
     def script(self, shell: str, text: str) -> int:
         """Run a script over the first connection and show its output as the host's.
 
-        Raises subprocess.TimeoutExpired.
+        Raises TimeoutError.
         """
         marked = f"{shell.removesuffix(SHELL)}env {self._mark} {SHELL}"
         return self._shown([*self._through("-T"), marked], text, SCRIPT_S)
@@ -179,7 +204,7 @@ class Login:
         out, err = Kept(), Shown(self.name, sys.stderr)
         try:
             status = exchange([*argv, shell], b"id -u\n", LOGIN_S, out.take, err.take)
-        except (subprocess.TimeoutExpired, TooMuch):
+        except (TimeoutError, TooMuch):
             return False
         finally:
             err.end()
@@ -187,7 +212,7 @@ class Login:
 
     def end_script(self, shell: str) -> None:
         """End a script that may still run there; its trap takes back what it was changing."""
-        with suppress(subprocess.TimeoutExpired):
+        with suppress(TimeoutError):
             argv = [*self._through("-T"), shell]
             self._shown(argv, _END_SCRIPT.format(mark=self._mark), LOGIN_S)
 
@@ -198,7 +223,7 @@ class Login:
             return
         try:
             undone = self._shown([*self._through("-T"), shell], undo_sshd(), LOGIN_S) == 0
-        except subprocess.TimeoutExpired:
+        except TimeoutError:
             undone = False
         works = self.again(shell)
         told = "was put back" if undone else "COULD NOT BE PUT BACK"
@@ -263,7 +288,7 @@ def enrol(
 def _to_end(login: Login, shell: str, script: str) -> int:
     try:
         return login.script(shell, script)
-    except subprocess.TimeoutExpired:
+    except TimeoutError:
         raise ConnectError(
             f"the script on {login.to} did not end in {SCRIPT_S:.0f} s and was broken off",
             hint="Logins there still work. Find out what hangs, then enrol it again.",

@@ -170,13 +170,13 @@ def test_a_host_that_never_stops_talking_fills_no_memory(
 def test_a_command_is_ended_however_it_reads_and_writes() -> None:
     out, err = exchange.Kept(), exchange.Kept()
     big = b"x" * 2_000_000
-    assert exchange.exchange(["/bin/true"], big, 20, out.take, err.take) == 0
+    assert remote.exchange(["/bin/true"], big, 20, out.take, err.take) == 0
     big_back = exchange.Kept(3_000_000)
-    assert exchange.exchange(["/bin/cat"], big, 20, big_back.take, err.take) == 0
+    assert remote.exchange(["/bin/cat"], big, 20, big_back.take, err.take) == 0
     assert big_back.text == big.decode()
     began = time.monotonic()
     with pytest.raises(exchange.TooMuch):
-        exchange.exchange(["/bin/cat", "/dev/zero"], b"", 20, out.take, err.take)
-    with pytest.raises(subprocess.TimeoutExpired):
-        exchange.exchange(["/bin/sleep", "100"], b"", 0.1, out.take, err.take)
+        remote.exchange(["/bin/cat", "/dev/zero"], b"", 20, out.take, err.take)
+    with pytest.raises(TimeoutError):
+        remote.exchange(["/bin/sleep", "100"], b"", 0.1, out.take, err.take)
     assert time.monotonic() - began < 10
