@@ -7,14 +7,16 @@ several requests at once.
 import os
 from collections.abc import Awaitable, Callable, Sequence
 
+from console.actions.decide import unseen
 from console.actions.gate import risks
 from console.engine.protocol import Guarding
 from console.model.guard import ActiveView, Outcome, RequestView
 from console.tui.control.asking import REASON, the_action
 from console.tui.guarding import Guarded
-from console.tui.meaning.guarded import active_page, beside, request_page
+from console.tui.meaning.guarded import active_page, beside, not_seen_lines, request_page
 from console.tui.meaning.preview import workstation
 from console.tui.screens.request import RequestScreen
+from console.tui.screens.sign import Question, SignScreen
 from console.tui.style.look import Cell
 
 GONE = "it waits on no host any more: it was decided, withdrawn, or ran out"
@@ -37,14 +39,33 @@ class Decided(Guarded):
     async def _decide(
         self, engine: Guarding, request: RequestView, approve: bool, comment: str
     ) -> None:
-        hosts = [each.host for each in self._same(engine, request) if each.may_approve]
+        every = self._same(engine, request)
+        hosts = [each.host for each in every if each.may_approve]
+        rest = unseen(every) if approve else ()
 
         async def sign() -> list[Outcome]:
-            return await engine.decide(hosts, request.id, approve, comment, self.ask_prompt)
+            if rest and not await self._also(rest):
+                return []
+            return await engine.decide(hosts, request.id, approve, comment, self.ask_prompt, rest)
 
         verb, done = ("approve", "approved") if approve else ("deny", "denied")
         high = approve and request.about.high_risk
-        await self._about(engine, request, verb, done, hosts, sign, comment=comment, high=high)
+        counts = request.hosts if approve else ()
+        await self._about(
+            engine, request, verb, done, hosts, sign, comment=comment, high=high, counts=counts,
+            not_seen=rest,
+        )  # fmt: skip
+
+    async def _also(self, rest: Sequence[str]) -> bool:
+        """Let the person accept, by a line of its own, that it counts where nothing is seen."""
+
+        def lines(now: float) -> list[Cell]:
+            return list(not_seen_lines(rest, self.look))
+
+        word = f"and {len(rest)} not seen here"
+        question = Question("approve, unseen", lines, word, "that you accept this")
+        also: bool = await self.push_screen_wait(SignScreen(self.look, question))
+        return also
 
     def withdraw(self, screen: RequestScreen, comment: str = "") -> None:
         """Cancel one's own request, wherever it waits."""
@@ -139,8 +160,14 @@ class Decided(Guarded):
         *,
         comment: str = "",
         high: bool = False,
+        counts: Sequence[str] = (),
+        not_seen: Sequence[str] = (),
     ) -> None:
-        """One signature about one request, looked at once more on each of its hosts."""
+        """One signature about one request, looked at once more on each of its hosts.
+
+        ``counts``: the hosts on which it counts, where these are more than it is sent to;
+        ``not_seen``: those of them that do not show the request here.
+        """
         seen = [request]
 
         def lines(now: float) -> list[Cell]:
@@ -148,21 +175,29 @@ class Decided(Guarded):
             if every:
                 seen[:] = every
             more = [line for each in seen[1:] for line in beside(each, self.look)]
+            more += not_seen_lines(not_seen, self.look)
             more += [[], *workstation("", risks(os.environ), self.look)]
             if comment:
                 more += [[], *self._said("you say", comment)]
             return list(request_page(seen[0], self.look, now, more))
 
         def over(now: float) -> str:
-            return "" if self._same(engine, request) else GONE
+            every = self._same(engine, request)
+            if every and counts and (new := set(unseen(every)) - set(not_seen)):
+                return f"{', '.join(sorted(new))} does not show it any more; look at it anew"
+            return "" if every else GONE
 
-        names = ", ".join(hosts[:3]) + (f" and {len(hosts) - 3} more" if len(hosts) > 3 else "")
+        whole = counts or hosts
+        names = ", ".join(whole[:3]) + (f" and {len(whole) - 3} more" if len(whole) > 3 else "")
         title = f"{verb} {request.action} on {names}"
         engine.prepare(hosts)
-        if not await self.confirm(title, lines, hosts, high=high, over=over):
+        if not await self.confirm(title, lines, whole, high=high, over=over):
             self.say("nothing was signed")
             return
         outcomes = await sign()
+        if not outcomes:
+            self.say("nothing was signed")
+            return
         if any(each.ok for each in outcomes):
             self._console.handled(request.id)
         await self.answered(done, outcomes)

@@ -4,6 +4,7 @@ Nothing here signs or decides: the engine has a process sign, and each host's gu
 """
 
 import asyncio
+import traceback
 from collections.abc import Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
@@ -23,6 +24,7 @@ from console.tui.control.asking import (
     unknown_names,
 )
 from console.tui.control.commands import CommandError
+from console.tui.crash import keep
 from console.tui.meaning.preview import draft_page, ends, left_out, preview_page
 from console.tui.navigation import VIEWS, Navigation
 from console.tui.screens.answers import AnswersScreen
@@ -84,6 +86,10 @@ class Guarded(Navigation):
             await what
         except (WatchfloorError, CommandError) as error:
             self.say(clean(str(error), 400), "bad")
+        except Exception as defect:  # noqa: BLE001,RUF100  # one host's words must not end it
+            report = keep(traceback.format_exc())
+            words = f"a defect of this console, {type(defect).__name__}: look at what was done"
+            self.say(clean(f"{words}; see {report}", 400), "bad")
 
     # -- views
 
@@ -149,6 +155,9 @@ class Guarded(Navigation):
         if not hosts:
             self.say("no host is meant; :act ACTION HOST")
             return
+        if why := self._guardless(hosts):
+            self.say(why)
+            return
         self._work(self._ask(engine, hosts, asked.action, asked.values))
 
     def complete_act(self, typed: str) -> list[str]:
@@ -157,6 +166,13 @@ class Guarded(Navigation):
         engine = acting(self.engine)
         every = engine.actions(next(iter(names), "")) if isinstance(engine, Guarding) else ()
         return list(completions(typed, every, names))
+
+    def _guardless(self, hosts: Sequence[str]) -> str:
+        """Why this machine itself cannot be asked for anything; empty: another one is meant."""
+        views = [self.engine.snapshot().host(name) for name in hosts]
+        if not all(view is not None and view.workstation for view in views):
+            return ""
+        return f"{clean(hosts[0], 60)} is this machine, which has no guard; :act ACTION HOST"
 
     def _aimed(self) -> list[str]:
         """The host that a person looks at."""

@@ -75,6 +75,12 @@ def golden(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
     return check
 
 
+@pytest.fixture(autouse=True)
+def no_dwell(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keys count at once: the tests that are about the wait set it."""
+    monkeypatch.setattr("console.tui.screens.sign.DWELL_S", 0.0)
+
+
 @pytest.fixture
 def recorded() -> list[str]:
     """Every byte that an app with the driver ``Recorder`` writes."""

@@ -228,9 +228,9 @@ async def test_one_request_on_many_hosts_takes_their_group_and_how_many() -> Non
         assert "left out" in seat.shown
         assert "it is not LIVE" in seat.shown
         await seat.to_the_end()
-        assert "to sign: hosts 2" in seat.shown
+        assert "to sign: hosts 3" in seat.shown, "it counts on all targets"
         made.refuse["gpu02"] = ("no-request", "no such pending request", "It may be over.")
-        await seat.press(*"hosts 2", "enter")
+        await seat.press(*"hosts 3", "enter")
         await seat.until(lambda: isinstance(app.screen, AnswersScreen))
         assert made.done("approve") == [("approve", "gpu01", "gpu02", RID, "")]
         assert "refused [no-request]: no such pending request" in seat.shown

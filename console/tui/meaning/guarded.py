@@ -185,6 +185,17 @@ def beside(request: RequestView, look: Look) -> Iterator[Cell]:
     yield from claims(request.host, request.host_says, look)
 
 
+def not_seen_lines(hosts: Sequence[str], look: Look) -> Iterator[Cell]:
+    """Targets on which an approval counts though nothing of the request is seen there."""
+    if not hosts:
+        return
+    yield []
+    yield head("NOT SEEN HERE", look)
+    yield [(f"  {look.mark('bad')} an approval counts on these hosts as well:", "bad")]
+    for host in hosts:
+        yield [(f"  {host}", "bad")]
+
+
 def claims(host: str, said: Sequence[Pair], look: Look) -> Iterator[Cell]:
     """What a host says of itself, marked as such: who is cut off, what cannot be closed."""
     if not said:

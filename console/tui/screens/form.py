@@ -25,10 +25,12 @@ FORM_BOX = """
                                      background: $background; text-style: underline; }
 #fields Input:focus { text-style: reverse; }
 #told { width: 100%; height: auto; max-height: 6; }
-#choices { height: auto; max-height: 60vh; }
+#choices { height: auto; }
 #pick, #pick:focus { border: none; height: 1; padding: 0; background: $background;
                      text-style: reverse; }
 """
+AROUND = 5
+"""Lines of a frame, of what is told below the list, and of the line that is typed into."""
 
 
 class ActionScreen(ModalScreen[str | None]):
@@ -79,7 +81,8 @@ class ActionScreen(ModalScreen[str | None]):
             if each.why_not:
                 lines.append([(f"{'':20} not by you: {each.why_not}", "dim")])
         self._page.show(lines or [[("no action has that in its name", "warn")]])
-        self._page.styles.height = max(1, min(len(lines) or 1, int(self.size.height * 0.6)))
+        room = int(self.size.height * 0.9) - AROUND
+        self._page.styles.height = max(1, min(len(lines) or 1, room))
 
     def on_input_changed(self, event: Input.Changed) -> None:
         """Show those that fit."""

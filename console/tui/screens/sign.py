@@ -4,6 +4,7 @@ Nothing is signed by one key: a person types a word, or for high risk the host's
 of the page was on the screen. What was typed before the page was painted is thrown away.
 """
 
+import time
 from collections.abc import Callable, Sequence
 from typing import ClassVar, NamedTuple
 
@@ -37,6 +38,9 @@ FRAME = 5
 """Cells of the frame, its padding and the scroll bar."""
 AROUND = 5
 """Lines of the frame, of what is told below the page, and of the line that is typed into."""
+DWELL_S = 0.7
+"""Keys count from then on after the first paint: what was typed before it comes in late."""
+READ = "Read it first: keys count in a moment."
 PAINTED_S = 0.3
 """When the page is taken to be painted at the latest, if this screen is in front."""
 
@@ -70,7 +74,8 @@ class SignScreen(ModalScreen[bool]):
         self._typed = Input(id="typed-word", select_on_focus=False)
         self._typed.cursor_blink = not look.reduced_motion
         self._told = Label(Content(""), id="told")
-        self._painted = False
+        self._first_at: float | None = None
+        self._painted = False  # and looked at: from then on keys count
         self._end_seen = False
         self._lines = 0
         self._mistake = ""
@@ -96,6 +101,12 @@ class SignScreen(ModalScreen[bool]):
 
     def _first_paint(self) -> None:
         if self._painted or not self.is_active or not self._page.size.height:
+            return
+        if self._first_at is None:
+            self._first_at = time.monotonic()
+            if DWELL_S:
+                self.set_timer(DWELL_S, self._first_paint)
+        if time.monotonic() - self._first_at < DWELL_S:
             return
         self._typed.value = ""
         self._painted = True
@@ -133,6 +144,8 @@ class SignScreen(ModalScreen[bool]):
         why, word = self._question.why, self._question.word
         if over := self._question.over(present.now()):
             words = f"It cannot be signed any more: {over}. Esc leaves."
+        elif not self._painted:
+            words = READ
         elif not self._end_seen:
             words = "Scroll down to the end; then it can be signed."
         else:
@@ -158,6 +171,7 @@ class SignScreen(ModalScreen[bool]):
         """Sign where what was asked for was typed; anything else signs nothing."""
         event.stop()
         if not self._painted:
+            self._typed.value = ""
             return
         self._look_at_end()
         if self._question.over(present.now()):
