@@ -59,6 +59,7 @@ def run_show(args: argparse.Namespace) -> int:
 def run_validate(args: argparse.Namespace) -> int:
     """Check the configuration; an error is raised, what may be meant is a warning."""
     from console.cli.common import configured, counted
+    from console.cli.keyowner import findings as signer_findings
     from console.cli.plugins import not_loaded
     from console.config.warn import findings
     from console.ssh.keycheck import findings as key_findings
@@ -68,7 +69,7 @@ def run_validate(args: argparse.Namespace) -> int:
         args.config = args.file
     config = configured(args)
     keys = Keys(config.keys).problems
-    screens = [*_looks(config), *keys, *not_loaded(config)]
+    screens = [*_looks(config), *keys, *not_loaded(config), *signer_findings(config)]
     for text in [*findings(config), *screens, *key_findings(config.hosts)]:
         sys.stderr.write(f"watchfloor: warning: {text}\n")
     where = ", ".join(config.files) or "no file, defaults only"

@@ -143,3 +143,49 @@ def test_an_attestation_is_judged_and_the_key_printed(
     entry = json.loads(told.out)
     assert (entry["hardware"], entry["id"]) == ("not-proven", "yubi-1")
     assert "none of the makers" in told.err
+
+
+def test_a_roster_alone_is_shown_and_what_is_missing_is_named(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    Path("r1.json").write_bytes(canonical.write(roster_doc()))
+    assert main.run(["roster", "init", "r1.json"]) == 0
+    assert main.run(["roster", "show"]) == 0
+    assert main.run(["roster", "verify"]) == 0
+    assert "roster 1 is in force here" in capsys.readouterr().out
+    for verb in (["policy", "show"], ["enroll", "gpu01", "--print", "--tier", "2", "--guard",
+                                      "--key", "none.pub", "--from", "10.0.0.5"]):  # fmt: skip
+        if verb[0] == "enroll":
+            make_key(Path("none"))
+        assert main.run(verb) == 2
+        said = capsys.readouterr().err
+        assert "has no policy of its own" in said
+        assert "watchfloor policy init --mgmt" in said
+
+
+def test_validate_warns_of_a_signer_whom_the_roster_does_not_know(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    make_key(Path("login"))
+
+    def told(person: str, key: str) -> str:
+        file = Path("own.toml")
+        file.write_text(f'[operator]\nperson = "{person}"\nsigning_key = "{key}"\n')
+        file.chmod(0o600)
+        assert main.run(["config", "validate", str(file)]) == 0
+        return capsys.readouterr().err
+
+    assert "[operator]: nothing can be signed: " in told("alice", "login")
+    make_key(Path("second"))
+    both = ["--person", "mara=login.pub", "--person", "zora=second.pub"]
+    assert main.run(["roster", "init", *both]) == 0
+    capsys.readouterr()
+    assert told("mara", str(Path("login").absolute())) == ""
+    assert "zoe is nobody of this console's roster (mara, zora)" in told("zoe", "")
+    make_key(Path("other"))
+    other = told("mara", str(Path("other").absolute()))
+    assert "is in nobody's entry of this console's roster" in other
+    assert "signing_key is that of mara, and not of zoe" in told(
+        "zoe", str(Path("login").absolute())
+    )
+    assert "cannot be read" in told("mara", "nowhere")
