@@ -18,6 +18,7 @@ _SIGNER = Path(__file__).with_name("signer.py")
 _MAGIC = b"openssh-key-v1\0"
 MAX_KEY = 65_536
 MAX_LINE = 64 << 10
+END_S = 3.0
 HARDWARE = ("sk-ssh-ed25519@openssh.com", "sk-ecdsa-sha2-nistp256@openssh.com")
 
 
@@ -76,17 +77,28 @@ class KeyFileSigning:
             env={"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"},
             cwd="/",
             limit=MAX_LINE,
+            start_new_session=True,  # what a terminal sends to all is not meant for it
         )  # fmt: skip
         try:
             return await _serve(process, order, Prompts(ask, self.path))
         finally:
-            if process.returncode is None:
-                with contextlib.suppress(ProcessLookupError):
-                    process.kill()
-            await process.wait()
+            await _ended(process)
             # The pipes of a process that was killed would be closed by the collector, loudly.
             if process.stdin is not None:
                 process.stdin.close()
+
+
+async def _ended(process: asyncio.subprocess.Process) -> None:
+    """End it where it has not: asked first, since it has a program and a folder to clear away."""
+    if process.returncode is None:
+        with contextlib.suppress(ProcessLookupError):
+            process.terminate()
+        try:
+            await asyncio.wait_for(process.wait(), END_S)
+        except TimeoutError:
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+    await process.wait()
 
 
 class Prompts:

@@ -7,10 +7,12 @@ answer is a line on standard input), at last ``{"signature": ...}`` or ``{"error
 of standard input ends everything.
 """
 
+import contextlib
 import json
 import os
 import resource
 import selectors
+import signal
 import socket
 import subprocess
 import sys
@@ -139,8 +141,9 @@ class _Run:
         """End ssh-keygen where it has not, and whoever waits at our socket."""
         for line in self._held:
             answer(line, None)
-        if self.process.poll() is None:
-            self.process.kill()
+        if self.process.returncode is None:  # not waited for, so the number is still its own
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.process.pid, signal.SIGKILL)  # with the helper that it has started
             self.process.wait(timeout=10)
 
     def _question(self) -> None:
@@ -194,8 +197,14 @@ def sign(order: dict[str, Any]) -> str:
     return signature
 
 
+def _given_up(number: int, frame: object) -> None:
+    """On the way out of it all that was made is cleared away."""
+    raise SignerError("given up")
+
+
 def main() -> int:
     """Serve one order."""
+    signal.signal(signal.SIGTERM, _given_up)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a dump would hold a PIN
     try:
         line = sys.stdin.readline(MAX_ORDER)
