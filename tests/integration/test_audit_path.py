@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import subprocess
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ import pytest
 from console.audit.recall import kept_checkpoints
 from console.hostside.guard.trust import canonical
 from console.model.guard import TWO_BEFORE
+from console.store.witness import Witness
 from tests.support.actionpath import ISOLATE, Console, GuardedHost, path_policy
 from tests.support.guardkit import roster_doc
 from tests.support.watchfloor import watchfloor
@@ -91,6 +93,7 @@ def proved_and_found(host: GuardedHost, tmp_path: Path) -> None:
         assert "gpu01: PROVED: " in done.stdout
         assert "2 signatures" in done.stdout
         assert "1 in force" in done.stdout
+    pinned_by_a_person(tmp_path / "a", envs["a"])
     shown = audit(tmp_path / "a", envs["a"], "show", "gpu01")
     assert "isolate alice reason: INC-4711" in shown.stdout
     for words in (["export", "gpu01", "-o"], ["checkpoints", "-o"]):
@@ -117,3 +120,26 @@ def proved_and_found(host: GuardedHost, tmp_path: Path) -> None:
     assert f"record {at + 1}: does not follow the line before it" in file.stdout
     assert f"record {at}: is not the one that this console was shown" in file.stdout
     assert "CHANGED" in file.stdout
+
+
+def pinned_by_a_person(folder: Path, env: dict[str, str]) -> None:
+    """Its key is pinned since it was first seen; another one takes its place only with a trace."""
+    shown = audit(folder, env, "pin", "gpu01")
+    assert shown.returncode == 0, shown.stderr
+    assert "(first-sight)" in shown.stdout
+    real = shown.stdout.split()[-2]
+    other = audit(folder, env, "pin", "gpu01", "--fingerprint", "SHA256:" + "A" * 43)
+    assert other.returncode == 1
+    assert "the host does not sign with" in other.stdout
+    with contextlib.closing(Witness(folder)) as witness:
+        witness.repin("gpu01", b"a key of somebody else", "person")
+    assert audit(folder, env, "pin", "gpu01").returncode == 1
+    assert audit(folder, env, "verify", "gpu01").returncode == 1
+    kept = audit(folder, env, "pin", "gpu01", "--fingerprint", real)
+    assert kept.returncode == 1
+    assert "--replace puts this one in its place" in kept.stdout
+    put = audit(folder, env, "pin", "gpu01", "--fingerprint", real, "--replace")
+    assert put.returncode == 0, put.stdout
+    again = audit(folder, env, "verify", "gpu01")
+    assert again.returncode == 0, again.stdout
+    assert again.stdout.count("was replaced here by a person on") == 2

@@ -319,7 +319,7 @@ def names_of(node: ast.expr) -> set[str]:
     if isinstance(node, ast.IfExp):
         return names_of(node.body) | names_of(node.orelse)
     if isinstance(node, ast.JoinedStr):  # root_install_{what}
-        begin = "".join(p.value for p in node.values if isinstance(p, ast.Constant))
+        begin = "".join(str(p.value) for p in node.values if isinstance(p, ast.Constant))
         return {begin + what for what in ("roster", "policy")}
     return set()
 
