@@ -229,6 +229,7 @@ async def test_verbs_prove_the_drill_in_a_third_terminal(
     await alice.until("a confirmed host", lambda: alice.standing(rid))
     proved = await asyncio.to_thread(run, FIRST, "--", "audit", "verify", HOST)
     assert (proved.returncode, f"{HOST}: PROVED" in proved.stdout) == (0, True), proved
+    assert f"isolate by {FIRST}, approved by {SECOND}: STANDING" in proved.stdout
     printed = await asyncio.to_thread(run, "--print-config")
     file = tmp_path / "demo.toml"
     file.write_text(printed.stdout)
@@ -240,6 +241,13 @@ async def test_verbs_prove_the_drill_in_a_third_terminal(
     assert (config.operator.person, config.operator.signing_key) == (SECOND, "")
     refused = await asyncio.to_thread(run, "mallory")
     assert (refused.returncode, "nobody in the demo" in refused.stderr) == (2, True)
-    refused = await asyncio.to_thread(run, "--", "roster", "show")
+    refused = await asyncio.to_thread(run, "--", "roster", "sign", "next.json")
     assert (refused.returncode, "does not go with a demo" in refused.stderr) == (2, True)
+    for verb in (["roster", "show"], ["policy", "show"], ["policy", "verify"]):
+        shown = await asyncio.to_thread(run, "--", *verb)
+        assert (shown.returncode, shown.stderr) == (0, ""), shown
+        assert verb[0] + " 1" in shown.stdout
+    release = ("actions", "release", rid[:12], "--comment", "clean", "--confirm", HOST)
+    refused = await asyncio.to_thread(run, FIRST, "--", *release, "--set", "read_only=true")
+    assert (refused.returncode, "console is read-only" in refused.stderr) == (1, True), refused
     await let_go(alice, bob, rid)

@@ -125,7 +125,7 @@ def test_wrong_numbers_are_a_usage_error(argv: list[str]) -> None:
 @pytest.mark.parametrize("argv", [["--seconds", "5"], []])
 def test_screens_need_a_terminal_and_take_no_seconds(argv: list[str]) -> None:
     parser = argparse.ArgumentParser()
-    parser.set_defaults(record=None)  # as the whole command line has it
+    parser.set_defaults(record=None, settings=[])  # as the whole command line has it
     add(parser.add_subparsers())
     args = parser.parse_args(["demo", *argv])
     with pytest.raises(UsageError, match=r"--plain"):
