@@ -128,13 +128,14 @@ def wait_running(name: str, world: World, seconds: float, settle: float) -> str:
     deadline = time.monotonic() + seconds
     since = 0.0
     while True:
-        about = show(name, world, ("ActiveState", "SubState", "Result", "Type"))
+        about = show(name, world, ("ActiveState", "Job", "SubState", "Result", "Type"))
         state, now = about.get("ActiveState", ""), time.monotonic()
         if state == "active":
             if about.get("Type") == "oneshot" or (since and now - since >= settle):
                 return ""
             since = since or now
-        elif state in ("failed", "inactive"):
+        # A restart goes through inactive, with its job still there.
+        elif state in ("failed", "inactive") and about.get("Job", "") in ("", "0"):
             if about.get("Type") == "oneshot" and about.get("Result") == "success":
                 return ""
             return f"{name} is {state} ({about.get('Result', 'unknown')})"
