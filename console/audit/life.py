@@ -16,6 +16,7 @@ from console.hostside.guard.trust.policy import Rule
 
 HOLDS = frozenset(("APPLIED", "STANDING"))
 UNDER_WAY = frozenset(("EXECUTING", "REVERTING"))
+OVER = frozenset(("CLOSED", "FAILED", "REVERTED"))
 BEGUN = HOLDS | UNDER_WAY | {"DONE", "FAILED", "REVERTED", "RELEASED"}
 
 # The states in which a guard writes an event about a request; in any other it is made up.
@@ -99,6 +100,7 @@ class Life(msgspec.Struct):
     confirmed: bool = False  # over a new connection
     kept: bool = False  # on two people's signatures
     last: bytes = b""  # digest of the record before
+    told: set[bytes] = set()  # of every record without a signed document
     records: list[int] = []
     documents: dict[str, bytes] = {}  # of each signed document its sha256, and how it was told
 

@@ -12,6 +12,7 @@ from console.audit.life import (
     DOCUMENT,
     HOLDS,
     OF_HOST,
+    OVER,
     SAID,
     UNDER_WAY,
     Life,
@@ -125,7 +126,8 @@ class Lives:
 
     def _again(self, life: Life, record: Record) -> bool:
         """Whether the record repeats the same document of this request under the same signature,
-        or, where it holds none, the record before. An execution is never a repetition."""
+        or, where it holds none, the record before, or any before its end: on a full disk a guard
+        tells it anew until it can keep that it did. An execution is never a repetition."""
         if record.ev in DOCUMENT:
             text = record.text(DOCUMENT[record.ev])
             digest = hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()
@@ -139,8 +141,10 @@ class Lives:
             return False
         facts = {key: value for key, value in record.facts.items() if key not in OWN}
         told = hashlib.sha256(_encode([record.ev, facts])).digest()
-        before, life.last = life.last, told
-        return told == before and record.ev != "exec_start"
+        again = told == life.last or (life.state in OVER and told in life.told)
+        life.last = told
+        life.told.add(told)
+        return again and record.ev != "exec_start"
 
     def _ends(self, life: Life, record: Record) -> None:
         """Requests that stood until this one, which undid them or set their thing another way."""

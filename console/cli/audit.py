@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from console.config.loader import Config
     from console.store.witness import Witness
 
-READ_IT = "on the host: ssh-keygen -lf FILE, FILE being the public audit key"
+READ_IT = "on the host, as root: ssh-keygen -lf /var/lib/watchfloor/guard/audit/audit_key.pub"
 AT_ONCE = 4  # hosts whose logs are read at a time
 SHOWN = 50  # requests of a host whose people are named in words, the newest
 
@@ -289,7 +289,7 @@ def run_pin(args: argparse.Namespace) -> int:
             code = 0
     sys.stdout.write("\n".join(lines) + "\n")
     if code and not args.fingerprint:
-        sys.stderr.write(f"watchfloor: {READ_IT}, then: audit pin HOST --fingerprint SHA256:…\n")
+        sys.stderr.write(f"watchfloor: {READ_IT}; then: audit pin HOST --fingerprint SHA256:…\n")
     return code
 
 

@@ -270,6 +270,19 @@ def test_an_exact_repetition_is_no_second_execution(host: Host) -> None:
     assert "record 5: exec_start: cannot be while the request is EXECUTING" in wrong(host)
 
 
+def test_a_full_disk_makes_a_guard_tell_an_end_again_and_again(solo: Host) -> None:
+    """It is undone, and the guard cannot keep that it was: nothing is begun by that."""
+    rid = solo.submit(mode="one_then_ratify")
+    solo.begin(rid)
+    for _ in range(3):
+        solo.now += 301
+        solo.log.append("revert", rid, {"why": "no second person approved it in time"})
+        solo.log.append("undone", rid, {"state": "REVERTED"})
+    assert judged(solo).code == 0
+    solo.log.append("undone", rid, {"state": "FAILED"})
+    assert "undone: cannot be while the request is REVERTED" in wrong(solo)
+
+
 def sent(rid: str, text: str, answer: bytes) -> Sent:
     return Sent("decide", rid, 0.0, text.encode(), b"", answer)
 
