@@ -1,7 +1,7 @@
 """What all of this room needs to know of the console it runs in."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 import msgspec
@@ -84,6 +84,10 @@ class Witness(Protocol):
 
     def pinned(self, host: str) -> tuple[bytes, str] | None:
         """The host's audit key (an SSH blob) and how it came here. Raises StoreError."""
+        ...
+
+    def all_sent(self, host: str) -> Sequence[Any]:
+        """What was sent to a host: ``kind rid at data signature answer``. Raises StoreError."""
         ...
 
     def answered(self, sent: int, answer: bytes) -> None:

@@ -55,6 +55,7 @@ class Active(msgspec.Struct, frozen=True):
     needs: tuple[str, ...] = ()
     why: str = ""
     trouble: str = ""
+    ended: Time = 0.0
 
 
 class State(msgspec.Struct, frozen=True):

@@ -7,14 +7,16 @@ import msgspec
 
 from console.errors import ActionError
 from console.hostside.guard.host.evidence import PARTS
-from console.model.guard import Field
+from console.model.guard import Field, Preview
 from console.text import clean
 
+MOST = 32
+"""Names that a form lists."""
 _TEXT, _NUMBER, _LIST, _NUMBERS, _VERSIONS = "text", "number", "list", "numbers", "versions"
 
 
-def _text(name: str, words: str) -> Field:
-    return Field(name=name, kind=_TEXT, words=words)
+def _text(name: str, words: str, *, optional: bool = False) -> Field:
+    return Field(name=name, kind=_TEXT, words=words, optional=optional)
 
 
 def _number(name: str, words: str, default: str = "") -> Field:
@@ -57,8 +59,8 @@ FIELDS: dict[str, tuple[Field, ...]] = {
     "start-service": (_SERVICE,),
     "kill-process": (
         _number("pid", "its process id"),
-        _number("start_time", "its start in clock ticks since boot, as the process table has it"),
-        _text("exe", "its program, as /proc/PID/exe has it"),
+        _number("start_time", "its start in clock ticks since boot: field 22 of /proc/PID/stat"),
+        _text("exe", "its program, as /proc/PID/exe has it; empty: the host tells", optional=True),
     ),
     "collect-evidence": (
         _number("since_s", "seconds of the journal that are packed", "3600"),
@@ -83,6 +85,11 @@ FIELDS: dict[str, tuple[Field, ...]] = {
     "install-guard": (_SHA256,),
 }
 _FROM_POLICY = {"mgmt": "mgmt_networks", "ports": "api_ports", "confirm_s": "confirm_s"}
+_DECLARED = {"service": "services"}
+"""Fields whose values must be named by a list of the policy."""
+_NAMED = {"ports": "api_ports", "mgmt": "mgmt_networks", "model": "health"}
+"""Fields whose values the policy makes likely."""
+EXPIRES_MIN = (5, 60)
 
 
 def fields(action: str, policy: Mapping[str, Any]) -> tuple[Field, ...]:
@@ -91,7 +98,33 @@ def fields(action: str, policy: Mapping[str, Any]) -> tuple[Field, ...]:
     return tuple(_suggested(field, policy) for field in FIELDS.get(action, ()))
 
 
+def lifetime(preview: Preview, minutes: str) -> Preview:
+    """The same, running out after so many minutes; empty: as the policy has it. Raises
+    ActionError."""
+    text = minutes.strip()
+    if not text:
+        return preview
+    least, most = EXPIRES_MIN
+    if not (text.isascii() and text.isdigit() and least <= int(text[:6]) <= most):
+        raise ActionError(
+            f"expires is {clean(text, 40)!r}, and takes {least} to {most} minutes",
+            rule="parameters",
+        )
+    until = preview.not_before + 60 * int(text)
+    if preview.not_before and until > preview.expires:
+        allowed = (preview.expires - preview.not_before) // 60
+        raise ActionError(f"the policy lets a request live {allowed} minutes", rule="parameters")
+    return msgspec.structs.replace(preview, expires=until if preview.not_before else 0)
+
+
+def _choices(field: Field, policy: Mapping[str, Any]) -> tuple[str, ...]:
+    found = policy.get(_DECLARED.get(field.name) or _NAMED.get(field.name, ""))
+    return tuple(map(str, found))[:MOST] if isinstance(found, list | dict) else ()
+
+
 def _suggested(field: Field, policy: Mapping[str, Any]) -> Field:
+    if choices := _choices(field, policy):
+        field = msgspec.structs.replace(field, choices=choices)
     found = policy.get(_FROM_POLICY.get(field.name, ""))
     if found is None:
         return field
@@ -107,10 +140,26 @@ def typed(action: str, params: Mapping[str, Any], policy: Mapping[str, Any]) -> 
     """
     kinds = {field.name: field for field in fields(action, policy)}
     suggested = {name: field.default for name, field in kinds.items() if field.default}
+    given = {
+        name: value for name, value in params.items()
+        if value != "" or name not in kinds or not kinds[name].optional
+    }  # fmt: skip
+    for name, list_ in _DECLARED.items():
+        _among(name, given.get(name), policy.get(list_), list_)
     return {
         name: _value(kinds[name], value) if name in kinds and isinstance(value, str) else value
-        for name, value in {**suggested, **params}.items()
+        for name, value in {**suggested, **given}.items()
     }
+
+
+def _among(name: str, value: object, declared: object, list_: str) -> None:
+    if isinstance(value, str) and isinstance(declared, list) and value not in declared:
+        names = ", ".join(map(str, declared)) or "none"
+        raise ActionError(
+            f"the {name} {clean(value, 60)!r} is not among those of the policy: {names}",
+            hint=f"Take one of them, or have policy.{list_} name it, by two people.",
+            rule="policy",
+        )
 
 
 def _value(field: Field, text: str) -> Any:

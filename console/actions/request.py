@@ -15,6 +15,7 @@ from console.actions.forms import typed
 from console.errors import ActionError
 from console.hostside.guard.actions import action as action_of
 from console.hostside.guard.refused import Refused
+from console.hostside.guard.say import UNKNOWN
 from console.hostside.guard.trust import canonical, documents
 from console.hostside.guard.trust.words import words
 from console.model.guard import BREAK_GLASS, Draft, Preview, TargetPreview
@@ -30,7 +31,27 @@ AT_ONCE = 16
 async def preview(
     around: Around, views: Sequence[HostView], action: str, params: Mapping[str, Any]
 ) -> Preview:
-    """Challenge every host and work out what would happen. Raises ActionError."""
+    """Challenge every host and work out what would happen. Raises ActionError.
+
+    Where a process is to be ended whose program nobody has named, the host is asked for it first,
+    and what it answers is named: the sensor cannot see the programs of other accounts.
+    """
+    if action != "kill-process" or params.get("exe"):
+        return await _preview(around, views, action, params)
+    made = await _preview(around, views, action, {**params, "exe": UNKNOWN})
+    exe = _program(made)
+    return await _preview(around, views, action, {**params, "exe": exe}) if exe else made
+
+
+def _program(made: Preview) -> str:
+    """The program of a process by its host's word; empty where not exactly one host has it."""
+    found = [json.loads(target.binding)["facts"].get("exe") for target in made.usable]
+    return found[0] if len(found) == 1 and isinstance(found[0], str) else ""
+
+
+async def _preview(
+    around: Around, views: Sequence[HostView], action: str, params: Mapping[str, Any]
+) -> Preview:
     policy = around.trusted.policy
     try:
         act = action_of(action)

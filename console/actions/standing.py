@@ -117,7 +117,7 @@ def _of_state(told: State, host: HostView, skew: float, eyes: Eyes) -> GuardView
         policy_ok=_same(told.policy, "policy", eyes),
         active=tuple(_active(item, host.name, skew) for item in told.active[:MAX_ACTIVE]),
         closed=tuple(_active(item, host.name, skew) for item in told.closed[-MAX_ACTIVE:]),
-        isolation=_isolation(told.isolation),
+        isolation=_isolation(told.isolation, told.active),
         unreviewed=tuple(
             (clean(plan.text(item.get("person", "")), 40), clean(plan.text(item.get("id", "")), 64))
             for item in told.breakglass[:MAX_ACTIVE]
@@ -144,7 +144,10 @@ _ISOLATION = {
 }
 
 
-def _isolation(said: str) -> str:
+def _isolation(said: str, active: tuple[Active, ...]) -> str:
+    applied = [item for item in active if item.action == "isolate" and item.state == "APPLIED"]
+    if said == "applied" and applied and all(item.needs == ("ratify",) for item in applied):
+        return "isolated and reached again; undone unless a second person ratifies"
     return _ISOLATION.get(said, clean(said, 60))
 
 
@@ -156,7 +159,7 @@ def _active(item: Active, host: str, skew: float) -> ActiveView:
         action=clean(item.action, 40),
         words=_words(item.id),
         about=plan.about(item.action),
-        parameters=plan.shown(item.action, dict(item.params)),
+        parameters=_as_done(item),
         state=clean(item.state, 20),
         mode=clean(item.mode, 20),
         requester=clean(item.requester, 40),
@@ -174,7 +177,25 @@ def _active(item: Active, host: str, skew: float) -> ActiveView:
         lost=item.lost,
         same_console=item.same_console,
         why=clean(item.trouble or item.why, 300),
+        ended=item.ended,
     )
+
+
+def _as_done(item: Active) -> tuple[Pair, ...]:
+    """Parameters of something that is over its confirmation: what was a condition reads as met."""
+    pairs = plan.shown(item.action, dict(item.params))
+    if item.state == "EXECUTING" or "confirm" in item.needs:
+        return pairs
+    met = item.state in ("STANDING", "APPLIED", "RELEASED", "DONE")
+    out = []
+    for label, value in pairs:
+        if not label.startswith("reverts unless confirmed"):
+            out.append((label, value))
+        elif met:
+            out.append(("the way in", f"was confirmed over a new connection, within {value}"))
+        else:
+            out.append(("time to confirm", f"was {value}"))
+    return tuple(out)
 
 
 def _words(rid: str) -> str:

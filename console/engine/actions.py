@@ -67,7 +67,14 @@ class Actions:
             builds=parts.builds,
             load_trusted=parts.load_trusted,
             refusal=lambda trouble: self._refusal(trouble),
+            sent=self._sent,
         )
+
+    def _sent(self, host: str) -> list[tuple[str, bytes]]:
+        """Requests that were sent to a host from here, as they were signed. Raises StoreError."""
+        witness = self._parts.witness
+        every = witness.all_sent(host) if witness is not None else []
+        return [(each.rid, each.data) for each in every if each.kind == "submit"]
 
     # -- who sits here
 

@@ -9,6 +9,7 @@ from console.actions.around import Trusted
 from console.actions.envelope import Envelope
 from console.actions.happened import Memory, events
 from console.actions.pending import Judged
+from console.actions.reasons import Reasons
 from console.actions.standing import Eyes, guard_view
 from console.clock import Clock
 from console.errors import WatchfloorError
@@ -53,9 +54,11 @@ class Guards:
         builds: Mapping[str, str],
         load_trusted: Callable[[], Trusted],
         refusal: Callable[[str], str],
+        sent: Callable[[str], list[tuple[str, bytes]]] = lambda host: [],
     ) -> None:
         """``load_trusted`` reads the console's own roster and policy anew and raises
-        WatchfloorError; ``refusal`` says why nothing may be signed, given what is wrong with them.
+        WatchfloorError; ``refusal`` says why nothing may be signed, given what is wrong with them;
+        ``sent`` gives ids and bytes of the requests that were sent to a host from here.
         """
         self._sight = sight
         self._clock = clock
@@ -65,6 +68,7 @@ class Guards:
         self._refusal = refusal
         self._looked: dict[str, _Looked] = {}
         self._memory = Memory()
+        self._reasons = Reasons(sent)
         self.trusted: Trusted | None = None
         self.trouble = "it has not been read yet"
 
@@ -115,6 +119,7 @@ class Guards:
                 view, judged, now = GuardView(trouble=clean(why, 300)), (), self._clock.wall()
             if self._looked.get(session.spec.name) is not known:
                 continue  # another look was faster, and has told what is new
+            view = self._reasons.told(session.spec.name, view, judged)
             self._looked[session.spec.name] = _Looked(docs, rest, self._clock.mono(), view, judged)
             session.judged(view)
             before = known.view if known else None

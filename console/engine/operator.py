@@ -15,7 +15,7 @@ from console.engine.actions import Parts
 from console.model.host import Host
 from console.model.link import AskPassphrase
 from console.ssh.guardcall import GuardCaller
-from console.store.witness import Witness
+from console.store.witness import Sent, Witness
 from console.trust import kept
 from console.trust.chain import Chain
 from console.trust.sign import KeyFileSigning
@@ -71,6 +71,10 @@ class LateWitness:
     def pinned(self, host: str) -> tuple[bytes, str] | None:
         """The host's audit key and how it came here."""
         return self.store.pinned(host)
+
+    def all_sent(self, host: str) -> list[Sent]:
+        """Everything that was sent to a host, oldest first."""
+        return self.store.all_sent(host)
 
     def answered(self, sent: int, answer: bytes) -> None:
         """Keep the host's answer."""

@@ -51,6 +51,7 @@ class Field(msgspec.Struct, frozen=True, kw_only=True):
     words: str = ""
     choices: tuple[str, ...] = ()
     default: str = ""
+    optional: bool = False  # may be left empty
 
 
 class Custody(msgspec.Struct, frozen=True, kw_only=True):
@@ -200,6 +201,9 @@ class ActiveView(msgspec.Struct, frozen=True, kw_only=True):
     lost: int = 0  # how often the guard found that, whether or not it could put it back
     same_console: bool = False
     why: str = ""  # of a closed one: how it ended
+    ended: float = 0.0  # of a closed one
+    reason: str = ""  # from this console's own documents; empty: it has never seen the request
+    asked_at: float = 0.0  # from there too
 
 
 class GuardView(msgspec.Struct, frozen=True, kw_only=True):

@@ -6,14 +6,23 @@ several requests at once.
 
 import os
 from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import Any
 
 from console.actions.decide import unseen
 from console.actions.gate import risks
 from console.engine.protocol import Guarding
-from console.model.guard import ActiveView, Outcome, RequestView
+from console.model.guard import ActiveView, Custody, Outcome, RequestView
+from console.text import clean
 from console.tui.control.asking import REASON, the_action
 from console.tui.guarding import Guarded
-from console.tui.meaning.guarded import active_page, beside, not_seen_lines, request_page
+from console.tui.meaning.guarded import (
+    active_page,
+    beside,
+    collected,
+    not_seen_lines,
+    request_page,
+)
 from console.tui.meaning.preview import workstation
 from console.tui.screens.request import RequestScreen
 from console.tui.screens.sign import Question, SignScreen
@@ -24,7 +33,11 @@ NOBODY = "it waits for nobody any more"
 
 
 class Decided(Guarded):
-    """Approve, deny, cancel, start, release, review."""
+    """Approve, deny, cancel, start, release, review, fetch."""
+
+    def __init__(self, *args: Any, **more: Any) -> None:
+        super().__init__(*args, **more)
+        self._fetched: dict[tuple[str, str], Custody] = {}
 
     def decide(self, screen: RequestScreen, *, approve: bool, comment: str = "") -> None:
         """Let the person look again, then sign an approval or a denial."""
@@ -124,6 +137,36 @@ class Decided(Guarded):
             await self.answered("reviewed", told)
         else:
             self.say("nothing was signed")
+
+    def custody(self, host: str, id: str) -> Custody | None:
+        """What was fetched of that request at this console."""
+        return self._fetched.get((host, id))
+
+    def fetch(self, screen: RequestScreen, folder: str = "") -> None:
+        """Take collected evidence into a folder, where none is named that of the exports."""
+        active, engine = screen.active, self._guarding()
+        if engine is None:
+            return
+        if active is None or not collected(active):
+            self.say("only what collect-evidence has packed is fetched")
+            return
+        into = Path(folder).expanduser() if folder else self.settings.state
+        self._work(self._fetch(engine, active, (into or Path()).absolute()))
+
+    async def _fetch(self, engine: Guarding, active: ActiveView, folder: Path) -> None:
+        def lines(now: float) -> list[Cell]:
+            said = self._said("written into", clean(str(folder), 300))
+            return [*active_page(active, self.look, now), [], *said]
+
+        title = f"fetch evidence of {active.host}"
+        engine.prepare([active.host])
+        if not await self.confirm(title, lines, [active.host], high=False):
+            self.say("nothing was signed")
+            return
+        got = await engine.fetch(active.host, active.id, folder, self.ask_prompt)
+        self._fetched[active.host, active.id] = got
+        words = f"{Path(got.file).name}, {got.size:,} bytes, sha256 {got.sha256[:16]}; verified"
+        self.say(clean(words, 300), "ok")
 
     def ask_release(self, screen: RequestScreen, reason: str = "") -> None:
         """Ask for the end of what stands: a request as any other, which another approves."""

@@ -8,11 +8,14 @@ import traceback
 from collections.abc import Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
+from console.actions.forms import lifetime
 from console.engine.protocol import Guarding, acting
 from console.errors import WatchfloorError
 from console.model.guard import ActionAbout, Outcome, Preview, Prompt
 from console.text import clean
 from console.tui.control.asking import (
+    ASKED_TOO,
+    EXPIRES,
     MODE,
     REASON,
     completions,
@@ -33,6 +36,7 @@ from console.tui.screens.fleet import FleetScreen
 from console.tui.screens.form import ActionScreen, FormScreen
 from console.tui.screens.heat import HeatScreen
 from console.tui.screens.host import HostScreen
+from console.tui.screens.prefill import completed, prefilled
 from console.tui.screens.request import RequestScreen
 from console.tui.screens.requests import RequestsScreen
 from console.tui.screens.sign import PromptScreen, Question, SignScreen
@@ -61,6 +65,8 @@ class Seats(Protocol):
 
 class Guarded(Navigation):
     """Requests, their pages, and the way from a form to a signature."""
+
+    _home = ""  # whose seat this is, once another has taken it
 
     def _guarding(self) -> Guarding | None:
         """The engine where it can act; else says why not."""
@@ -123,7 +129,10 @@ class Guarded(Navigation):
             self.say(f"nobody here is called {clean(name, 40)}; there are {', '.join(people)}")
         elif why := engine.act_as(name):
             self.say(clean(why, 200))
+        elif name == (home := self._home or people[0]):
+            self.say(f"{name} sits here now, in their own seat: what is signed is theirs", "accent")
         else:
+            self._home = home
             told = f"{name} sits here now: what is signed is theirs; hosts note: same console"
             self.say(told, "accent")
 
@@ -191,6 +200,10 @@ class Guarded(Navigation):
         self, engine: Guarding, hosts: Sequence[str], name: str, known: dict[str, str]
     ) -> None:
         every = engine.actions(hosts[0])
+        if bare := self._unguarded(hosts):
+            self.say(bare)
+            return
+        row = self.screen.aimed_row if isinstance(self.screen, HostScreen) else None
         if not name:
             picked: str | None = await self.push_screen_wait(ActionScreen(self.look, hosts, every))
             if not picked:
@@ -200,7 +213,22 @@ class Guarded(Navigation):
         if wrong := unknown_names(action, known):
             self.say(wrong)
             return
+        view = self.engine.snapshot().host(hosts[0])
+        if len(hosts) == 1 and view is not None:
+            said = prefilled(name, row, view)
+            if "pid" in known and known["pid"] != said.get("pid"):
+                said = {}  # another process is meant than the one under the cursor
+            known = completed(name, {**said, **known}, view)
         await self.ask_for(engine, hosts, action, known)
+
+    def _unguarded(self, hosts: Sequence[str]) -> str:
+        """Which of these hosts nobody can ask, and the next step; empty: all can be."""
+        views = [self.engine.snapshot().host(name) for name in hosts]
+        bare = [view.name for view in views
+                if view is not None and view.guard is None and not view.spec.guard_id]  # fmt: skip
+        if not bare:
+            return ""
+        return f"{', '.join(bare[:3])}: no guard is here; watchfloor enroll {bare[0]} --guard"
 
     async def ask_for(
         self, engine: Guarding, hosts: Sequence[str], action: ActionAbout, known: dict[str, str]
@@ -216,6 +244,8 @@ class Guarded(Navigation):
                     self.say("nothing was asked of any host")
                     return
                 values = filled(action, typed)
+            view = self.engine.snapshot().host(hosts[0]) if len(hosts) == 1 else None
+            values = values if view is None else completed(action.name, values, view)
             try:
                 told = await self._from_form(engine, hosts, action, values)
             except WatchfloorError as error:
@@ -227,10 +257,14 @@ class Guarded(Navigation):
         self, engine: Guarding, hosts: Sequence[str], action: ActionAbout, values: dict[str, str]
     ) -> str:
         """Preview and signature; else what is wrong with the form."""
-        params = {key: value for key, value in values.items() if key not in (MODE, REASON)}
+        params = {key: value for key, value in values.items() if key not in ASKED_TOO}
         mode, reason = values[MODE], values[REASON]
         self.say(f"asking {', '.join(hosts)[:80]} what would happen", "accent")
-        preview = await engine.preview(hosts, action.name, params)
+        try:
+            preview = await engine.preview(hosts, action.name, params)
+            preview = lifetime(preview, values.get(EXPIRES, ""))
+        finally:
+            self.say("")
         if not preview.usable:
             return left_out(preview)
         draft = engine.draft(preview, reason, mode)
@@ -251,6 +285,8 @@ class Guarded(Navigation):
         outcomes = await engine.submit(preview, reason, mode, self.ask_prompt)
         self.action_requests()
         await self._view_is_there()
+        if isinstance(self.screen, RequestsScreen):
+            self.screen.aim([(name, draft.id) for name in names])
         await self.answered("requested", outcomes)
         return ""
 

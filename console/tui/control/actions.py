@@ -85,7 +85,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("host.next-tab", "tab,right_square_bracket", "next tab", "next tab"),
     Action("host.previous-tab", "shift+tab,left_square_bracket", "previous tab"),
     Action("host.section", "n", "next section (network, inventory)", "section"),
-    Action("host.previous-section", "N", "previous section"),
+    Action("host.previous-section", "N", "previous section", call="section(-1)"),
     Action("host.filter", "slash", "filter rows", "filter", typing=True),
     Action("host.sort", "s", "sort by the next column", "sort"),
     Action("host.reverse", "S", "turn the order round"),
@@ -149,6 +149,10 @@ ACTIONS: tuple[Action, ...] = (
     Action(
         "request.review", "v", "sign that you looked at somebody's break-glass", "review",
         "review", "COMMENT", "act", "another person than the requester", asks=True,
+    ),
+    Action(
+        "request.fetch", "f", "take the evidence that was collected into a folder, by a signature",
+        "fetch", "fetch", "[FOLDER]", "connect", "who may ask for or approve it", asks=True,
     ),
     # -- a recording that is shown again, whatever the view
     Action("replay.pause", "space", "stop the recording here, or let it go on", verb="pause"),

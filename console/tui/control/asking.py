@@ -11,6 +11,9 @@ from console.tui.control.commands import CommandError
 
 REASON = "reason"
 MODE = "mode"
+EXPIRES = "expires"
+ASKED_TOO = (MODE, EXPIRES, REASON)
+"""What a form has beside the parameters of its action."""
 
 
 class Asked(NamedTuple):
@@ -66,7 +69,7 @@ def unknown_names(action: ActionAbout, values: Mapping[str, str]) -> str:
     """What is wrong with the names of values, in words; empty: nothing."""
     known = [field.name for field in action.fields]
     for name in values:
-        if name not in (*known, MODE, REASON):
+        if name not in (*known, *ASKED_TOO):
             takes = ", ".join(known) or "nothing"
             return f"{action.name} has no {clean(name, 40)}; it takes {takes}"
     return ""
@@ -75,13 +78,17 @@ def unknown_names(action: ActionAbout, values: Mapping[str, str]) -> str:
 def needed(action: ActionAbout, name: str) -> bool:
     """Whether a field must not be empty: what the action needs, and the reason always."""
     field = next((each for each in action.fields if each.name == name), None)
-    return field is None or field.kind not in ("list", "flag")
+    return name != EXPIRES and (
+        field is None or not (field.optional or field.kind in ("list", "flag"))
+    )
 
 
 def filled(action: ActionAbout, values: Mapping[str, str]) -> dict[str, str]:
-    """Every field with its value or what the policy suggests, the mode, and the reason."""
+    """Every field with its value or what the policy suggests, the mode, the minutes until it runs
+    out (empty: as the policy has it), and the reason."""
     out = {field.name: values.get(field.name, field.default) for field in action.fields}
     out[MODE] = values.get(MODE) or action.modes[0]
+    out[EXPIRES] = values.get(EXPIRES, "")
     out[REASON] = values.get(REASON, "")
     return out
 
@@ -109,7 +116,7 @@ def completions(typed: str, every: Sequence[ActionAbout], hosts: Sequence[str]) 
         yield from (f"{head} {name}={each}" for each in choices.get(name, ())
                     if each.startswith(value))  # fmt: skip
         return
-    names = [*(f"{field.name}=" for field in fields), f"{REASON}="]
+    names = [*(f"{field.name}=" for field in fields), f"{EXPIRES}=", f"{REASON}="]
     if action is not None and len(action.modes) > 1:
         names.append(f"{MODE}=")
     given = {word.partition("=")[0] for word in before if "=" in word}

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from console.model.guard import TWO_BEFORE, About, ActiveView, Pair, RequestView
+from console.model.guard import TWO_BEFORE, About, ActiveView, Custody, Pair, RequestView
 from console.model.view import FleetSnapshot
 from console.model.words import span, utc
 from console.tui.meaning.guards import HURRY_S, ends, left
@@ -30,6 +30,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     with_: str  # who approved
     until: float  # by this machine's clock; 0: no end
     words: str
+    when: float = 0.0  # when it was asked for, done or ended, by this machine's clock
     request: RequestView | None = None
     active: ActiveView | None = None
 
@@ -54,7 +55,24 @@ def rows(snapshot: FleetSnapshot, host: str = "") -> list[Asked]:
         found += map(_waiting, view.guard.requests)
         found += [_active(each) for each in view.guard.active if each.id not in asked]
         found += [_active(each, closed=True) for each in view.guard.closed]
-    return sorted(found, key=lambda row: (GROUPS.index(row.group), row.until or 9e12))
+    return sorted(found, key=_rank)
+
+
+def _rank(row: Asked) -> tuple[int, float]:
+    """What runs out first stands first; of what has ended, the newest."""
+    closed = row.group == "closed"
+    return GROUPS.index(row.group), -row.when if closed else row.until or 9e12
+
+
+_ENDS = (("denied", "denied"), ("withdrawn", "withdrawn"), ("cancelled", "withdrawn"),
+         ("ran out", "ran out"), ("expired", "ran out"), ("nobody", "ran out"))  # fmt: skip
+
+
+def ended(active: ActiveView) -> str:
+    """The state of one that has ended; of one that never began, why, in a word or two."""
+    if active.state != "CLOSED":
+        return active.state
+    return next((word for begin, word in _ENDS if begin in active.why), active.state)
 
 
 def _waiting(request: RequestView) -> Asked:
@@ -63,17 +81,19 @@ def _waiting(request: RequestView) -> Asked:
         group=GROUPS[0] if wants else GROUPS[1], host=request.host, id=request.id,
         action=request.action, state=request.state, what=in_line(request.parameters),
         by=request.requester, with_=", ".join(request.approved_by),
-        until=request.expires_at - request.skew_s, words=request.words, request=request,
+        until=request.expires_at - request.skew_s, words=request.words,
+        when=request.asked_at - request.skew_s if request.asked_at else 0.0, request=request,
     )  # fmt: skip
 
 
 def _active(active: ActiveView, *, closed: bool = False) -> Asked:
     group = "closed" if closed else "standing" if active.state == "STANDING" else "applied"
     return Asked(
-        group=group, host=active.host, id=active.id, action=active.action, state=active.state,
-        what=in_line(active.parameters), by=active.requester, with_=", ".join(active.approvers),
+        group=group, host=active.host, id=active.id, action=active.action,
+        state=ended(active) if closed else active.state, what=in_line(active.parameters),
+        by=active.requester, with_=", ".join(active.approvers),
         until=0.0 if closed else ends(active), words=active.words,
-        active=active,
+        when=at - active.skew_s if (at := active.ended or active.since) else 0.0, active=active,
     )  # fmt: skip
 
 
@@ -239,10 +259,19 @@ def active_page(active: ActiveView, look: Look, now: float) -> Iterator[Cell]:
         yield fact("progress", active.progress)
     if active.deadline:
         until = active.deadline - active.skew_s
-        yield fact("undone in", f"{left(until, now)} unless it is confirmed", hurry(until, now))
+        yield fact("undone in", f"{left(until, now)} {unless(active)}", hurry(until, now))
     if active.ttl_until:
         yield fact("ends in", left(active.ttl_until - active.skew_s, now))
-    yield fact("since", span(max(0.0, now - active.since + active.skew_s)))
+    if active.needs == ("ratify",) and active.mode != TWO_BEFORE:
+        yield fact("the way in", "reached again over a new connection", "ok")
+    if active.since:
+        begun = active.since - active.skew_s
+        yield fact("since", f"{moment(begun)}, {span(max(0.0, now - begun))} ago")
+    if active.ended:
+        at = active.ended - active.skew_s
+        yield fact("ended", f"{moment(at)}, {span(max(0.0, now - at))} ago")
+    if active.asked_at:
+        yield fact("asked", f"{moment(active.asked_at)}, as signed")
     yield fact("requested by", active.requester)
     yield fact("approved by", ", ".join(active.approvers))
     if active.mode and active.mode != "two_before":
@@ -255,3 +284,42 @@ def active_page(active: ActiveView, look: Look, now: float) -> Iterator[Cell]:
         yield fact(label.replace("_", " "), value)
     yield fact("six words", active.words, "accent")
     yield from whole_id(active.id)
+    if active.reason:
+        yield []
+        yield head("reason", look)
+        yield [(f"  {active.reason}", "")]
+
+
+def collected(active: ActiveView) -> bool:
+    """Whether there is evidence to fetch."""
+    return active.action == "collect-evidence" and active.state == "DONE"
+
+
+def custody_lines(custody: Custody | None, look: Look) -> list[Cell]:
+    """What was taken away at this console: file, size, digest, who verified it."""
+    if custody is None:
+        return []
+    return [
+        [],
+        head("fetched here", look),
+        fact("file", custody.file, "bold"),
+        fact("size", f"{custody.size:,} bytes"),
+        fact("sha256", custody.sha256[:32]),
+        fact("", custody.sha256[32:]),
+        fact("signed by", f"the host's audit key {custody.signed_by}; every part verified", "ok"),
+        fact("taken by", f"{custody.by}, {moment(custody.at)}"),
+    ]
+
+
+def moment(at: float) -> str:
+    """A moment by the clock, UTC."""
+    return f"{utc(at, '%Y-%m-%d %H:%M:%S')} UTC"
+
+
+def unless(active: ActiveView) -> str:
+    """What keeps it from being undone at its deadline."""
+    if active.needs == ("ratify",):
+        return "unless a second person ratifies"
+    if "ratify" in active.needs:
+        return "unless it is confirmed and a second person ratifies"
+    return "unless it is confirmed"

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from console.engine.protocol import Playback
+from console.model.guard import Custody
 from console.model.panel import Panel
 from console.tui.control.keys import Keys
 from console.tui.settings import Settings
@@ -100,6 +101,14 @@ class Console(Protocol):
 
     def ask_release(self, screen: "RequestScreen", reason: str = "") -> None:
         """Ask for the end of what stands."""
+        ...
+
+    def custody(self, host: str, id: str) -> Custody | None:
+        """What was fetched of the evidence of that request at this console."""
+        ...
+
+    def fetch(self, screen: "RequestScreen", folder: str = "") -> None:
+        """Take collected evidence into a folder, by a signature."""
         ...
 
     def review(self, screen: "RequestScreen", comment: str = "") -> None:

@@ -12,7 +12,7 @@ from textual.widgets import Input, Label
 
 from console.model.guard import ActionAbout
 from console.text import clean
-from console.tui.control.asking import MODE, REASON, lacking, needed
+from console.tui.control.asking import EXPIRES, MODE, REASON, lacking, needed
 from console.tui.style.look import Cell, Look
 from console.tui.widgets.lines import Page
 
@@ -40,8 +40,10 @@ class ActionScreen(ModalScreen[str | None]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "give_up", "give up", show=False),
         Binding("tab", "complete", "complete", show=False),
-        Binding("down,pagedown", "scroll('page_down')", "down", show=False),
-        Binding("up,pageup", "scroll('page_up')", "up", show=False),
+        Binding("down", "move(1)", "down", show=False),
+        Binding("up", "move(-1)", "up", show=False),
+        Binding("pagedown", "move(8)", "further down", show=False),
+        Binding("pageup", "move(-8)", "further up", show=False),
     ]
 
     def __init__(self, look: Look, hosts: Sequence[str], every: Sequence[ActionAbout]) -> None:
@@ -53,12 +55,14 @@ class ActionScreen(ModalScreen[str | None]):
         self._pick = Input(id="pick")
         self._pick.cursor_blink = not look.reduced_motion
         self._told = Label(Content(""))
+        self._at: int | None = None  # of those that fit; None: nothing was picked by a key
+        self._typed = ""
 
     def compose(self) -> ComposeResult:
         """The actions, and the line for the name of one."""
         with Vertical(id="box", classes="plain" if self._look.ascii_only else "") as box:
             box.border_title = Content(clean(f"action on {', '.join(self._hosts)}", 90))
-            box.border_subtitle = Content("Tab completes, Enter opens, Esc leaves")
+            box.border_subtitle = Content("Up Down pick, Tab completes, Enter opens, Esc leaves")
             yield self._page
             yield self._told
             yield self._pick
@@ -74,19 +78,41 @@ class ActionScreen(ModalScreen[str | None]):
 
     def _show(self, typed: str) -> None:
         lines: list[Cell] = []
-        for each in self._fitting(typed):
-            style = "dim" if each.why_not else "bold"
+        self._typed = typed
+        begin = 0
+        for number, each in enumerate(self._fitting(typed)):
+            here = number == self._at
+            begin = len(lines) if here else begin
+            style = "reverse" if here else "dim" if each.why_not else "bold"
             marks = {"destroy": "bad", "open": "warn"}.get(each.about.direction, "")
             lines.append([(f"{each.name:20} ", style), (each.about.words, marks or "")])
             if each.why_not:
                 lines.append([(f"{'':20} not by you: {each.why_not}", "dim")])
         self._page.show(lines or [[("no action has that in its name", "warn")]])
         room = int(self.size.height * 0.9) - AROUND
-        self._page.styles.height = max(1, min(len(lines) or 1, room))
+        height = max(1, min(len(lines) or 1, room))
+        self._page.styles.height = height
+        top = int(self._page.scroll_offset.y) if self._at is not None else 0
+        if self._at is not None:
+            top = max(0, min(top, begin), begin + 2 - height)
+            top = min(top, max(0, len(lines) - height))
+        self._page.scroll_to(y=top, animate=False, immediate=True)
+        below = len(lines) - height - top
+        self._told.update(Content(f"{below} more lines below; Down goes on" if below > 0 else ""))
+
+    def action_move(self, step: int) -> None:
+        """Move the cursor; the line that is typed into stays as it is."""
+        count = len(self._fitting(self._typed))
+        if count:
+            at = (0 if step > 0 else count - 1) if self._at is None else self._at + step
+            self._at = max(0, min(at, count - 1))
+            self._show(self._typed)
 
     def on_input_changed(self, event: Input.Changed) -> None:
         """Show those that fit."""
         event.stop()
+        if event.value.strip() != self._typed:
+            self._at = None
         self._show(event.value.strip())
 
     def action_complete(self) -> None:
@@ -101,16 +127,14 @@ class ActionScreen(ModalScreen[str | None]):
         event.stop()
         typed = event.value.strip()
         fitting = [each for each in self._every if each.name == typed] or self._fitting(typed)
-        if not typed or len(fitting) != 1:
-            self._told.update(Content("Type enough of one name; Tab completes it."))
+        if self._at is not None:
+            fitting = self._fitting(self._typed)[self._at :][:1]
+        if len(fitting) != 1 or not (typed or self._at is not None):
+            self._told.update(Content("Up and Down pick one, or type its name; Tab completes."))
         elif fitting[0].why_not:
             self._told.update(Content(clean(f"not by you: {fitting[0].why_not}", 200)))
         else:
             self.dismiss(fitting[0].name)
-
-    def action_scroll(self, way: str) -> None:
-        """Scroll the list."""
-        getattr(self._page, f"scroll_{way}")(animate=False)
 
     def action_give_up(self) -> None:
         """Ask for nothing."""
@@ -160,6 +184,8 @@ class FormScreen(ModalScreen[dict[str, str] | None]):
                     words = f"mode: {' | '.join(self._action.modes)}"
                     yield Label(Content(clean(words, 200)))
                     yield self._input(MODE, self._action.modes[0])
+                yield Label(Content("expires: minutes it waits, 5 to 60; empty: by the policy"))
+                yield self._input(EXPIRES, "")
                 yield Label(Content("reason: why, for whoever approves and for the audit"))
                 yield self._input(REASON, "")
             yield self._told

@@ -310,6 +310,13 @@ class HostScreen(WatchScreen):
         widget = self._made.get(self._place())
         return widget if isinstance(widget, LineTable) else None
 
+    @property
+    def aimed_row(self) -> Any:
+        """The row whose details are shown, else the one under the cursor."""
+        if self._opened is not None:
+            return self._opened[2]
+        return None if self.table is None else self.table.model.row(self.table.aimed)
+
     def refocus(self) -> None:
         """Keys go to what is in view."""
         self._made[self._place()].focus()
@@ -351,10 +358,6 @@ class HostScreen(WatchScreen):
         number = len(self._titles(self._view))
         self._section[self.tab] = (self._section.get(self.tab, 0) + step) % number
         self._switch()
-
-    def action_previous_section(self) -> None:
-        """The table of this tab before."""
-        self.action_section(-1)
 
     def action_details(self) -> None:
         """Everything about the row under the cursor."""

@@ -8,7 +8,7 @@ from console.tui.control.actions import Action
 from console.tui.control.bindings import bindings
 from console.tui.control.trail import Place
 from console.tui.meaning import present
-from console.tui.meaning.guarded import active_page, request_page
+from console.tui.meaning.guarded import active_page, collected, custody_lines, request_page
 from console.tui.screens.base import WatchScreen
 from console.tui.style.look import Cell, Look
 from console.tui.widgets.lines import Page
@@ -69,6 +69,7 @@ class RequestScreen(WatchScreen):
                 if lines
                 else active_page(self.active, self.look, now)
             )
+            lines += custody_lines(self.console.custody(self.host, self.request_id), self.look)
         if not lines:
             lines = [[(f" {self.host} does not tell of this request any more", "warn")]]
         width = max(20, self.size.width - 2)
@@ -87,6 +88,7 @@ class RequestScreen(WatchScreen):
             "request.start": request is not None and request.may_start,
             "request.release": active is not None and active.state in ("APPLIED", "STANDING"),
             "request.review": active is not None and active.mode == BREAK_GLASS,
+            "request.fetch": active is not None and collected(active),
         }
         return can.get(action.id, True)
 
@@ -116,6 +118,10 @@ class RequestScreen(WatchScreen):
     def action_release(self, rest: str = "") -> None:
         """Ask for its end, which takes two people again."""
         self.console.ask_release(self, reason=rest)
+
+    def action_fetch(self, rest: str = "") -> None:
+        """Take the evidence that was collected, by a signature."""
+        self.console.fetch(self, folder=rest)
 
     def action_review(self, rest: str = "") -> None:
         """Sign that somebody else's break-glass was looked at."""

@@ -1,8 +1,12 @@
 """What was asked of hosts: what waits for somebody, what is applied, what stands, what ended."""
 
+import time
+from collections.abc import Sequence
+
 from textual.app import ComposeResult
 
 from console.model.view import FleetSnapshot
+from console.model.words import utc
 from console.tui.control.bindings import bindings
 from console.tui.control.trail import Place
 from console.tui.meaning import present
@@ -14,6 +18,10 @@ from console.tui.tables.table_model import Column, TableModel
 from console.tui.widgets.line_table import LineTable
 
 EMPTY = " nothing was asked of any host; ! on a host asks for an action"
+SIX = 35
+"""Cells of six words, none of which has more than five letters."""
+AIM_S = 15.0
+"""So long a request that was just signed may take to come back from its host."""
 _STYLES = {"wants you": "accent", "applied": "warn", "closed": "dim"}
 
 
@@ -27,8 +35,9 @@ def columns() -> tuple[Column[Asked], ...]:
         Column("left", "LEFT", 6, _left, lambda row: row.until or None, right=True, unit=""),
         Column("what", "WHAT", 16, _what, lambda row: row.what, most=400),
         Column("by", "BY", 6, _by, lambda row: row.by, most=20),
-        Column("with", "APPROVED", 10, _with, lambda row: row.with_, most=30, drop=1),
-        Column("words", "SIX WORDS", 30, _words, lambda row: row.words, most=60, drop=2),
+        Column("when", "WHEN", 8, _when, lambda row: row.when or None, drop=3),
+        Column("with", "APPROVED", 10, _with, lambda row: row.with_, most=30, drop=2),
+        Column("words", "SIX WORDS", SIX, _words, lambda row: row.words, drop=1),
     )
 
 
@@ -49,7 +58,7 @@ def _state(row: Asked, look: Look) -> Cell:
         return [(f"{look.mark('bad')} unproven", "bad")]
     if row.active is not None and not row.active.holds and row.group != "closed":
         return [(f"{look.mark('bad')} lost", "bad")]
-    bad = row.state in ("FAILED", "REVERTED")
+    bad = row.state in ("FAILED", "REVERTED", "denied")
     return [(row.state, "warn" if bad else "")]
 
 
@@ -70,6 +79,10 @@ def _with(row: Asked, look: Look) -> Cell:
     return [(row.with_, "")]
 
 
+def _when(row: Asked, look: Look) -> Cell:
+    return [(utc(row.when) if row.when else "", "dim")]
+
+
 def _words(row: Asked, look: Look) -> Cell:
     return [(row.words, "dim")]
 
@@ -85,6 +98,8 @@ class RequestsScreen(WatchScreen):
         super().__init__(look)
         self._first = first
         self._host = host
+        self._aims: list[tuple[str, str]] = []
+        self._aims_until = 0.0
         model = TableModel[Asked](
             columns(), lambda row: row.key,
             lambda row: f"{row.group} {row.host} {row.action} {row.state} {row.what} {row.by}",
@@ -108,6 +123,19 @@ class RequestsScreen(WatchScreen):
         row = self._table.model.row(self._table.aimed)
         return row.host if row is not None else ""
 
+    def aim(self, keys: Sequence[tuple[str, str]]) -> None:
+        """Put the cursor on the first of these rows (host, id) that comes within ``AIM_S``."""
+        self._aims, self._aims_until = list(keys), time.monotonic() + AIM_S
+        self._take_aim()
+
+    def _take_aim(self) -> None:
+        order = self._table.model.order
+        found = [key for key in self._aims if key in order]
+        if found and time.monotonic() < self._aims_until:
+            self._table.go_to(found[0])
+        if found or time.monotonic() >= self._aims_until:
+            self._aims = []
+
     def body(self) -> ComposeResult:
         """The table."""
         yield self._table
@@ -126,6 +154,8 @@ class RequestsScreen(WatchScreen):
         """Draw the newest snapshot."""
         every = rows(snapshot, self._host)
         self._table.show(every)
+        if self._aims:
+            self._take_aim()
         wants = sum(row.group == GROUPS[0] for row in every)
         waiting = sum(row.group == GROUPS[1] for row in every)
         standing = sum(row.group in ("applied", "standing") for row in every)

@@ -63,6 +63,8 @@ class SignScreen(ModalScreen[bool]):
         Binding("escape", "give_up", "give up", show=False),
         Binding("down,pagedown", "scroll('page_down')", "down", show=False),
         Binding("up,pageup", "scroll('page_up')", "up", show=False),
+        Binding("home", "scroll('home')", "to the begin", show=False, priority=True),
+        Binding("end", "scroll('end')", "to the end", show=False, priority=True),
     ]
 
     def __init__(self, look: Look, question: Question) -> None:
@@ -84,7 +86,7 @@ class SignScreen(ModalScreen[bool]):
         """The page, what to type, and the line for it."""
         with Vertical(id="box", classes="plain" if self._look.ascii_only else "") as box:
             box.border_title = Content(clean(self._question.title, 80))
-            box.border_subtitle = Content("Up Down scroll, Esc leaves without signing")
+            box.border_subtitle = Content("Up Down PgUp PgDn Home End scroll, Esc leaves unsigned")
             yield self._page
             yield self._told
             yield self._typed

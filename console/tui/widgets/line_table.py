@@ -301,6 +301,10 @@ class LineTable(TableActions[R], ScrollView, Generic[R], can_focus=True):
         top, height = self.scroll_offset.y - 1, self.room.height
         self._repaint(y for y in {before - top, self._at - top} if 0 < y < height)
 
+    def go_to(self, key: Hashable) -> None:
+        """Put the cursor on the row of that key, which must be there."""
+        self._move(self.model.order.index(key))
+
     def _reveal(self) -> None:
         top = self.scroll_offset.y
         room = max(1, self.room.height - 1)
