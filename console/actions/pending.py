@@ -27,8 +27,8 @@ from console.trust.verify import verify
 
 MAX_SKEW_S = 120.0
 """Clocks that are further apart hide how old a request is."""
-MAX_FALSE = 24
-"""Signatures of one host that do not hold, verified at one look; each costs a millisecond."""
+MAX_FALSE = 8
+"""Signatures of one host that do not hold, verified at one look; each costs a process."""
 
 
 class Seen(msgspec.Struct, frozen=True, kw_only=True):

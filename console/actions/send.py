@@ -80,6 +80,7 @@ async def send(around: Around, parcel: Parcel, confirm: Callable[[Host, Token], 
         ok=True,
         id=parcel.id,
         state=state,
+        words="" if token or not told.get("confirm") else "what it gave to confirm is not readable",
         confirm_until=token.until if token else 0,
     )
 
