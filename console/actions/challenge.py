@@ -56,7 +56,7 @@ def _before(view: HostView) -> None:
     if not view.spec.guard_id:
         raise NoTarget(
             "no guard is pinned for this host",
-            f"Enrol it and note its id as guard_id: watchfloor enroll {view.name} --print",
+            f"Enrol it and note its id as guard_id: watchfloor enroll {view.name} --guard",
         )
     if view.state is HostState.NEW_KEY:
         raise NoTarget("it shows another host key than the pinned one", "Clear that up first.")

@@ -82,6 +82,13 @@ def export(
 def decision(path: Path) -> tuple[bytes, str]:
     """A decision and its signature: ``FILE``, or its folder, and ``FILE.sig``."""
     file = path / DECISION if path.is_dir() else path
+    if not Path(f"{file}.sig").exists():
+        raise ActionError(
+            "is not signed: its signature is not beside it",
+            where=clean(str(file), 300),
+            hint=f"Sign it: ssh-keygen -Y sign -n approval-v1@watchfloor -f KEY {file.name}",
+            rule="file",
+        )
     signature = read(Path(f"{file}.sig"))
     return read(file), signature.decode("utf-8", "replace")
 

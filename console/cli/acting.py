@@ -11,17 +11,19 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from console.actions.forms import lifetime
 from console.cli.common import ask_on_terminal, configured
+from console.cli.found import ended, found, known, need_action, need_values, waits
 from console.config.loader import Config
 from console.engine.build import local_engine
 from console.engine.session import LocalEngine
-from console.errors import UsageError
+from console.errors import UsageError, WatchfloorError
 from console.headless import actions as lines
-from console.model.guard import Draft, Outcome, Preview, Prompt, RequestView
+from console.hostside.guard.trust.words import words
+from console.model.guard import Draft, Outcome, Preview, Prompt
 from console.text import clean
 
 Verb = Callable[[argparse.Namespace, Config, LocalEngine], Awaitable[int]]
-LEAST = 6  # digits of an id: fewer name too many requests
 CONNECT_S = 3.0
 
 
@@ -38,6 +40,10 @@ def run(args: argparse.Namespace, verb: Verb | None = None) -> int:
         try:
             await lines.settle(engine, engine.acting.guards.caught_up, args.timeout)
             return await work(args, config, engine)
+        except WatchfloorError as error:
+            if getattr(args, "json", False):  # scripts read standard output, people the message that follows
+                sys.stdout.write(lines.encode({"error": clean(str(error), LONGEST)}))
+            raise
         finally:
             await engine.stop()
 
@@ -106,42 +112,15 @@ def target(hosts: Sequence[str]) -> str:
 # -- what waits
 
 
-def found(engine: LocalEngine, text: str) -> list[RequestView]:
-    """The request of that id on every host that shows it. Raises UsageError."""
-    waits = engine.requests()
-    ids = {view.id for view in waits if view.id.startswith(text.lower())}
-    if len(text) < LEAST or len(ids) != 1:
-        hint = f"Give {LEAST} digits or more of one of those that `actions list` shows."
-        many = "several requests begin so" if len(ids) > 1 else "no such request waits"
-        raise UsageError(f"{clean(text, 70)!r}: {many}", hint=hint)
-    return [view for view in waits if view.id in ids]
-
-
-def known(engine: LocalEngine, text: str) -> tuple[str, list[str]]:
-    """Id and hosts of something that is applied, stands or was break-glass. Raises UsageError."""
-    ids: dict[str, list[str]] = {}
-    for host in engine.snapshot().hosts:
-        guard = host.guard
-        if guard is None:
-            continue
-        known = {item.id for item in (*guard.active, *guard.closed)}
-        for rid in known | {rid for _, rid in guard.unreviewed}:
-            if rid.startswith(text.lower()):
-                ids.setdefault(rid, []).append(host.name)
-    if len(text) < LEAST or len(ids) != 1:
-        raise UsageError(f"{clean(text, 70)!r} is not one that stands; see `actions list`")
-    return next(iter(ids.items()))
-
-
 async def _list(args: argparse.Namespace, config: Config, engine: LocalEngine) -> int:
     if args.all:
-        found = engine.actions("")
-        sys.stdout.write(lines.encode(found)) if args.json else out(lines.about_lines(found))
+        every = engine.actions("")
+        sys.stdout.write(lines.encode(every)) if args.json else out(lines.about_lines(every))
         return 0
     hosts = [view for view in engine.snapshot().hosts if not view.workstation]
     if args.json:
-        told = {view.name: view.guard for view in hosts}
-        sys.stdout.write(lines.encode({"hosts": told, "may_act": engine.may_act()}))
+        guards = {view.name: view.guard for view in hosts}
+        sys.stdout.write(lines.encode({"hosts": guards, "may_act": engine.may_act()}))
     else:
         out(lines.list_lines(hosts, engine.now()))
         if why := engine.may_act():
@@ -150,6 +129,13 @@ async def _list(args: argparse.Namespace, config: Config, engine: LocalEngine) -
 
 
 async def _show(args: argparse.Namespace, config: Config, engine: LocalEngine) -> int:
+    if not waits(engine, args.id):
+        over = ended(engine, args.id)
+        if args.json:
+            sys.stdout.write(lines.encode(over))
+        else:
+            out(line for item in over for line in lines.active_lines(item, engine.now()))
+        return 0
     views = found(engine, args.id)
     if args.json:
         sys.stdout.write(lines.encode(views))
@@ -163,13 +149,13 @@ async def _show(args: argparse.Namespace, config: Config, engine: LocalEngine) -
 
 
 def _params(args: argparse.Namespace) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+    values: dict[str, Any] = {}
     for text in args.param:
         name, equals, value = text.partition("=")
         if not equals:
             raise UsageError(f"{clean(text, 80)!r} has no `=`", hint="Write -p NAME=VALUE.")
-        found[name] = value
-    return found
+        values[name] = value
+    return values
 
 
 async def _preview_made(
@@ -178,7 +164,10 @@ async def _preview_made(
     names = [host.name for host in config.hosts]
     if args.hosts is None and len(names) > 1:
         raise UsageError("an action names its hosts", hint="Give --hosts PATTERN.")
-    return await engine.preview(names, args.action, {**_params(args), **more})
+    params = {**_params(args), **more}
+    about = next(each for each in engine.actions("") if each.name == need_action(args.action))
+    need_values(about, list(params), file=bool(more))
+    return await engine.preview(names, args.action, params)
 
 
 async def _preview(args: argparse.Namespace, config: Config, engine: LocalEngine) -> int:
@@ -226,10 +215,11 @@ def _signatures(file: Path, data: bytes) -> list[str]:
 async def _request(args: argparse.Namespace, config: Config, engine: LocalEngine) -> int:
     if args.resume is not None:
         return await _resume(args, engine)
-    if not args.action:
-        raise UsageError("no action is named", hint="See `watchfloor actions list --all`.")
+    need_action(args.action)
+    if not args.reason.strip():
+        raise UsageError("a reason is needed: the second person reads it", hint="Give --reason.")
     more, payload = _payload(args.file)
-    made = await _preview_made(args, config, engine, more)
+    made = lifetime(await _preview_made(args, config, engine, more), args.expires)
     say(lines.preview_lines(made, engine.now()))
     draft = engine.draft(made, args.reason, args.mode)
     say(lines.draft_lines(draft, args.reason))
@@ -288,11 +278,14 @@ async def done(args: argparse.Namespace, engine: LocalEngine, outcomes: Sequence
         out(lines.outcome_lines(outcomes))
     before = engine.events(limit=100_000)
     await engine.acting.confirmed()
-    told = engine.events(after=before[-1].seq if before else 0, limit=100_000)
-    reached = [event for event in [*before, *told] if event.kind.startswith("guard.confirm")
+    after = engine.events(after=before[-1].seq if before else 0, limit=100_000)
+    reached = [event for event in [*before, *after] if event.kind.startswith("guard.confirm")
                or event.kind == "guard.unreachable"]  # fmt: skip
     if args.json:
-        sys.stdout.write(lines.encode({"outcomes": outcomes, "reached": reached}))
+        rid = next((each.id for each in outcomes if each.id), "")
+        six = " ".join(words(rid)) if rid else ""
+        answer = {"id": rid, "words": six, "outcomes": outcomes, "reached": reached}
+        sys.stdout.write(lines.encode(answer))
     else:
         from console.model.words import sentence
 

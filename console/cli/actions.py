@@ -96,6 +96,10 @@ def _asking(parser: argparse.ArgumentParser, *, signs: bool) -> None:
         help="what install-roster, install-policy or install-guard brings, with its FILE*.sig",
     )  # fmt: skip
     parser.add_argument(
+        "--expires", default="", metavar="MINUTES",
+        help="how long it waits for others, 5 to 60; else as the policy has it",
+    )  # fmt: skip
+    parser.add_argument(
         "--save", type=Path, metavar="FILE", help="keep the signed request, to go on by --resume"
     )
     parser.add_argument(

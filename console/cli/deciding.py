@@ -6,7 +6,8 @@ import time
 from collections.abc import Sequence
 
 from console.actions.decide import unseen
-from console.cli.acting import Verb, ask, connect, done, found, out, say, target, typed
+from console.cli.acting import Verb, ask, connect, done, out, say, target, typed
+from console.cli.found import found
 from console.config.loader import Config
 from console.engine.session import LocalEngine
 from console.errors import ActionError, UsageError

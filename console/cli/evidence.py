@@ -3,7 +3,8 @@
 import argparse
 import sys
 
-from console.cli.acting import ask, known, out
+from console.cli.acting import ask, out
+from console.cli.found import known
 from console.config.loader import Config
 from console.engine.session import LocalEngine
 from console.errors import UsageError

@@ -227,6 +227,20 @@ def active_line(item: ActiveView, now: float) -> str:
     return "; ".join(parts) + f" [{item.id[:12]}]"
 
 
+def active_lines(item: ActiveView, now: float) -> Iterator[str]:
+    """All that is known of something applied, standing or ended: the reason last."""
+    yield active_line(item, now)
+    yield from pairs(item.parameters)
+    yield from pairs(item.result)
+    for label, at in (("asked", item.asked_at), ("since", item.since), ("ended", item.ended)):
+        if at:
+            yield f"{label} {when(at, item.skew_s, now)}"
+    yield f"id {item.id}"
+    yield f"six words: {item.words}"
+    if item.reason:
+        yield f"reason: {item.reason}"
+
+
 def list_lines(hosts: Iterable[HostView], now: float) -> Iterator[str]:
     """What waits, what is applied and stands, and what has ended, on all hosts."""
     for host in hosts:

@@ -110,6 +110,18 @@ async def _act(hand: Hand) -> None:
     assert "gpu02: requested, PENDING" in hand.shown
 
 
+async def _fetch(hand: Hand) -> None:
+    engine = _engine(hand)
+    done = active_view("gpu01", action="collect-evidence", state="DONE")
+    engine.guard("gpu01", closed=(done,))
+    await _open(hand)
+    await hand.type("fetch /tmp/nowhere")
+    await _signed(hand, "fetch")
+    await hand.pilot.pause()
+    assert engine.done("fetch") == [("fetch", "gpu01", RID, "/tmp/nowhere")]
+    assert "sha256" in hand.shown
+
+
 async def _request(hand: Hand) -> None:
     engine = _engine(hand)
     await hand.type("request block-source gpu0[12] source=203.0.113.9 reason=it scans us")
@@ -218,5 +230,6 @@ for _ids, _case in (
     ("request.start", _start),
     ("request.release", _release),
     ("request.review", _review),
+    ("request.fetch", _fetch),
 ):
     CASES |= dict.fromkeys(_ids.split(), _case)

@@ -64,13 +64,20 @@ ACTIONS = (
 )  # fmt: skip
 WORDS = "amber basin cedar delta ember fjord"
 RID = "ab" * 32
+GUARD = "1" * 32
 
 
 class ActingEngine(StillEngine):
     """Implements ``Guarding``; every call is in ``asked``. ``refuse`` names hosts that refuse."""
 
     def __init__(self, *hosts: HostView, why_not: str = "") -> None:
-        super().__init__(*hosts)
+        pinned = (
+            msgspec.structs.replace(
+                host, spec=msgspec.structs.replace(host.spec, guard_id=host.spec.guard_id or GUARD)
+            )
+            for host in hosts
+        )
+        super().__init__(*pinned)
         self.why_not = why_not
         self.refuse: dict[str, tuple[str, str, str]] = {}  # rule, words, hint by host
         self.trouble: dict[str, str] = {}  # hosts that cannot be targets, and why
