@@ -41,7 +41,7 @@ def run(args: argparse.Namespace, verb: Verb | None = None) -> int:
             await lines.settle(engine, engine.acting.guards.caught_up, args.timeout)
             return await work(args, config, engine)
         except WatchfloorError as error:
-            if getattr(args, "json", False):  # scripts read standard output, people the message that follows
+            if getattr(args, "json", False):  # for scripts; people read the message that follows
                 sys.stdout.write(lines.encode({"error": clean(str(error), LONGEST)}))
             raise
         finally:
