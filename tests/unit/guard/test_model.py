@@ -121,7 +121,7 @@ class Machine(RuleBasedStateMachine):
     def look_at_it(self, by: str, data: st.DataObject) -> None:
         if not self.alone:
             return
-        rid = data.draw(st.sampled_from(sorted(self.alone)))
+        rid = data.draw(st.sampled_from(list(self.alone)))
         who, at = self.alone[rid]
         doc = {"by": by, "comment": "seen", "request_sha256": rid}
         text, signature = self.host.signed("review", by, doc)
@@ -146,7 +146,7 @@ class Machine(RuleBasedStateMachine):
     def decide(self, by: str, verdict: str, data: st.DataObject) -> None:
         if not self.known:
             return
-        rid = data.draw(st.sampled_from(sorted(self.known)))
+        rid = data.draw(st.sampled_from(list(self.known)))
         entry = self.known[rid]
         answer = self.host.decide(rid, by, verdict=verdict)
         ratifies = entry.state == "APPLIED" and "ratify" in entry.needs
