@@ -242,8 +242,11 @@ def effect_lines(lines: Sequence[str]) -> Iterator[Cell]:
         yield [("  nothing that could be worked out", "warn")]
 
 
-def active_page(active: ActiveView, look: Look, now: float) -> Iterator[Cell]:
-    """What was done, and until when it holds."""
+def active_page(
+    active: ActiveView, look: Look, now: float, confirmed: float = 0.0
+) -> Iterator[Cell]:
+    """What was done, and until when it holds; ``confirmed``: when this console reached the host
+    again, 0 where it does not know."""
     yield head(f"{active.action} on {active.host}", look)
     for label, value in active.parameters:
         yield fact(label, value, "bold")
@@ -264,6 +267,8 @@ def active_page(active: ActiveView, look: Look, now: float) -> Iterator[Cell]:
         yield fact("ends in", left(active.ttl_until - active.skew_s, now))
     if active.needs == ("ratify",) and active.mode != TWO_BEFORE:
         yield fact("the way in", "reached again over a new connection", "ok")
+    if confirmed:
+        yield fact("confirmed", f"{moment(confirmed)}, by this console", "ok")
     if active.since:
         begun = active.since - active.skew_s
         yield fact("since", f"{moment(begun)}, {span(max(0.0, now - begun))} ago")

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from console.engine.protocol import Playback
+from console.model.event import Event
 from console.model.guard import Custody
 from console.model.panel import Panel
 from console.tui.control.keys import Keys
@@ -101,6 +102,10 @@ class Console(Protocol):
 
     def ask_release(self, screen: "RequestScreen", reason: str = "") -> None:
         """Ask for the end of what stands."""
+        ...
+
+    def past(self, host: str) -> list[Event]:
+        """What happened on one host, as far as the stream was read."""
         ...
 
     def custody(self, host: str, id: str) -> Custody | None:

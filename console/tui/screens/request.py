@@ -30,6 +30,7 @@ class RequestScreen(WatchScreen):
         self.request_id = id
         self.request: RequestView | None = None
         self.active: ActiveView | None = None
+        self._confirmed = 0.0
         self._page = Page(look, id="request")
 
     @property
@@ -64,10 +65,11 @@ class RequestScreen(WatchScreen):
         if self.request is not None:
             lines += request_page(self.request, self.look, now)
         if self.active is not None:
+            self._look_for_confirmation(self.active)
             lines += (
-                [[], *active_page(self.active, self.look, now)]
+                [[], *active_page(self.active, self.look, now, self._confirmed)]
                 if lines
-                else active_page(self.active, self.look, now)
+                else active_page(self.active, self.look, now, self._confirmed)
             )
             lines += custody_lines(self.console.custody(self.host, self.request_id), self.look)
         if not lines:
@@ -77,6 +79,16 @@ class RequestScreen(WatchScreen):
         name = self.request.action if self.request else self.active.action if self.active else ""
         self.top.show([(f" {name} ", "bold"), (f" {self.host} ", "")], right=self.clock())
         self.hint()
+
+    def _look_for_confirmation(self, active: ActiveView) -> None:
+        """When this console has reached the host over a new connection, if it was this one."""
+        if self._confirmed or "confirm" in active.needs or active.about.dead_man == "none":
+            return
+        told = self.console.past(self.host)
+        self._confirmed = next(
+            (each.at for each in told if each.kind == "guard.confirmed" and each.key == active.id),
+            0.0,
+        )
 
     def offers(self, action: Action) -> bool:
         """Only what can be done with this one."""
