@@ -288,3 +288,14 @@ def test_processes_of_the_users_that_are_given_to_an_account_are_its_own(tmp_pat
         assert [one.pid for one in sessions.running(54711, world).ended] == [started.pid]
         assert sessions.end("nobody-here", 54711, world, 5.0) == []
         assert started.wait() == -signal.SIGKILL
+
+
+def test_another_start_is_refused_with_the_one_that_is_there(
+    child: subprocess.Popen[bytes],
+) -> None:
+    args = args_of(child.pid)
+    with pytest.raises(Refused) as refused:
+        action("kill-process").facts({**args, "start_time": args["start_time"] - 100}, WORLD)
+    assert refused.value.rule == "no-process"
+    assert f"began {args['start_time']} ticks after boot" in refused.value.hint
+    assert "victim" in refused.value.hint

@@ -31,14 +31,18 @@ class KillProcess(Action):
         """What it runs, where that is not what the request names: a program can run another one
         faster than anybody can ask for its end. A process that is not there is refused."""
         from .. import say
+        from ..host import procs
         from ..steps import process
 
         found = process.same(params, world)
         if found is None:
-            raise Refused(
-                "no-process", f"the process {params['pid']} with that start is not there",
-                "look at the process table again",
-            )  # fmt: skip
+            hint = "look at the process table again"
+            other = procs.find(params["pid"], world)
+            if other is not None and not other.dead:
+                hint = f"the one of that number began {other.started} ticks after boot and runs "
+                hint += f"{say.path(other.exe)}: name that start if it is the one that is meant"
+            words = f"the process {params['pid']} with that start is not there"
+            raise Refused("no-process", words, hint)
         exe = say.path(found.exe)
         return {} if params["exe"] in (exe, found.exe) else {"exe": exe}
 
