@@ -22,10 +22,11 @@ _FIELD = {"approval": "decision", "cancel": "cancel", "start": "start", "review"
 def unseen(views: Sequence[RequestView]) -> tuple[str, ...]:
     """Targets of the request that none of these views shows, verified.
 
-    A signature under a request counts on every one of its targets, wherever it was looked at.
+    A signature under a request counts on every one of its targets, wherever it was looked at. Where
+    it was carried out or has ended already, it counts no more.
     """
     good = [view for view in views if view.verified]
-    shown = {view.host for view in good}
+    shown = {view.host for view in good} | {name for view in good for name in view.settled}
     return tuple(dict.fromkeys(name for view in good for name in view.hosts if name not in shown))
 
 

@@ -153,7 +153,16 @@ class Actions:
 
     def requests(self) -> tuple[RequestView, ...]:
         """All that waits on all hosts, the soonest to expire first."""
-        found = [each for view in self.guards.views().values() for each in view.requests]
+        views = self.guards.views()
+        settled: dict[str, list[str]] = {}
+        for name, view in views.items():
+            for done in (*view.active, *view.closed):
+                settled.setdefault(done.id, []).append(name)
+        found = [
+            msgspec.structs.replace(each, settled=tuple(settled.get(each.id, ())))
+            for view in views.values()
+            for each in view.requests
+        ]
         return tuple(sorted(found, key=lambda each: (each.expires_at, each.id, each.host)))
 
     def _host(self, name: str) -> HostView:

@@ -147,6 +147,7 @@ class RequestView(msgspec.Struct, frozen=True, kw_only=True):
     words: str  # six words of the id
     host: str
     hosts: tuple[str, ...] = ()  # all targets, by inventory name where known, else by host id
+    settled: tuple[str, ...] = ()  # targets that tell it was carried out or ended there already
     action: str = ""
     about: About = About()
     mode: str = TWO_BEFORE

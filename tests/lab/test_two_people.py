@@ -278,7 +278,8 @@ def unplug(host: LabHost, out: bool) -> None:
 async def test_one_request_names_the_fleet_and_a_host_that_was_down_comes_later(
     two: TwoPeople, tmp_path: Path
 ) -> None:
-    """What each host said is told, and the same signature goes to the rest."""
+    """What each host said is told, and the same signature goes to the rest; approving what is not
+    seen on one of them has to be said."""
     down = two.hosts[2]
     mgmt = {"confirm_s": 60, "mgmt": sorted(map(two.mgmt, two.hosts))}
     names = [host.name for host in two.hosts]
@@ -301,7 +302,11 @@ async def test_one_request_names_the_fleet_and_a_host_that_was_down_comes_later(
             ]  # fmt: skip
             assert first[2].rule == "link"
             await approvable(bob, draft.id, *two.hosts[:2])
-            done = await bob.engine.decide(names[:2], draft.id, True, "", bob.ask)
+            with pytest.raises(ActionError, match=f"would also count on {names[2]}"):
+                await bob.engine.decide(names[:2], draft.id, True, "", bob.ask)
+            done = await bob.engine.decide(
+                names[:2], draft.id, True, "", bob.ask, unseen=(names[2],)
+            )
             assert [one.ok for one in done] == [True, True], done
             for host in two.hosts[:2]:
                 await standing(bob, host)

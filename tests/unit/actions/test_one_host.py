@@ -260,6 +260,8 @@ def test_an_approval_names_the_targets_that_are_not_seen(fleet: Fleet) -> None:
     assert decide.unseen([one, lying]) == ("gpu02", "e" * 32)
     other = msgspec.structs.replace(one, host="gpu02")
     assert decide.unseen([one, other]) == ("e" * 32,)
+    ended = msgspec.structs.replace(one, settled=("gpu02",))  # carried out there already
+    assert decide.unseen([ended]) == ("e" * 32,)
     target = decide.Target(spec=fleet.view("gpu01").spec, view=one, now=int(fleet.clock.wall()))
     around = fleet.around("bob")
     with pytest.raises(ActionError, match="would also count on gpu02"):
