@@ -57,7 +57,7 @@ def test_an_exported_decision_is_a_document_that_hosts_take(tmp_path: Path) -> N
     found = documents.approval(path.read_bytes())
     assert (found["by"], found["verdict"]) == ("bob", "deny")
     assert found["request_sha256"] == canonical.sha256(b"{}")
-    with pytest.raises(ActionError, match="No such file"):
+    with pytest.raises(ActionError, match="its signature is not beside it"):
         decision(tmp_path / "x")  # nobody has signed it
     (tmp_path / f"x/{DECISION}.sig").write_text("signature")
     assert decision(tmp_path / "x") == decision(path) == (path.read_bytes(), "signature")
