@@ -1,7 +1,6 @@
 """``watchfloor audit verify|show|export|checkpoints|pin``: what was done on hosts, and proof."""
 
 import argparse
-import asyncio
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -93,6 +92,8 @@ def add(sub: Any) -> None:
 
 def run_verify(args: argparse.Namespace) -> int:
     """Prove one log or all."""
+    import asyncio
+
     from console.audit.exchange import read_peer
     from console.cli.common import configured
 
@@ -127,6 +128,8 @@ async def _verify_all(
 
     ``tell`` takes what is said of a host as soon as it is known.
     """
+    import asyncio
+
     own = _own_chain(seat)
     logs = None if source is not None else _Logs(config, names)
     places, judging = asyncio.Semaphore(AT_ONCE), asyncio.Lock()
@@ -259,6 +262,7 @@ def run_checkpoints(args: argparse.Namespace) -> int:
 
 def run_pin(args: argparse.Namespace) -> int:
     """Show the pinned audit key of a host, or pin the one that a person has read on it."""
+    import asyncio
     from contextlib import closing
 
     from console.audit.fetch import newest
@@ -330,6 +334,8 @@ async def _material(name: str, source: Path | None, logs: "_Logs | None") -> "Ma
 
 
 def _one(config: "Config", name: str, source: Path | None) -> "Material":
+    import asyncio
+
     logs = None if source is not None else _Logs(config, [name])
     return asyncio.run(_material(name, source, logs))
 
@@ -339,6 +345,8 @@ class _Logs:
     or a name is no host's."""
 
     def __init__(self, config: "Config", names: list[str]) -> None:
+        import asyncio
+
         from console.config.layer import nearest
         from console.ssh.guardcall import GuardCaller
 

@@ -1,7 +1,6 @@
 """What several verbs need: the configuration by the flags, and a passphrase from the terminal."""
 
 import argparse
-import asyncio
 import getpass
 import os
 from typing import TYPE_CHECKING, Any
@@ -94,6 +93,8 @@ def flags(args: argparse.Namespace) -> dict[str, str]:
 
 async def ask_on_terminal(path: str) -> str | None:
     """Ask for the passphrase of ``path`` on the controlling terminal; None where there is none."""
+
+    import asyncio
 
     def ask() -> str | None:
         try:

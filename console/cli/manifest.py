@@ -1,7 +1,6 @@
 """``watchfloor manifest make|evaluate|verify``: what vouches for a version of a model."""
 
 import argparse
-import asyncio
 import sys
 import time
 from pathlib import Path
@@ -78,6 +77,8 @@ def evaluate(args: argparse.Namespace) -> int:
 
 
 def _sign(args: argparse.Namespace, kind: str) -> int:
+    import asyncio
+
     from console.cli.acting import ask
     from console.hostside.guard.trust.documents import NAMESPACES
     from console.trust import manifests

@@ -1,7 +1,6 @@
 """``watchfloor status``: every host once."""
 
 import argparse
-import asyncio
 import math
 import sys
 from pathlib import Path
@@ -75,6 +74,8 @@ def seconds(text: str) -> float:
 
 def run(args: argparse.Namespace) -> int:
     """Print the status; 0 when all hosts are LIVE."""
+    import asyncio
+
     from console.cli.common import ask_on_terminal, configured
     from console.engine.build import local_engine
     from console.headless.document import encode

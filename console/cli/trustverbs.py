@@ -1,7 +1,6 @@
 """The verbs that ``roster`` and ``policy`` share."""
 
 import argparse
-import asyncio
 import json
 import sys
 from pathlib import Path
@@ -171,6 +170,8 @@ def _signers(kind: str, now: "Roster | Policy", new: "Roster | Policy") -> list[
 
 def sign(args: argparse.Namespace) -> int:
     """``sign``: one signature, by ssh-keygen in a process of its own."""
+    import asyncio
+
     from console.cli.acting import ask
     from console.cli.common import configured
     from console.hostside.guard.trust.documents import NAMESPACES
@@ -239,6 +240,8 @@ def _request(args: argparse.Namespace) -> int:
 
 def verify(args: argparse.Namespace) -> int:
     """``verify``: the whole chain, and what hosts have."""
+    import asyncio
+
     chain = _chain(args)
     current = _own(chain, args.kind)
     links = chain.links(args.kind)

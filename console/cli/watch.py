@@ -1,7 +1,6 @@
 """``watchfloor watch``: what happens, line by line."""
 
 import argparse
-import asyncio
 from typing import Any
 
 from console.cli.status import flags_after_verb, record_flag, seconds
@@ -33,6 +32,8 @@ def add(sub: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print until stopped."""
+    import asyncio
+
     from console.cli.common import ask_on_terminal, configured, reloader
     from console.engine.build import local_engine
     from console.engine.recorder import recorded
