@@ -5,6 +5,7 @@ import sys
 
 from console.cli.acting import ask, out
 from console.cli.found import known
+from console.config.layer import nearest
 from console.config.loader import Config
 from console.engine.session import LocalEngine
 from console.errors import UsageError
@@ -15,7 +16,8 @@ from console.text import clean
 async def fetch(args: argparse.Namespace, config: Config, engine: LocalEngine) -> int:
     """Take evidence away and print its custody."""
     if args.host not in [host.name for host in config.hosts]:
-        raise UsageError(f"{clean(args.host, 100)!r} is no host of the configuration")
+        hint = nearest(args.host, config.known) or "`watchfloor hosts list` shows all hosts."
+        raise UsageError(f"no host is called {clean(args.host, 100)!r}", hint=hint)
     rid = str(args.id).lower()
     if len(rid) != 64:
         rid, hosts = known(engine, args.id)

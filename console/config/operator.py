@@ -1,7 +1,7 @@
 """``[operator]`` over the layers: who signs at this console, and with which keys."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -31,23 +31,27 @@ def check_operator(layer: Layer) -> None:
             raise wrong(layer, ("operators", name), f"operators: {clean(name, 60)!r} is {said}")
 
 
-def operator(layers: Sequence[Layer]) -> tuple[Operator, dict[str, Origin], list[str]]:
-    """Who is at this console, where each value stands by dotted path, and warnings.
-
-    A file that merely lies in the working directory says nothing of that: whoever plants one must
-    not choose the key that signs. No variable and no flag sets it either.
+def _said(
+    layers: Sequence[Layer], table: str, warnings: list[str]
+) -> Iterator[tuple[Layer, dict[str, Any]]]:
+    """What each file says in ``table``, but for one that merely lies in the working directory:
+    whoever plants one must not choose the key that signs. No variable and no flag sets it either.
     """
+    for layer in layers:
+        values = layer.data.get(table)
+        if values and layer.name == PROJECT:
+            place = layer.origin(table)
+            warnings.append(f"{place}: [{table}] is ignored in a file found by its place")
+        elif values:
+            yield layer, values
+
+
+def operator(layers: Sequence[Layer]) -> tuple[Operator, dict[str, Origin], list[str]]:
+    """Who is at this console, where each value stands by dotted path, and warnings."""
     values: dict[str, Any] = {}
     origins: dict[str, Origin] = {}
     warnings: list[str] = []
-    for layer in layers:
-        table = layer.data.get("operator")
-        if not table:
-            continue
-        if layer.name == PROJECT:
-            place = layer.origin("operator")
-            warnings.append(f"{place}: [operator] is ignored in a file found by its place")
-            continue
+    for layer, table in _said(layers, "operator", warnings):
         for key, value in table.items():
             values[key] = value
             origins[f"operator.{key}"] = layer.origin("operator", key)
@@ -61,14 +65,7 @@ def colleagues(
     found: dict[str, Colleague] = {}
     origins: dict[str, Origin] = {}
     warnings: list[str] = []
-    for layer in layers:
-        table = layer.data.get("operators")
-        if not table:
-            continue
-        if layer.name == PROJECT:
-            place = layer.origin("operators")
-            warnings.append(f"{place}: [operators] is ignored in a file found by its place")
-            continue
+    for layer, table in _said(layers, "operators", warnings):
         for name, values in table.items():
             found[name] = msgspec.convert(values, Colleague)
             origins[f"operators.{name}"] = layer.origin("operators", name)

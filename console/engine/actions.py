@@ -132,7 +132,8 @@ class Actions:
             refused = None
         if refused is not None:
             raise refused
-        assert trusted is not None  # noqa: S101  # else it was refused
+        if trusted is None:
+            raise ActionError(self.guards.trouble, rule="chain")
         return Around(
             caller=self._parts.caller,
             trusted=trusted,
